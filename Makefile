@@ -1,0 +1,53 @@
+# Two commands matter to a newcomer: `make up` and `make test`.
+# PYTHON chooses the interpreter (3.11 or newer) that .venv is made from.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/pip --disable-pip-version-check --quiet
+
+.PHONY: help up test lint format bench lock clean
+
+help:                    ## list these commands
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
+
+up: $(VENV)/.runtime     ## install, then serve dashboard and API on 127.0.0.1:8501
+	"$(BIN)/saveguard" up
+
+test: $(VENV)/.dev       ## install, then run every test against a real PostgreSQL
+	"$(BIN)/python" -m tests
+
+lint: $(VENV)/.dev       ## formatting, lint, types, import contracts, spelling
+	"$(BIN)/ruff" format --check .
+	"$(BIN)/ruff" check .
+	"$(BIN)/mypy"
+	"$(BIN)/lint-imports" --no-cache
+	"$(BIN)/codespell"
+
+format: $(VENV)/.dev     ## rewrite the sources in the project's format
+	"$(BIN)/ruff" format .
+	"$(BIN)/ruff" check --fix-only .
+
+bench: $(VENV)/.dev      ## the speed claims, measured (about 15 minutes)
+	"$(BIN)/python" -m bench.save
+
+lock: $(VENV)/.dev       ## resolve the dependencies anew, with hashes
+	"$(BIN)/python" -m pip install --quiet uv
+	"$(BIN)/uv" pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+	    --upgrade --extra build pyproject.toml -o locks/runtime.txt
+	"$(BIN)/uv" pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+	    --constraint locks/runtime.txt pyproject.toml --extra build --extra dev -o locks/dev.txt
+
+clean:                   ## remove what the commands above made here
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# A stamp, so that a second `make up` starts without asking any registry.
+# The project is put on the path by a .pth file: it needs no build step, hence no network.
+$(VENV)/.runtime: locks/runtime.txt pyproject.toml
+	test -x "$(BIN)/python" || "$(PYTHON)" -m venv $(VENV)
+	"$(BIN)/python" -m pip --disable-pip-version-check --quiet install --require-hashes -r locks/runtime.txt
+	"$(BIN)/python" -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	touch "$@"
+
+$(VENV)/.dev: locks/dev.txt $(VENV)/.runtime
+	"$(BIN)/python" -m pip --disable-pip-version-check --quiet install --require-hashes -r locks/dev.txt
+	touch "$@"

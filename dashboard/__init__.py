@@ -1,0 +1,1 @@
+"""The screens' frame: the ASGI app, navigation, cached reads, charts and wording."""

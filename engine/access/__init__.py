@@ -1,0 +1,1 @@
+"""Who is asking: identities, API keys and rate limits."""

@@ -1,0 +1,1 @@
+"""The ledger: exactly one row for every attempt, whatever became of it."""

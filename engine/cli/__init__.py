@@ -1,0 +1,1 @@
+"""The `saveguard` console command."""

@@ -1,0 +1,1 @@
+"""What a quote is: its draft, money, validation, pricing, lifecycle and tables."""

@@ -1,0 +1,1 @@
+"""The save: request, decision, write, retry, resolution and idempotency."""

@@ -1,0 +1,173 @@
+"""Every setting of the system, read once at the edge and handed in.
+
+Names in the environment are `SAVEGUARD_` plus the field's name in capitals, except the few that
+have a name of their own (DATABASE_URL, POOLER). A name or value we do not know is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from engine.errors import SetupError
+
+_PREFIX = "SAVEGUARD_"
+# Names that other people gave before us.
+_OWN_NAMES = {"database_url": "DATABASE_URL", "pooler": "POOLER"}
+
+
+def _seconds(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError("a number of seconds is needed") from None
+
+
+Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
+
+
+def default_data_dir() -> Path:
+    """Where the embedded database and the journal live unless told otherwise.
+
+    PostgreSQL never runs as root: under root it becomes another user, which cannot look into
+    root's home. So root's data goes to a system path.
+    """
+    if os.geteuid() == 0:
+        return Path("/var/lib/saveguard")
+    return platformdirs.user_data_path("saveguard")
+
+
+class Settings(BaseModel):
+    """The system's settings; frozen, secrets hidden when printed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL to use, as the application role; empty means the embedded one.",
+    )
+    owner_database_url: SecretStr | None = Field(
+        default=None,
+        description="The same database as its owner, for migrations; DATABASE_URL unless set.",
+    )
+    pooler: Literal["none", "transaction"] = Field(
+        default="none",
+        description="transaction: a pooler such as PgBouncer shares sessions between clients.",
+    )
+    data_dir: Path = Field(
+        default_factory=default_data_dir,
+        description="Directory of the embedded database and of the journal.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8501, ge=1, le=65535, description="Port of the dashboard and API.")
+    api_port: int = Field(
+        default=8502, ge=1, le=65535, description="Port of the API when it runs apart."
+    )
+    environment: str = Field(
+        default="development",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="Name of this installation, written on every attempt.",
+    )
+    release: str = Field(
+        default="0.1.0",
+        pattern=r"^[A-Za-z0-9._+-]{1,64}$",
+        description="Name of the running release, written on every attempt.",
+    )
+    instance: str = Field(
+        default_factory=lambda: f"{socket.gethostname()[:40]}-{os.getpid()}",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="Name of this process, written on every attempt.",
+    )
+    write_form: Literal["one-statement", "several-statements"] = Field(
+        default="one-statement",
+        description="How a save is written; several-statements for Citus and for poolers.",
+    )
+    pool_size: int = Field(
+        default=8,
+        ge=1,
+        le=50,
+        description="Connections, so saves at once, per process; above 8 only latency grows.",
+    )
+    lock_timeout: Seconds = Field(
+        default=timedelta(seconds=2), description="Longest wait for a lock."
+    )
+    statement_timeout: Seconds = Field(
+        default=timedelta(seconds=8), description="Longest run of one statement."
+    )
+    save_budget: Seconds = Field(
+        default=timedelta(seconds=10),
+        description="Longest a save may take in all, retries and resolution included.",
+    )
+    pool_wait: Seconds = Field(
+        default=timedelta(seconds=2), description="Longest wait for a free connection."
+    )
+    retry_limit: int = Field(
+        default=2, ge=0, le=5, description="Retries after a deadlock or serialization failure."
+    )
+    retry_delay: Seconds = Field(
+        default=timedelta(milliseconds=50), description="First retry delay before jitter."
+    )
+    body_limit: int = Field(
+        default=1024 * 1024, ge=1024, description="Largest request body, in bytes."
+    )
+    idempotency_lifetime: Seconds = Field(
+        default=timedelta(hours=24), description="How long an idempotency key is remembered."
+    )
+    identity_lifetime: Seconds = Field(
+        default=timedelta(seconds=2),
+        description="How long a verified key is trusted without asking; bounds revocation.",
+    )
+    sweep_interval: Seconds = Field(
+        default=timedelta(seconds=2),
+        description="How often left-over journals and the spool are looked at.",
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="json for machines, console while a person is watching."
+    )
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the private PostgreSQL is used."""
+        return self.database_url is None
+
+
+def environment_name(field: str) -> str:
+    """The environment variable that sets a field."""
+    return _OWN_NAMES.get(field, _PREFIX + field.upper())
+
+
+def load_settings(environ: Mapping[str, str], **overrides: object) -> Settings:
+    """Reads the settings from an environment.
+
+    Args:
+        environ: usually `os.environ`.
+        overrides: values from the command line; None means not given.
+
+    Raises:
+        SetupError: a name or a value is not known; the message names the variable, not the value.
+    """
+    by_variable = {environment_name(field): field for field in Settings.model_fields}
+    unknown = [n for n in environ if n.startswith(_PREFIX) and n not in by_variable]
+    if unknown:
+        raise SetupError(f"{', '.join(sorted(unknown))}: no such setting; see docs/reference")
+    values: dict[str, object] = {
+        field: environ[variable]
+        for variable, field in by_variable.items()
+        if environ.get(variable, "") != ""
+    }
+    values |= {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        variable = environment_name(str(first["loc"][0])) if first["loc"] else "settings"
+        raise SetupError(f"{variable}: {first['msg']}") from None

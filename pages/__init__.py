@@ -1,0 +1,1 @@
+"""One question a page; each is a thin Streamlit script."""
