@@ -1,0 +1,111 @@
+"""Who is behind an API key.
+
+A verified key is trusted for a short while without asking again, which bounds how long a revoked
+one still works. When the database cannot be asked, the last known identity serves on: nothing can
+be saved then, and the refusal reaches the ledger under the right agent.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import psycopg
+from psycopg_pool import PoolTimeout
+from sqlalchemy import select
+
+from engine.access.keys import hash_api_key
+from engine.access.tables import Account, Agent, ApiKey
+from engine.clock import Clock
+from engine.database.pool import Pool
+from engine.database.sql import parameter, sql_of, table_of
+from engine.settings import Settings
+
+_REMEMBERED: Final = 10_000
+
+_account, _agent, _key = table_of(Account), table_of(Agent), table_of(ApiKey)
+
+_FIND: Final = sql_of(
+    select(
+        _account.c.id,
+        _agent.c.id,
+        _agent.c.status,
+        _agent.c.max_active_quotes,
+        _agent.c.rate_limit_per_minute,
+    )
+    .select_from(
+        _key.join(_account, _account.c.id == _key.c.account_id).outerjoin(
+            _agent, _agent.c.account_id == _account.c.id
+        )
+    )
+    .where(_key.c.key_hash == parameter(_key, "key_hash"), _key.c.revoked_at.is_(None))
+)
+
+
+class Identity(NamedTuple):
+    """An account, and the agent that it is, if any.
+
+    Attributes:
+        account_id: who is written down as the modifier of a quote.
+        agent_id: None for an account without an agent profile.
+        agent_status: ACTIVE or SUSPENDED.
+        max_active_quotes: the agent's quota.
+        rate_limit_per_minute: None for no limit.
+    """
+
+    account_id: UUID
+    agent_id: UUID | None
+    agent_status: str | None
+    max_active_quotes: int | None
+    rate_limit_per_minute: int | None
+
+
+class Identities:
+    """Looks keys up; safe to use from any thread."""
+
+    def __init__(self, pool: Pool, settings: Settings, clock: Clock) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._lifetime_s = settings.identity_lifetime.total_seconds()
+        self._lock = threading.Lock()
+        self._known: OrderedDict[bytes, tuple[float, Identity]] = OrderedDict()
+
+    def find(self, key: str, deadline: float | None = None) -> Identity | None:
+        """Who holds this key, or None when nobody does.
+
+        Raises:
+            psycopg.Error: the database could not be asked, and the key was not seen before.
+            PoolTimeout: the same.
+        """
+        key_hash = hash_api_key(key)
+        now = self._clock.monotonic()
+        known = self._known.get(key_hash)
+        if known is not None and now - known[0] < self._lifetime_s:
+            return known[1]
+        try:
+            identity = self._ask(key_hash, deadline)
+        except (psycopg.Error, PoolTimeout):
+            if known is None:
+                raise
+            return known[1]
+        self._remember(key_hash, now, identity)
+        return identity
+
+    def _ask(self, key_hash: bytes, deadline: float | None) -> Identity | None:
+        with self._pool.connection(deadline) as connection:
+            row: tuple[Any, ...] | None = connection.execute(
+                _FIND, {"key_hash": key_hash}
+            ).fetchone()
+        return None if row is None else Identity(*row)
+
+    def _remember(self, key_hash: bytes, now: float, identity: Identity | None) -> None:
+        with self._lock:
+            if identity is None:
+                self._known.pop(key_hash, None)
+                return
+            self._known[key_hash] = (now, identity)
+            self._known.move_to_end(key_hash)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)

@@ -1,0 +1,95 @@
+"""The ledger's tables. An attempt's words are stored as small numbers; the view `ledger` reads
+them back as words.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Index,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+)
+from sqlmodel import Field, SQLModel
+
+_INSTANT = DateTime(timezone=True)
+
+
+class Attempt(SQLModel, table=True):
+    """One row for every attempt, whatever became of it; partitioned by the day it started.
+
+    The key is known before the first byte is sent, so that a tombstone can take its place. There is
+    no foreign key: an attempt on a quote that does not exist is an attempt all the same.
+    """
+
+    __tablename__ = "attempt"
+    __table_args__ = (
+        PrimaryKeyConstraint("agent_id", "started_at", "id", name="attempt_pkey"),
+        # text_pattern_ops: equality, and the first characters of an id, whatever the collation.
+        Index(
+            "attempt_correlation_idx",
+            "correlation_id",
+            postgresql_ops={"correlation_id": "text_pattern_ops"},
+        ),
+        Index(
+            "attempt_started_idx",
+            "started_at",
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
+        ),
+        CheckConstraint("correlation_id <> ''", name="attempt_correlation_given"),
+        CheckConstraint("outcome BETWEEN 1 AND 6", name="attempt_outcome_known"),
+        CheckConstraint("operation BETWEEN 1 AND 7", name="attempt_operation_known"),
+        CheckConstraint(
+            "(outcome IN (1, 2)) = (error_code IS NULL)", name="attempt_refusal_has_code"
+        ),
+        {"postgresql_partition_by": "RANGE (started_at)"},
+    )
+
+    agent_id: UUID
+    started_at: datetime = Field(sa_type=_INSTANT)
+    id: UUID
+    quote_id: UUID | None = None
+    client_id: UUID | None = None
+    origin_id: int = Field(sa_type=BigInteger)
+    duration_us: int
+    database_us: int
+    expected_version: int | None = None
+    actual_version: int | None = None
+    operation: int = Field(sa_type=SmallInteger)
+    outcome: int = Field(sa_type=SmallInteger)
+    error_code: int | None = Field(default=None, sa_type=SmallInteger)
+    severity: int | None = Field(default=None, sa_type=SmallInteger)
+    http_status: int | None = Field(default=None, sa_type=SmallInteger)
+    retries: int = Field(sa_type=SmallInteger)
+    path: int = Field(sa_type=SmallInteger)
+    source: int = Field(sa_type=SmallInteger)
+    retryable: bool | None = None
+    correlation_id: str = Field(sa_type=Text)
+    traceparent: str | None = Field(default=None, sa_type=Text)
+    payload_hash: bytes | None = None
+    changed_fields: str | None = Field(default=None, sa_type=Text)
+    idempotency_key: str | None = Field(default=None, sa_type=Text)
+
+
+class Origin(SQLModel, table=True):
+    """Where attempts come from: environment, release and instance of one running process."""
+
+    __tablename__ = "origin"
+    __table_args__ = (
+        PrimaryKeyConstraint("id", name="origin_pkey"),
+        UniqueConstraint("environment", "release", "instance", name="origin_name_key"),
+    )
+
+    id: int = Field(sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    environment: str = Field(sa_type=Text)
+    release: str = Field(sa_type=Text)
+    instance: str = Field(sa_type=Text)
+    first_seen_at: datetime = Field(sa_type=_INSTANT)

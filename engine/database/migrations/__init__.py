@@ -1,0 +1,1 @@
+"""Reviewed SQL, one revision a file; run by `saveguard migrate`."""

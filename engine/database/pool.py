@@ -1,0 +1,184 @@
+"""The pool of connections that saves and reads run on."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Self
+
+import psycopg
+from psycopg import pq
+from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg.types.json import set_json_loads
+
+from engine.clock import Clock, SystemClock
+from engine.database.sqlstate import WaitTimeout
+from engine.database.target import APP_ROLE, Target
+from engine.payload import decode_stored
+from engine.settings import Settings
+
+# How long the pool itself waits between attempts to connect. Its own default doubles from a
+# second, which would keep saves refused for many seconds after the database is back.
+_RECONNECT_S = 0.5
+_LONGEST_LIFE_S = 3600.0
+
+
+class Unreachable(psycopg.OperationalError):
+    """No connection could be made: the server refuses, or is not there."""
+
+
+class EngineConnection(psycopg.Connection[Any]):
+    """A connection that stops waiting at a deadline.
+
+    The server's own timeouts do not help when the line is dead and the reply never comes.
+    """
+
+    deadline: float | None = None
+    clock: Clock = SystemClock()
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:  # noqa: ANN401
+        """Runs the protocol until it is done or the deadline has passed.
+
+        Raises:
+            WaitTimeout: the deadline passed; the connection is closed, its state is unknown.
+        """
+        if self.deadline is not None:
+            timeout = max(self.deadline - self.clock.monotonic(), 0.001)
+        try:
+            return super().wait(gen, interval, timeout)
+        except WaitTimeout:
+            self.pgconn.finish()
+            raise
+
+    def is_stale(self) -> bool:
+        """Whether the server hung up, or said something, while the connection lay idle."""
+        poller = select.poll()
+        poller.register(self.pgconn.socket, select.POLLIN)
+        return bool(poller.poll(0))
+
+
+class Pool:
+    """Connections to one database, checked out for a save or a read at a time."""
+
+    def __init__(self, target: Target, settings: Settings, clock: Clock, *, size: int) -> None:
+        self._clock = clock
+        self._wait = settings.pool_wait
+        self.has_session_state = target.pooler == "none"
+        self._last_connect_failed = False
+        outer = self
+
+        class Connection(EngineConnection):
+            @classmethod
+            def connect(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401
+                try:
+                    connection = super().connect(*args, **kwargs)
+                except psycopg.Error:
+                    outer._last_connect_failed = True
+                    raise
+                outer._last_connect_failed = False
+                connection.clock = clock
+                return connection
+
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            target.app,
+            connection_class=Connection,
+            min_size=1,
+            max_size=size,
+            open=False,
+            configure=lambda connection: self._configure(connection, settings),
+            reconnect_timeout=_RECONNECT_S,
+            max_lifetime=_LONGEST_LIFE_S,
+            num_workers=min(size, 4),
+            kwargs={
+                "autocommit": True,
+                # A pooler hands the next statement to another session, which knows nothing of
+                # what this one prepared.
+                "prepare_threshold": 0 if self.has_session_state else None,
+                "application_name": "saveguard",
+            },
+        )
+
+    def open(self) -> None:
+        """Starts connecting; returns at once."""
+        self._pool.open()
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self._pool.close()
+
+    def stats(self) -> dict[str, int]:
+        """The pool's own counters, for the metrics."""
+        return dict(self._pool.get_stats())
+
+    @contextmanager
+    def connection(self, deadline: float | None = None) -> Iterator[EngineConnection]:
+        """Lends a live connection.
+
+        Args:
+            deadline: monotonic seconds after which nothing on it waits any longer.
+
+        Raises:
+            Unreachable: none could be made.
+            PoolTimeout: all are in use.
+        """
+        connection = self._checkout(deadline)
+        connection.deadline = deadline
+        try:
+            yield connection
+        finally:
+            connection.deadline = None
+            if connection.pgconn.transaction_status not in _REUSABLE:
+                connection.close()
+            self._pool.putconn(connection)
+
+    def _checkout(self, deadline: float | None) -> EngineConnection:
+        wait = self._wait.total_seconds()
+        give_up = self._clock.monotonic() + wait
+        if deadline is not None:
+            give_up = min(give_up, deadline)
+        while True:
+            try:
+                connection = self._pool.getconn(max(give_up - self._clock.monotonic(), 0.001))
+            except PoolTimeout:
+                if self._last_connect_failed:
+                    raise Unreachable("the database does not accept connections") from None
+                raise
+            if not connection.is_stale():
+                return connection
+            # Left over from before a restart of the server: drop it, take the next.
+            connection.close()
+            self._pool.putconn(connection)
+
+    def _configure(self, connection: psycopg.Connection[Any], settings: Settings) -> None:
+        set_json_loads(decode_stored, connection)
+        if not self.has_session_state:
+            return
+        for statement in session_settings(settings):
+            connection.execute(statement)
+        member = connection.execute(
+            "SELECT current_user <> %s AND pg_has_role(current_user, %s, 'MEMBER')",
+            [APP_ROLE, APP_ROLE],
+        ).fetchone()
+        if member is not None and member[0]:
+            # The ledger is append-only for the application, even when it connects as its owner.
+            connection.execute(f"SET ROLE {APP_ROLE}")
+
+
+_REUSABLE = frozenset({pq.TransactionStatus.IDLE})
+
+
+def session_settings(settings: Settings, *, local: bool = False) -> list[str]:
+    """The statements that bound every wait of a session, or of one transaction if `local`."""
+    scope = "SET LOCAL" if local else "SET"
+    return [
+        f"{scope} lock_timeout = {_milliseconds(settings.lock_timeout)}",
+        f"{scope} statement_timeout = {_milliseconds(settings.statement_timeout)}",
+        f"{scope} idle_in_transaction_session_timeout = {_milliseconds(settings.save_budget)}",
+        f"{scope} timezone = 'UTC'",
+    ]
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return max(int(duration.total_seconds() * 1000), 1)

@@ -1,0 +1,103 @@
+"""What a process needs to save, opened once and closed in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from engine.access.identities import Identities
+from engine.attempts import ledger
+from engine.attempts.journal import Journal
+from engine.attempts.sweeper import Sweeper
+from engine.clock import Clock, SystemClock
+from engine.database.pool import Pool
+from engine.database.target import Target
+from engine.errors import SetupError
+from engine.quotes.store import QuoteStore
+from engine.saving.save import Observer, Reporter, Saver
+from engine.settings import Settings
+
+# Reads and background work have connections of their own: a burst of them must not make saves wait.
+_READ_POOL_SIZE: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The engine of one process."""
+
+    settings: Settings
+    target: Target
+    clock: Clock
+    save_pool: Pool
+    read_pool: Pool
+    journal: Journal
+    saver: Saver
+    quotes: QuoteStore
+    identities: Identities
+    sweeper: Sweeper
+
+
+@contextmanager
+def open_runtime(
+    settings: Settings,
+    target: Target,
+    *,
+    clock: Clock | None = None,
+    observe: Observer = lambda _row, _result: None,
+    report: Reporter = lambda _correlation_id, _error: None,
+) -> Iterator[Runtime]:
+    """Opens pools and journal, and registers this process with the ledger.
+
+    Args:
+        settings: as read at the edge.
+        target: a migrated database.
+        clock: the system's unless a test brings its own.
+        observe: told of every ended attempt.
+        report: told of what should never happen.
+
+    Raises:
+        SetupError: the journal cannot be written, or the database cannot be used.
+    """
+    clock = clock or SystemClock()
+    save_pool = Pool(target, settings, clock, size=settings.pool_size)
+    read_pool = Pool(target, settings, clock, size=_READ_POOL_SIZE)
+    directory = settings.data_dir / "journal"
+    try:
+        journal = Journal(directory, f"{settings.instance}-{clock.uuid7()}")
+    except OSError as error:
+        raise SetupError(f"the journal {directory} cannot be written: {error.strerror}") from None
+    save_pool.open()
+    read_pool.open()
+    try:
+        _register(read_pool, settings, clock)
+        yield Runtime(
+            settings=settings,
+            target=target,
+            clock=clock,
+            save_pool=save_pool,
+            read_pool=read_pool,
+            journal=journal,
+            saver=Saver(save_pool, journal, settings, clock, observe=observe, report=report),
+            quotes=QuoteStore(read_pool),
+            identities=Identities(read_pool, settings, clock),
+            sweeper=Sweeper(read_pool, journal, clock),
+        )
+    finally:
+        read_pool.close()
+        save_pool.close()
+        journal.close()
+
+
+def _register(pool: Pool, settings: Settings, clock: Clock) -> None:
+    try:
+        with pool.connection() as connection:
+            ledger.register_origin(connection, settings, clock.now())
+    except psycopg.errors.UndefinedTable:
+        raise SetupError("the database is not migrated; run: saveguard migrate up") from None
+    except (psycopg.Error, PoolTimeout) as error:
+        raise SetupError(f"the database cannot be used: {type(error).__name__}") from None

@@ -1,0 +1,134 @@
+"""The save: begin in the journal, take the attempt's course, see its row into the ledger, answer.
+
+`Saver.save` does not raise for anything that can happen to a save: it returns what the caller is
+told. By then the attempt's row is in the ledger, or in the journal on its way there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from engine.attempts import ledger
+from engine.attempts.journal import Journal
+from engine.attempts.ledger import AttemptRow
+from engine.clock import Clock
+from engine.database.pool import Pool
+from engine.errors import Refusal
+from engine.quotes.numbers import QuoteNumbers
+from engine.saving.answer import SaveResult
+from engine.saving.course import Course, Ending, Standing, Tools
+from engine.saving.refusals import journal_full
+from engine.saving.request import SaveRequest, payload_hash
+from engine.settings import Settings
+
+# A refusal's row may take this long to be written before it goes to the spool instead.
+_RECORD_S: Final = 2.0
+_KEY_STORED_MAX: Final = 255
+
+Observer = Callable[[AttemptRow, SaveResult], None]
+Reporter = Callable[[str, BaseException], None]
+
+
+class Saver:
+    """Saves quotes, from any number of threads."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        journal: Journal,
+        settings: Settings,
+        clock: Clock,
+        *,
+        observe: Observer,
+        report: Reporter,
+    ) -> None:
+        """Takes what it works with.
+
+        Args:
+            pool: connections of the application role.
+            journal: this process's.
+            settings: budget, retries, form of the write.
+            clock: time and chance.
+            observe: told of every ended attempt; must be quick and not raise.
+            report: told of what should never happen, with the correlation id.
+        """
+        self._pool = pool
+        self._journal = journal
+        self._clock = clock
+        self._observe = observe
+        self._report = report
+        self._tools = Tools(pool, settings, clock, QuoteNumbers(), report)
+        self._origin_id = ledger.origin_id(settings)
+
+    def save(self, request: SaveRequest) -> SaveResult:
+        """Does what the request asks, or refuses it; one row in the ledger either way."""
+        return self._attempt(request, Course.run)
+
+    def refuse(self, request: SaveRequest, refusal: Refusal) -> SaveResult:
+        """Ends an attempt that was refused before the engine could look at it."""
+        return self._attempt(request, lambda course: course.refused(refusal))
+
+    def _attempt(self, request: SaveRequest, proceed: Callable[[Course], Ending]) -> SaveResult:
+        row = self._row_of(request)
+        course = Course(self._tools, request, row)
+        try:
+            self._journal.begin(row)
+        except OSError as error:
+            self._report(request.correlation_id, error)
+            ending = course.refused(journal_full())
+        else:
+            try:
+                ending = proceed(course)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the attempt gets its row
+                self._report(request.correlation_id, error)
+                ending = course.broke_off()
+        self._conclude(ending)
+        self._observe(ending.row, ending.result)
+        return ending.result
+
+    def _row_of(self, request: SaveRequest) -> AttemptRow:
+        key = request.idempotency_key
+        return AttemptRow(
+            agent_id=request.agent_id,
+            started_at=request.started_at,
+            id=request.attempt_id,
+            quote_id=request.quote_id,
+            origin_id=self._origin_id,
+            operation=request.operation.value,
+            source=request.source.value,
+            correlation_id=request.correlation_id,
+            traceparent=request.traceparent,
+            payload_hash=payload_hash(request),
+            idempotency_key=None if key is None else _storable(key),
+        )
+
+    def _conclude(self, ending: Ending) -> None:
+        match ending.standing:
+            case Standing.IN_LEDGER:
+                self._journal.end(ending.row.id)
+            case Standing.TO_RECORD:
+                self._record(ending.row)
+            case Standing.IN_DOUBT:
+                self._journal.doubt(ending.row)
+
+    def _record(self, row: AttemptRow) -> None:
+        """Writes the row of an attempt that changed nothing; spools it while that fails."""
+        if not self._journal.is_spooling:
+            try:
+                with self._pool.connection(self._clock.monotonic() + _RECORD_S) as connection:
+                    ledger.insert(connection, row)
+            except (psycopg.Error, PoolTimeout):
+                pass
+            else:
+                self._journal.end(row.id)
+                return
+        self._journal.spool(row)
+
+
+def _storable(key: str) -> str:
+    """A key that is about to be refused may be anything; the ledger keeps what it can show."""
+    return key[:_KEY_STORED_MAX].encode("ascii", "replace").decode().replace("\0", "?")

@@ -1,0 +1,123 @@
+"""One server for the session, one migrated template, one clone of it for each test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from engine.attempts.partitions import ensure_partitions
+from engine.clock import SystemClock
+from engine.database.migrate import migrate_up
+from engine.database.target import APP_ROLE, OWNER_ROLE, Target, bootstrap
+from engine.runtime import Runtime, open_runtime
+from engine.settings import Settings
+from tests.support import Agency, new_agency
+
+# Another server to run the database tests on, as a role that may create databases and roles.
+SERVER_VARIABLE = "SAVEGUARD_TEST_DATABASE_URL"
+_TEMPLATE = "saveguard_template"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _scrubbed_environment() -> Iterator[None]:
+    """Nothing of the developer's own environment decides a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            foreign = name.startswith(("PG", "SAVEGUARD_", "TELEGRAM_", "STREAMLIT_"))
+            if (foreign or name in {"DATABASE_URL", "POOLER"}) and name != SERVER_VARIABLE:
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def reachable_dir() -> Iterator[Path]:
+    """A directory that the server's user can enter, also when the tests run as root."""
+    path = Path(tempfile.mkdtemp(prefix="saveguard-tests-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(reachable_dir: Path) -> Iterator[str]:
+    """Conninfo of a real PostgreSQL, as a role that may do anything on it."""
+    from engine.database.cluster import Cluster  # noqa: PLC0415  # not needed with a server given
+
+    given = os.environ.get(SERVER_VARIABLE)
+    if given:
+        yield given
+        return
+    cluster = Cluster(reachable_dir / "postgresql")
+    cluster.start()
+    yield cluster.conninfo("postgres")
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> Iterator[str]:
+    """Name of a migrated database with its daily partitions, to be cloned."""
+    name = f"{_TEMPLATE}_{uuid4().hex[:8]}"
+    bootstrap(server, name)
+    owner = make_conninfo(server, dbname=name, user=OWNER_ROLE)
+    clock = SystemClock()
+    migrate_up(owner, clock)
+    with psycopg.connect(owner, autocommit=True) as connection:
+        ensure_partitions(connection, clock.now())
+    yield name
+    _drop(server, name)
+
+
+@pytest.fixture
+def target(server: str, template: str) -> Iterator[Target]:
+    """A database of this test's own."""
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
+                sql.Identifier(name), sql.Identifier(template), sql.Identifier(OWNER_ROLE)
+            )
+        )
+    yield Target(
+        app=make_conninfo(server, dbname=name, user=APP_ROLE),
+        owner=make_conninfo(server, dbname=name, user=OWNER_ROLE),
+    )
+    _drop(server, name)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings with a journal of this test's own."""
+    return Settings(data_dir=tmp_path)
+
+
+@pytest.fixture
+def runtime(settings: Settings, target: Target) -> Iterator[Runtime]:
+    """An open engine that fails the test when something unclassified happens."""
+    surprises: list[BaseException] = []
+    with open_runtime(
+        settings, target, report=lambda _correlation_id, error: surprises.append(error)
+    ) as opened:
+        yield opened
+    assert surprises == []
+
+
+@pytest.fixture
+def agency(runtime: Runtime) -> Agency:
+    """An agent with a client, and short words for what it does."""
+    return new_agency(runtime)
+
+
+def _drop(server: str, name: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
