@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -20,14 +20,14 @@ from engine.access.keys import hash_api_key
 from engine.access.tables import Account, Agent, ApiKey
 from engine.clock import Clock
 from engine.database.pool import Pool
-from engine.database.sql import parameter, sql_of, table_of
+from engine.database.sql import Statement, parameter, table_of
 from engine.settings import Settings
 
 _REMEMBERED: Final = 10_000
 
 _account, _agent, _key = table_of(Account), table_of(Agent), table_of(ApiKey)
 
-_FIND: Final = sql_of(
+_FIND: Final = Statement(
     select(
         _account.c.id,
         _agent.c.id,
@@ -95,9 +95,7 @@ class Identities:
 
     def _ask(self, key_hash: bytes, deadline: float | None) -> Identity | None:
         with self._pool.connection(deadline) as connection:
-            row: tuple[Any, ...] | None = connection.execute(
-                _FIND, {"key_hash": key_hash}
-            ).fetchone()
+            row = _FIND.run(connection, {"key_hash": key_hash}).fetchone()
         return None if row is None else Identity(*row)
 
     def _remember(self, key_hash: bytes, now: float, identity: Identity | None) -> None:

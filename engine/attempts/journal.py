@@ -136,6 +136,15 @@ class Journal:
         """Attempts begun and not ended."""
         return len(self._begun)
 
+    def is_writable(self) -> bool:
+        """Whether a save could be begun now: the disk takes another line."""
+        with self._lock:
+            try:
+                self._append(b"")
+            except OSError:
+                return False
+        return True
+
     def close(self) -> None:
         """Lets go of the file; removes it when there is nothing left to do about it."""
         with self._lock:

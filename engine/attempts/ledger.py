@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_into
 
 from engine.attempts.outcome import Outcome, Path, Source
 from engine.attempts.tables import Attempt, Origin
-from engine.database.sql import parameter, sql_of, table_of
+from engine.database.sql import Statement, parameter, table_of
 from engine.errors import TAXONOMY, ErrorCode, Refusal
 from engine.settings import Settings
 
@@ -113,18 +113,23 @@ def parameters(row: AttemptRow) -> dict[str, Any]:
 _attempt = table_of(Attempt)
 _origin = table_of(Origin)
 
-_INSERT: Final = sql_of(
+_INSERT: Final = Statement(
     insert_into(_attempt)
     .values({name: parameter(_attempt, name, PREFIX) for name in FIELDS})
     .on_conflict_do_nothing()
     .returning(_attempt.c.id)
 )
-_FIND: Final = sql_of(
+_FIND: Final = Statement(
     select(*(_attempt.c[name] for name in FIELDS)).where(
         _attempt.c.agent_id == parameter(_attempt, "agent_id"),
         _attempt.c.started_at == parameter(_attempt, "started_at"),
         _attempt.c.id == parameter(_attempt, "id"),
     )
+)
+_REGISTER: Final = Statement(
+    insert_into(_origin)
+    .values({column.name: parameter(_origin, column.name) for column in _origin.columns})
+    .on_conflict_do_nothing()
 )
 
 
@@ -137,14 +142,14 @@ def insert(connection: psycopg.Connection[Any], row: AttemptRow) -> bool:
     Raises:
         psycopg.Error: it could not be; nothing was added.
     """
-    return connection.execute(_INSERT, parameters(row)).fetchone() is not None
+    return _INSERT.run(connection, parameters(row)).fetchone() is not None
 
 
 def find(connection: psycopg.Connection[Any], row: AttemptRow) -> AttemptRow | None:
     """The stored row with the same key, or None."""
-    with connection.cursor(row_factory=class_row(AttemptRow)) as cursor:
-        key = {"agent_id": row.agent_id, "started_at": row.started_at, "id": row.id}
-        return cursor.execute(_FIND, key).fetchone()
+    key = {"agent_id": row.agent_id, "started_at": row.started_at, "id": row.id}
+    found: AttemptRow | None = _FIND.run(connection, key, class_row(AttemptRow)).fetchone()
+    return found
 
 
 def settle(connection: psycopg.Connection[Any], tombstone: AttemptRow) -> AttemptRow:
@@ -168,7 +173,7 @@ def settle(connection: psycopg.Connection[Any], tombstone: AttemptRow) -> Attemp
 
 def origin_id(settings: Settings) -> int:
     """The number under which this process's attempts are stored; the same for the same names."""
-    names = "\0".join((settings.environment, settings.release, settings.instance))
+    names = f"{settings.environment}\0{settings.release}\0{settings.instance}"
     return int.from_bytes(hashlib.sha256(names.encode()).digest()[:8], "big", signed=True)
 
 
@@ -176,12 +181,8 @@ def register_origin(
     connection: psycopg.Connection[Any], settings: Settings, seen_at: datetime
 ) -> None:
     """Writes down what this process's number stands for."""
-    connection.execute(
-        sql_of(
-            insert_into(_origin)
-            .values({name: parameter(_origin, name) for name in _origin.c.keys()})
-            .on_conflict_do_nothing()
-        ),
+    _REGISTER.run(
+        connection,
         {
             "id": origin_id(settings),
             "environment": settings.environment,

@@ -1,5 +1,6 @@
-"""The ledger's tables. An attempt's words are stored as small numbers; the view `ledger` reads
-them back as words.
+"""The ledger's tables.
+
+An attempt's words are stored as small numbers; the view `ledger` reads them back as words.
 """
 
 from __future__ import annotations

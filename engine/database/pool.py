@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import psycopg
 from psycopg import pq
-from psycopg_pool import ConnectionPool, PoolTimeout
 from psycopg.types.json import set_json_loads
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from engine.clock import Clock, SystemClock
 from engine.database.sqlstate import WaitTimeout
@@ -67,23 +67,9 @@ class Pool:
         self._wait = settings.pool_wait
         self.has_session_state = target.pooler == "none"
         self._last_connect_failed = False
-        outer = self
-
-        class Connection(EngineConnection):
-            @classmethod
-            def connect(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401
-                try:
-                    connection = super().connect(*args, **kwargs)
-                except psycopg.Error:
-                    outer._last_connect_failed = True
-                    raise
-                outer._last_connect_failed = False
-                connection.clock = clock
-                return connection
-
-        self._pool: ConnectionPool[Connection] = ConnectionPool(
+        self._pool: ConnectionPool[EngineConnection] = ConnectionPool(
             target.app,
-            connection_class=Connection,
+            connection_class=self._connection_class(),
             min_size=1,
             max_size=size,
             open=False,
@@ -99,6 +85,24 @@ class Pool:
                 "application_name": "saveguard",
             },
         )
+
+    def _connection_class(self) -> type[EngineConnection]:
+        """Connections that know our clock and tell us whether the server could be reached."""
+        pool = self
+
+        class Connection(EngineConnection):
+            @classmethod
+            def connect(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401
+                try:
+                    connection = super().connect(*args, **kwargs)
+                except psycopg.Error:
+                    pool._last_connect_failed = True
+                    raise
+                pool._last_connect_failed = False
+                connection.clock = pool._clock
+                return connection
+
+        return Connection
 
     def open(self) -> None:
         """Starts connecting; returns at once."""
@@ -177,6 +181,7 @@ def session_settings(settings: Settings, *, local: bool = False) -> list[str]:
         f"{scope} statement_timeout = {_milliseconds(settings.statement_timeout)}",
         f"{scope} idle_in_transaction_session_timeout = {_milliseconds(settings.save_budget)}",
         f"{scope} timezone = 'UTC'",
+        f"{scope} plan_cache_mode = force_generic_plan",
     ]
 
 

@@ -39,7 +39,7 @@ _OUTCOME_UNKNOWN_CLASSES = ("08", "57P", "XX")
 _NOT_STORED_CLASSES = ("23", "53", "54", "58", "25")
 
 
-def classify(error: Exception, *, write_was_sent: bool) -> Failure:
+def classify(error: Exception, *, write_was_sent: bool) -> Failure:  # noqa: PLR0911  # a table
     """Understands an error of the database layer.
 
     Args:

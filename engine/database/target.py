@@ -115,11 +115,14 @@ def _must_answer(variable: str, conninfo: str) -> None:
         with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute("SELECT 1")
     except psycopg.Error as error:
-        raise SetupError(f"{variable}: {_why(error, conninfo)}") from None
+        raise SetupError(f"{variable}: {explain(error, conninfo)}") from None
 
 
-def _why(error: psycopg.Error, conninfo: str) -> str:
-    """One line without secrets: what libpq says ends in the reason, after the last colon."""
+def explain(error: psycopg.Error, conninfo: str) -> str:
+    """Why a database cannot be used, in one line without secrets.
+
+    What libpq says ends in the reason, after the last colon.
+    """
     given = conninfo_to_dict(conninfo)
     where = f"{given.get('host', 'local socket')}:{given.get('port', 5432)}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

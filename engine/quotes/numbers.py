@@ -15,10 +15,10 @@ from typing import Any, Final
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import BigInteger, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from engine.database.sql import parameter, sql_of, table_of, whole, word
+from engine.database.sql import Statement, parameter, table_of, whole, word
 from engine.errors import ErrorCode, Refusal
 from engine.quotes.lifecycle import Status
 from engine.quotes.tables import Quote, QuoteNumberBlock
@@ -33,31 +33,31 @@ ACTIVE: Final = (Status.DRAFT, Status.SENT, Status.REJECTED)
 _block = table_of(QuoteNumberBlock)
 _quote = table_of(Quote)
 
-_TAKE: Final = sql_of(
+_TAKE: Final = Statement(
     (
-        statement := insert(_block).values(
-            {name: parameter(_block, name) for name in _block.c.keys()}
+        taken := insert(_block).values(
+            {column.name: parameter(_block, column.name) for column in _block.columns}
         )
     )
     .on_conflict_do_update(
         index_elements=["agent_id", "year"],
-        set_={"given": _block.c.given + statement.excluded.given},
+        set_={"given": _block.c.given + taken.excluded.given},
     )
     .returning(_block.c.given)
 )
-_GIVEN: Final = sql_of(
+_GIVEN: Final = Statement(
     select(func.coalesce(func.sum(_block.c.given), whole(0))).where(
         _block.c.agent_id == parameter(_block, "agent_id")
     )
 )
-_ACTIVE_UP_TO: Final = sql_of(
+_ACTIVE_UP_TO: Final = Statement(
     select(func.count()).select_from(
         select(_quote.c.id)
         .where(
             _quote.c.agent_id == parameter(_quote, "agent_id"),
             _quote.c.status.in_([word(status) for status in ACTIVE]),
         )
-        .limit(literal_column("%(most)s::bigint"))
+        .limit(bindparam("most", type_=BigInteger()))
         .subquery("active")
     )
 )
@@ -130,8 +130,10 @@ def _grant(connection: psycopg.Connection[Any], agent_id: UUID, quota: int, want
     return min(wanted, quota - active)
 
 
-def _scalar(connection: psycopg.Connection[Any], sql: str, values: dict[str, Any]) -> int:
-    row = connection.execute(sql, values).fetchone()
+def _scalar(
+    connection: psycopg.Connection[Any], statement: Statement, values: dict[str, Any]
+) -> int:
+    row = statement.run(connection, values).fetchone()
     if row is None:
         raise psycopg.InternalError("a statement that always returns a row returned none")
     return int(row[0])

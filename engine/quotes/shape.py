@@ -326,7 +326,7 @@ ITEM_FIELDS: Final[Mapping[str, Mapping[str, Field]]] = MappingProxyType(
                         "cabinClass",
                     ),
                     _TEXT,
-                ),  # fmt: skip
+                ),
                 "duration": text_or_number(),
                 "stops": _COUNT,
                 "passengers": _COUNT,

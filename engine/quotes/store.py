@@ -9,10 +9,10 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import BigInteger, bindparam, select
 
 from engine.database.pool import Pool
-from engine.database.sql import parameter, sql_of, table_of, whole, word
+from engine.database.sql import Statement, parameter, table_of, whole, word
 from engine.quotes.lifecycle import Operation, Status
 from engine.quotes.record import QuoteRecord
 from engine.quotes.tables import Quote, QuoteRevision
@@ -55,7 +55,7 @@ class QuoteStore:
             PoolTimeout: the same.
         """
         with self._pool.connection() as connection:
-            row = connection.execute(_GET, {"agent_id": agent_id, "id": quote_id}).fetchone()
+            row = _GET.run(connection, {"agent_id": agent_id, "id": quote_id}).fetchone()
         return None if row is None else QuoteRecord(*row)
 
     def page(
@@ -80,7 +80,7 @@ class QuoteStore:
             psycopg.Error: the database could not be asked.
             PoolTimeout: the same.
         """
-        sql = _page_sql(
+        statement = _page(
             by_status=status is not None,
             by_client=client_id is not None,
             goes_on=before is not None,
@@ -93,7 +93,7 @@ class QuoteStore:
             "most": limit + 1,
         }
         with self._pool.connection() as connection:
-            rows = connection.execute(sql, values).fetchall()
+            rows = statement.run(connection, values).fetchall()
         quotes = [QuoteRecord(*row) for row in rows[:limit]]
         return Page(quotes, quotes[-1].id if len(rows) > limit else None)
 
@@ -105,9 +105,7 @@ class QuoteStore:
             PoolTimeout: the same.
         """
         with self._pool.connection() as connection:
-            rows = connection.execute(
-                _HISTORY, {"agent_id": agent_id, "quote_id": quote_id}
-            ).fetchall()
+            rows = _HISTORY.run(connection, {"agent_id": agent_id, "quote_id": quote_id}).fetchall()
         revisions = [_revision_of(row) for row in rows]
         if not revisions or revisions[0].quote.status == Status.CANCELLED:
             return None
@@ -135,14 +133,14 @@ def record_of_snapshot(snapshot: dict[str, Any]) -> QuoteRecord:
     return msgspec.convert(values, QuoteRecord, strict=False)
 
 
-_GET: Final = sql_of(
+_GET: Final = Statement(
     select(*_quote.c).where(
         _quote.c.agent_id == parameter(_quote, "agent_id"),
         _quote.c.id == parameter(_quote, "id"),
         _quote.c.status != word(Status.CANCELLED),
     )
 )
-_HISTORY: Final = sql_of(
+_HISTORY: Final = Statement(
     select(
         _revision.c.version,
         _revision.c.operation,
@@ -162,7 +160,7 @@ _HISTORY: Final = sql_of(
 
 
 @cache
-def _page_sql(*, by_status: bool, by_client: bool, goes_on: bool) -> str:
+def _page(*, by_status: bool, by_client: bool, goes_on: bool) -> Statement:
     query = select(*_quote.c).where(_quote.c.agent_id == parameter(_quote, "agent_id"))
     if by_status:
         query = query.where(_quote.c.status == parameter(_quote, "status"))
@@ -172,4 +170,5 @@ def _page_sql(*, by_status: bool, by_client: bool, goes_on: bool) -> str:
         query = query.where(_quote.c.client_id == parameter(_quote, "client_id"))
     if goes_on:
         query = query.where(_quote.c.id < parameter(_quote, "id"))
-    return sql_of(query.order_by(_quote.c.id.desc())) + "\n LIMIT %(most)s::bigint"
+    newest_first = query.order_by(_quote.c.id.desc())
+    return Statement(newest_first.limit(bindparam("most", type_=BigInteger())))

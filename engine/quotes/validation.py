@@ -33,6 +33,7 @@ from engine.quotes.shape import (
 # A body of a megabyte can hold a hundred thousand mistakes; the answer names this many.
 VIOLATIONS_SHOWN: Final = 100
 NAME_SHOWN: Final = 80
+_NAMED_IN_MESSAGE: Final = 3
 
 _DAY = timedelta(days=1)
 _WIRE_NAME: Final = {field.attribute: name for name, field in QUOTE_FIELDS.items()} | {
@@ -119,8 +120,9 @@ def refusal(violations: list[Violation] | tuple[Violation, ...]) -> Refusal:
             f"The currency must be one of {', '.join(MINOR_DIGITS)}.",
             details,
         )
-    names = ", ".join(dict.fromkeys(violation.field for violation in shown[:3]))
-    more = f" and {len(violations) - 3} more" if len(violations) > 3 else ""
+    names = ", ".join(dict.fromkeys(violation.field for violation in shown[:_NAMED_IN_MESSAGE]))
+    unnamed = len(violations) - _NAMED_IN_MESSAGE
+    more = f" and {unnamed} more" if unnamed > 0 else ""
     return Refusal(
         ErrorCode.QUOTE_VALIDATION_FAILED,
         f"The quote is not valid: see {names}{more} in details.errors.",
@@ -197,9 +199,11 @@ def _read_item(kind: str, path: str, value: object, violations: list[Violation])
                 item[name] = field.rule.clean(part)
             except Unfit as unfit:
                 violations.append(Violation(f"{path}.{name}", unfit.message, unfit.code))
-    for name in _REQUIRED_OF_ITEM[kind]:
-        if value.get(name) is None:
-            violations.append(Violation(f"{path}.{name}", "is required", "required"))
+    violations += [
+        Violation(f"{path}.{name}", "is required", "required")
+        for name in _REQUIRED_OF_ITEM[kind]
+        if value.get(name) is None
+    ]
     if item["priceType"] == "per_night" and value.get("nights") is None:
         violations.append(
             Violation(f"{path}.nights", "is required when priced per night", "required")

@@ -183,8 +183,8 @@ class Course:
             "id": request.quote_id,
             "idempotency_key": request.idempotency_key,
         }
-        sql = statements.read_quote(keyed=is_keyed)
-        row = self._timed(lambda: connection.execute(sql, values).fetchone())
+        statement = statements.read_quote(keyed=is_keyed)
+        row = self._timed(lambda: statement.run(connection, values).fetchone())
         if row is None:
             raise psycopg.InternalError("a read that always returns a row returned none")
         count = len(COLUMNS)
@@ -349,7 +349,7 @@ class Course:
         if refusal.code not in _PRICE_CODES or client_id is None:
             return refusal
         values = {"agent_id": self._request.agent_id, "checked_client_id": client_id}
-        row = self._timed(lambda: connection.execute(statements.client_fits(), values).fetchone())
+        row = self._timed(lambda: statements.client_fits().run(connection, values).fetchone())
         return refusal if row is not None and row[0] else client_not_found()
 
     def _naming_winner(self, connection: EngineConnection, refusal: Refusal) -> Refusal:

@@ -126,7 +126,7 @@ def conflict_with(
     expected_version: int,
     actual_version: int,
     modified_by: str,
-    modified_at: datetime,
+    modified_at: datetime | None,
 ) -> Refusal:
     """QUOTE_CONFLICT_VERSION from the parts of what stands now."""
     return Refusal(

@@ -33,9 +33,11 @@ def find_answer(
     connection: psycopg.Connection[Any], agent_id: UUID, key: str
 ) -> StoredAnswer | None:
     """What is stored under an agent's key, expired or not."""
-    row = connection.execute(
-        statements.read_key(), {"agent_id": agent_id, "idempotency_key": key}
-    ).fetchone()
+    row = (
+        statements.read_key()
+        .run(connection, {"agent_id": agent_id, "idempotency_key": key})
+        .fetchone()
+    )
     return None if row is None else stored_answer(row)
 
 
@@ -43,8 +45,8 @@ def forget_expired(
     connection: psycopg.Connection[Any], agent_id: UUID, key: str, now: datetime
 ) -> None:
     """Makes room for a new save under a key whose day is over."""
-    connection.execute(
-        statements.drop_expired_key(),
+    statements.drop_expired_key().run(
+        connection,
         {"agent_id": agent_id, "idempotency_key": key, "key_expires_at": now},
     )
 
@@ -53,9 +55,8 @@ def reap(connection: psycopg.Connection[Any], now: datetime, batch: int = 1_000)
     """Deletes keys whose day is over, in short statements; returns how many."""
     total = 0
     while True:
-        count = connection.execute(
-            statements.reap_keys(), {"key_expires_at": now, "batch": batch}
-        ).rowcount
+        values = {"key_expires_at": now, "batch": batch}
+        count = statements.reap_keys().run(connection, values).rowcount
         total += count
         if count < batch:
             return total

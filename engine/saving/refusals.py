@@ -116,14 +116,18 @@ def with_winner(
     refusal = replace(refusal, http_status=http_status)
     details = refusal.details
     try:
-        newer = connection.execute(
-            statements.newer_revisions(_REVISIONS_NAMED),
-            {
-                "agent_id": agent_id,
-                "quote_id": details["quoteId"],
-                "expected_version": details["expectedVersion"],
-            },
-        ).fetchall()
+        newer = (
+            statements.newer_revisions(_REVISIONS_NAMED)
+            .run(
+                connection,
+                {
+                    "agent_id": agent_id,
+                    "quote_id": details["quoteId"],
+                    "expected_version": details["expectedVersion"],
+                },
+            )
+            .fetchall()
+        )
     except psycopg.Error:
         return refusal
     if not newer:

@@ -21,6 +21,7 @@ from engine.quotes.validation import Change, Violation, read_change, read_draft,
 _VERSION_MAX: Final = 2_000_000_000
 _MESSAGE_MAX: Final = 2_000
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
+_DIGITS: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 _ENTITY_TAG: Final = re.compile(r'"([0-9]{1,10})"', re.ASCII)
 _EMAIL: Final = re.compile(r"[^@\s]{1,64}@[^@\s.]{1,63}(\.[^@\s.]{1,63})+")
 
@@ -169,11 +170,7 @@ def _read_version(
         _note(body.pop("version"), "version", named, violations)
     if request.query_version is not None:
         written = request.query_version
-        value = (
-            int(written)
-            if written.isascii() and written.isdigit() and len(written) < 11
-            else written
-        )
+        value = int(written) if _DIGITS.fullmatch(written) else written
         _note(value, "version", named, violations)
     if request.if_match is not None:
         tag = _ENTITY_TAG.fullmatch(request.if_match.strip())

@@ -53,7 +53,7 @@ from sqlalchemy.sql.base import ColumnCollection
 from engine.attempts.ledger import PREFIX
 from engine.attempts.outcome import Outcome
 from engine.attempts.tables import Attempt
-from engine.database.sql import parameter, sql_of, table_of, whole, word
+from engine.database.sql import Statement, parameter, table_of, whole, word
 from engine.errors import TAXONOMY, ErrorCode
 from engine.quotes.lifecycle import Status
 from engine.quotes.record import COLUMNS
@@ -89,7 +89,7 @@ _BEFORE: Final = ("status", "version", "last_modified_by", "last_modified_at")
 
 
 @cache
-def change_in_one(*, keyed: bool) -> str:
+def change_in_one(*, keyed: bool) -> Statement:
     """A whole save of an existing quote.
 
     Returns one row: verdict; status, version, last_modified_by, last_modified_at as they were
@@ -108,7 +108,7 @@ def change_in_one(*, keyed: bool) -> str:
 
 
 @cache
-def create_in_one(*, keyed: bool) -> str:
+def create_in_one(*, keyed: bool) -> Statement:
     """A whole save of a new quote; returns a row like that of a change."""
     saved = (
         insert(_quote)
@@ -143,12 +143,12 @@ def _verdict_on_change(saved: CTE, current: CTE) -> ColumnElement[Any]:
     ).label("verdict")  # fmt: skip
 
 
-def _whole_save(saved: CTE, verdict: CTE, *, keyed: bool) -> str:
+def _whole_save(saved: CTE, verdict: CTE, *, keyed: bool) -> Statement:
     parts = [_insert_from(_revision, _revision_of(saved.c, "saved"), saved).cte("revised")]
     if keyed:
         parts.append(_insert_from(_key, _key_of(saved.c), saved).cte("keyed"))
     parts.append(_judged_attempt(verdict))
-    return sql_of(select(*verdict.c).add_cte(*parts))
+    return Statement(select(*verdict.c).add_cte(*parts))
 
 
 def _judged_attempt(verdict: CTE) -> CTE:
@@ -162,7 +162,7 @@ def _judged_attempt(verdict: CTE) -> CTE:
         * literal_column("1000000"),
         Integer,
     )
-    columns = {name: parameter(_attempt, name, PREFIX) for name in _attempt.c.keys()}
+    columns = {each.name: parameter(_attempt, each.name, PREFIX) for each in _attempt.columns}
     columns["actual_version"] = case(
         (is_saved, parameter(_attempt, "actual_version", PREFIX)), else_=verdict.c.version
     )
@@ -221,34 +221,34 @@ def _meaning_of_saved() -> Any:  # noqa: ANN401  # a Select of five columns
 
 
 @cache
-def lock_current() -> str:
+def lock_current() -> Statement:
     """Locks a quote's row; returns status, version, last_modified_by, last_modified_at."""
-    return sql_of(_current())
+    return Statement(_current())
 
 
 @cache
-def change_quote() -> str:
+def change_quote() -> Statement:
     """Writes a quote if status, version and client allow it; counts one row when it did."""
-    return sql_of(_changed_quote())
+    return Statement(_changed_quote())
 
 
 @cache
-def create_quote() -> str:
+def create_quote() -> Statement:
     """Inserts a new quote."""
-    return sql_of(insert(_quote).values({name: parameter(_quote, name) for name in COLUMNS}))
+    return Statement(insert(_quote).values({name: parameter(_quote, name) for name in COLUMNS}))
 
 
 @cache
-def client_fits() -> str:
+def client_fits() -> Statement:
     """Whether the client, if any is named, is active and the agent's: one boolean."""
-    return sql_of(select(_client_fits().label("fits")))
+    return Statement(select(_client_fits().label("fits")))
 
 
 @cache
-def insert_revision() -> str:
+def insert_revision() -> Statement:
     """Snapshots the quote as the transaction has just written it."""
     fields = _revision_of(_quote.c, "quote")
-    return sql_of(
+    return Statement(
         insert(_revision).from_select(
             list(fields), select(*fields.values()).select_from(_quote).where(*_is_the_quote())
         )
@@ -256,21 +256,21 @@ def insert_revision() -> str:
 
 
 @cache
-def insert_key() -> str:
+def insert_key() -> Statement:
     """Stores the idempotency key with its answer."""
     fields = _key_of(_quote.c)
-    return sql_of(
+    return Statement(
         insert(_key).from_select(
             list(fields), select(*fields.values()).select_from(_quote).where(*_is_the_quote())
         )
     )
 
 
-# --- reading ---------------------------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------------
 
 
 @cache
-def read_quote(*, keyed: bool) -> str:
+def read_quote(*, keyed: bool) -> Statement:
     """A quote as it stands, then (keyed) the answer stored under an idempotency key.
 
     Returns one row: the quote's columns, null when there is none; then fingerprint, http_status,
@@ -282,19 +282,19 @@ def read_quote(*, keyed: bool) -> str:
     if keyed:
         rows = rows.outerjoin(_key, and_(*_is_the_key()))
         columns += _STORED_ANSWER
-    return sql_of(select(*columns).select_from(rows))
+    return Statement(select(*columns).select_from(rows))
 
 
 @cache
-def read_key() -> str:
+def read_key() -> Statement:
     """The answer stored under an idempotency key, in the columns of `read_quote`."""
-    return sql_of(select(*_STORED_ANSWER).where(*_is_the_key()))
+    return Statement(select(*_STORED_ANSWER).where(*_is_the_key()))
 
 
 @cache
-def drop_expired_key() -> str:
+def drop_expired_key() -> Statement:
     """Forgets one key whose day is over."""
-    return sql_of(
+    return Statement(
         delete(_key).where(
             *_is_the_key(), _key.c.expires_at <= parameter(_key, "expires_at", "key_")
         )
@@ -302,7 +302,7 @@ def drop_expired_key() -> str:
 
 
 @cache
-def reap_keys() -> str:
+def reap_keys() -> Statement:
     """Forgets up to `batch` keys whose day is over."""
     due = (
         select(_key.c.agent_id, _key.c.key)
@@ -310,13 +310,13 @@ def reap_keys() -> str:
         .limit(cast(bindparam("batch"), Integer))
         .subquery("due")
     )
-    return sql_of(delete(_key).where(_key.c.agent_id == due.c.agent_id, _key.c.key == due.c.key))
+    return Statement(delete(_key).where(_key.c.agent_id == due.c.agent_id, _key.c.key == due.c.key))
 
 
 @cache
-def newer_revisions(limit: int) -> str:
+def newer_revisions(limit: int) -> Statement:
     """Who saved a quote after a version, newest first."""
-    return sql_of(
+    return Statement(
         select(
             _revision.c.version,
             _revision.c.modified_by,

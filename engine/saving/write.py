@@ -125,7 +125,7 @@ def _in_one(
     creates = write.operation is Operation.CREATE
     build = statements.create_in_one if creates else statements.change_in_one
     sending()
-    row = connection.execute(build(keyed=write.keyed is not None), _values(write)).fetchone()
+    row = build(keyed=write.keyed is not None).run(connection, _values(write)).fetchone()
     if row is None:
         raise psycopg.InternalError("a save always returns its verdict")
     verdict = Verdict(*row)
@@ -143,12 +143,12 @@ def _in_several(
         if not verdict.is_saved:
             return verdict, False
         if write.operation is Operation.CREATE:
-            connection.execute(statements.create_quote(), values)
-        elif connection.execute(statements.change_quote(), values).rowcount != 1:
+            statements.create_quote().run(connection, values)
+        elif statements.change_quote().run(connection, values).rowcount != 1:
             raise psycopg.InternalError("the row was locked and judged, yet not written")
-        connection.execute(statements.insert_revision(), values)
+        statements.insert_revision().run(connection, values)
         if write.keyed is not None:
-            connection.execute(statements.insert_key(), values)
+            statements.insert_key().run(connection, values)
         if not ledger.insert(connection, write.attempt):
             raise psycopg.errors.UniqueViolation("the attempt was closed by somebody else")
         sending()
@@ -160,7 +160,7 @@ def _decide(connection: psycopg.Connection[Any], write: Write, values: dict[str,
     before: tuple[Any, ...] = (None, None, None, None)
     code: ErrorCode | None = None
     if write.operation is not Operation.CREATE:
-        row = connection.execute(statements.lock_current(), values).fetchone()
+        row = statements.lock_current().run(connection, values).fetchone()
         before = row or before
         if row is None:
             code = ErrorCode.QUOTE_NOT_FOUND
@@ -169,7 +169,7 @@ def _decide(connection: psycopg.Connection[Any], write: Write, values: dict[str,
             if code is None and row[1] != write.plan.expected_version:
                 code = ErrorCode.QUOTE_CONFLICT_VERSION
     if code is None:
-        fits = connection.execute(statements.client_fits(), values).fetchone()
+        fits = statements.client_fits().run(connection, values).fetchone()
         if fits is None or not fits[0]:
             code = ErrorCode.CLIENT_NOT_FOUND
     return Verdict(SAVED if code is None else TAXONOMY[code].number, *before)

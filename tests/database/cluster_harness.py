@@ -116,7 +116,7 @@ def kill_server(cluster: Cluster, *, with_children: bool = True) -> int:
     return server.pid
 
 
-def ask(cluster: Cluster, question: str) -> Any:  # noqa: ANN401 - whatever the column holds
+def ask(cluster: Cluster, question: str) -> Any:
     """The first column of the first row that a statement returns; None when it returns none."""
     with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as connection:
         cursor = connection.execute(question.encode())
@@ -136,6 +136,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # so that a test can kill its whole group
             env={**os.environ, "PYTHONPATH": str(REPOSITORY), **(environ or {})},
         )
 

@@ -128,7 +128,7 @@ def test_a_socket_directory_that_others_could_listen_in_is_refused(
     if trap == "link":
         cluster.socket_dir.symlink_to(cluster_root.parent)
     else:
-        cluster.socket_dir.mkdir()
+        cluster.socket_dir.mkdir(mode=0o700)
     if trap == "open to all":
         cluster.socket_dir.chmod(0o777)
     elif trap == "somebody else's":
@@ -227,7 +227,7 @@ def test_a_killed_user_takes_the_server_along_and_the_next_start_is_clean(
     with Program(cluster_root) as program:
         program.server()
 
-        program.process.send_signal(how)
+        os.killpg(program.process.pid, how)  # as a terminal or a supervisor does
 
         assert eventually(lambda: not processes_below(cluster_root))
     cluster.start()
@@ -239,12 +239,16 @@ def test_released_and_joined_again_and_again_the_server_is_never_stopped_in_use(
     cluster_root: Path,
 ) -> None:
     cluster = Cluster(cluster_root, grace=AT_ONCE)
+    users_lock = cluster_root / "users.lock"
 
-    for _ in range(12):
+    for attempt in range(12):
+        if attempt % 2:  # just when the reaper is at work
+            assert eventually(lambda: is_locked(cluster_root / "start.lock"))
         cluster.start()
 
         assert ask(cluster, "SELECT 1") == 1
-        assert is_locked(cluster_root / "reaper.lock")
+        # A reaper that was about to leave must not be taken for one that watches.
+        assert eventually(lambda: sys.platform != "linux" or has_waiter(users_lock))
         cluster.release()
         cluster.release()
 
@@ -395,6 +399,19 @@ def test_a_killed_initdb_leaves_no_half_database(cluster_root: Path) -> None:
     assert not was_made
     assert ask(cluster, "SELECT 1") == 1
     assert not list(cluster_root.glob("init-*"))
+
+
+def test_another_server_on_our_socket_is_not_taken_for_ours(
+    cluster: Cluster, cluster_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(location, "socket_dir", lambda _: cluster.socket_dir)
+    monkeypatch.setattr("engine.database.server._START_LIMIT_S", 0.2)
+    other = Cluster(cluster_root / "other")
+
+    with pytest.raises(SetupError, match="does not answer"):
+        other.start()
+
+    assert not other.data.exists()
 
 
 # What an operator can meet: one line that says what to do.

@@ -1,0 +1,105 @@
+"""One HTTP exchange: what arrived, and what is answered; no framework in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from engine.errors import TAXONOMY, ErrorCode, Refusal
+from engine.payload import encode
+from engine.saving.answer import RefusalAnswer, refusal_answer
+
+JSON: Final = "application/json"
+PROBLEM_JSON: Final = "application/problem+json"
+CORRELATION_HEADER: Final = "x-correlation-id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A request, read as far as its bytes go.
+
+    Attributes:
+        method: GET, POST, …
+        path: without the query.
+        headers: lower-case names.
+        query: first value of each name.
+        body: the bytes, None when there were more than the limit.
+        correlation_id: accepted or made.
+        traceparent: when there was a well-formed one.
+        attempt_id: made before anything else.
+        started_at: when it arrived, in UTC.
+        received: the same on the monotonic clock.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes | None
+    correlation_id: str
+    traceparent: str | None
+    attempt_id: UUID
+    started_at: datetime
+    received: float
+
+    @property
+    def wants_problem(self) -> bool:
+        """Whether errors are to come as RFC 9457 problem documents."""
+        return PROBLEM_JSON in self.headers.get("accept", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent back; the correlation id is added to every one."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = JSON
+
+
+class Problem(RefusalAnswer, rename="camel"):
+    """The same members as every refusal, with those of RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    instance: str
+
+
+def problem_type(code: ErrorCode) -> str:
+    """The URI that names a kind of problem."""
+    return f"urn:saveguard:error:{code}"
+
+
+def refusal_to_answer(
+    exchange: Exchange, refusal: Refusal, refused_at: datetime, extra: Mapping[str, str]
+) -> Answer:
+    """Spells a refusal the way the caller asked for."""
+    headers = {**extra, **_headers_of(refusal)}
+    answer = refusal_answer(refusal, exchange.correlation_id, refused_at)
+    if not exchange.wants_problem:
+        return Answer(refusal.http_status, encode(answer), headers)
+    problem = Problem(
+        **msgspec.structs.asdict(answer),
+        type=problem_type(refusal.code),
+        title=TAXONOMY[refusal.code].title,
+        status=refusal.http_status,
+        instance=exchange.path,
+    )
+    return Answer(refusal.http_status, encode(problem), headers, PROBLEM_JSON)
+
+
+def _headers_of(refusal: Refusal) -> dict[str, str]:
+    match refusal.code:
+        case ErrorCode.AUTHENTICATION_FAILED:
+            return {"www-authenticate": 'Bearer realm="saveguard"'}
+        case ErrorCode.RATE_LIMIT_EXCEEDED:
+            return {"retry-after": str(refusal.details.get("retryAfterSeconds", 1))}
+        case _:
+            return {}

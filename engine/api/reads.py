@@ -1,0 +1,137 @@
+"""The calls that read: one quote, a page of quotes, a quote's history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from engine.api.exchange import Answer, Exchange, refusal_to_answer
+from engine.api.gate import Gate
+from engine.api.listing import cursor_of, read_listing
+from engine.clock import Clock
+from engine.database.sqlstate import classify
+from engine.errors import Refusal
+from engine.payload import encode
+from engine.quotes.lifecycle import quote_not_found
+from engine.quotes.record import QuoteRecord
+from engine.quotes.shape import parse_uuid
+from engine.quotes.store import QuoteStore, Revision
+from engine.saving.refusals import from_failure
+
+_OK, _NOT_MODIFIED = 200, 304
+
+
+class QuoteAnswer(msgspec.Struct, rename="camel"):
+    """Body of one quote."""
+
+    success: bool
+    correlation_id: str
+    quote: QuoteRecord
+
+
+class PageAnswer(msgspec.Struct, rename="camel"):
+    """Body of a page of quotes."""
+
+    success: bool
+    correlation_id: str
+    quotes: list[QuoteRecord]
+    next_cursor: str | None
+
+
+class HistoryAnswer(msgspec.Struct, rename="camel"):
+    """Body of a quote's history, newest first."""
+
+    success: bool
+    correlation_id: str
+    quote_id: UUID
+    revisions: list[Revision]
+
+
+class Reads:
+    """Answers the calls that read; runs in a read thread, not on the event loop."""
+
+    def __init__(self, quotes: QuoteStore, gate: Gate, clock: Clock) -> None:
+        self._quotes = quotes
+        self._gate = gate
+        self._clock = clock
+
+    def quote(self, exchange: Exchange, quote_id: str) -> Answer:
+        """One quote, or 304 when the caller has this version already."""
+        return self._guarded(exchange, lambda agent_id: self._quote(exchange, agent_id, quote_id))
+
+    def page(self, exchange: Exchange) -> Answer:
+        """A page of the agent's quotes, newest first."""
+        return self._guarded(exchange, lambda agent_id: self._page(exchange, agent_id))
+
+    def history(self, exchange: Exchange, quote_id: str) -> Answer:
+        """Every version of a quote, newest first."""
+        return self._guarded(exchange, lambda agent_id: self._history(exchange, agent_id, quote_id))
+
+    def _guarded(self, exchange: Exchange, read: Callable[[UUID], Answer | Refusal]) -> Answer:
+        identity, refused = self._gate.admit(exchange)
+        if refused is not None or identity is None or identity.agent_id is None:
+            return self._refuse(exchange, refused or quote_not_found())
+        try:
+            answer = read(identity.agent_id)
+        except (psycopg.Error, PoolTimeout) as error:
+            answer = from_failure(classify(error, write_was_sent=False).code)
+        return self._refuse(exchange, answer) if isinstance(answer, Refusal) else answer
+
+    def _refuse(self, exchange: Exchange, refused: Refusal) -> Answer:
+        return refusal_to_answer(exchange, refused, self._clock.now(), {})
+
+    def _quote(self, exchange: Exchange, agent_id: UUID, quote_id: str) -> Answer | Refusal:
+        known = parse_uuid(quote_id)
+        quote = None if known is None else self._quotes.get(agent_id, known)
+        if quote is None:
+            return quote_not_found()
+        headers = {"etag": f'"{quote.version}"'}
+        if _names(exchange.headers.get("if-none-match"), headers["etag"]):
+            return Answer(_NOT_MODIFIED, b"", headers)
+        body = QuoteAnswer(success=True, correlation_id=exchange.correlation_id, quote=quote)
+        return Answer(_OK, encode(body), headers)
+
+    def _page(self, exchange: Exchange, agent_id: UUID) -> Answer | Refusal:
+        asked = read_listing(exchange.query)
+        if isinstance(asked, Refusal):
+            return asked
+        page = self._quotes.page(
+            agent_id,
+            limit=asked.limit,
+            status=asked.status,
+            client_id=asked.client_id,
+            before=asked.before,
+        )
+        body = PageAnswer(
+            success=True,
+            correlation_id=exchange.correlation_id,
+            quotes=list(page.quotes),
+            next_cursor=None if page.next_after is None else cursor_of(page.next_after),
+        )
+        return Answer(_OK, encode(body))
+
+    def _history(self, exchange: Exchange, agent_id: UUID, quote_id: str) -> Answer | Refusal:
+        known = parse_uuid(quote_id)
+        revisions = None if known is None else self._quotes.history(agent_id, known)
+        if known is None or revisions is None:
+            return quote_not_found()
+        body = HistoryAnswer(
+            success=True,
+            correlation_id=exchange.correlation_id,
+            quote_id=known,
+            revisions=revisions,
+        )
+        return Answer(_OK, encode(body))
+
+
+def _names(header: str | None, tag: str) -> bool:
+    """Whether If-None-Match names this tag; weak tags compare equal here (RFC 9110, 13.1.2)."""
+    if header is None:
+        return False
+    return header.strip() == "*" or tag in (
+        each.strip().removeprefix("W/") for each in header.split(",")
+    )
