@@ -8,11 +8,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from starlette.datastructures import Headers
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from engine.api.exchange import CORRELATION_HEADER, Exchange
+from engine.api.exchange import CORRELATION_HEADER, Answer, Exchange
 from engine.clock import Clock
 from engine.correlation import (
     accepted_correlation_id,
@@ -20,7 +18,8 @@ from engine.correlation import (
     make_correlation_id,
 )
 
-_SCOPE_KEY: Final = "saveguard.arrival"
+_ARRIVAL: Final = "saveguard.arrival"
+_CORRELATION: Final = CORRELATION_HEADER.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +32,19 @@ class Arrival:
     received: float
 
 
+Arrived = Callable[[Arrival, bool], None]
+
+
 class Edge:
     """ASGI middleware: makes the arrival, counts it, and puts the correlation id on the answer."""
 
-    def __init__(
-        self, app: ASGIApp, clock: Clock, arrived: Callable[[Arrival, str | None], None]
-    ) -> None:
+    def __init__(self, app: ASGIApp, clock: Clock, arrived: Arrived) -> None:
         """Wraps an application.
 
         Args:
             app: the application.
             clock: for ids and instants.
-            arrived: told of every arrival, and of an inbound correlation id that was malformed.
+            arrived: told of every arrival, and whether its inbound correlation id was malformed.
         """
         self._app = app
         self._clock = clock
@@ -55,41 +55,40 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        inbound = Headers(scope=scope).get(CORRELATION_HEADER)
-        attempt_id = self._clock.uuid7()
+        inbound = _header(scope, _CORRELATION)
         accepted = accepted_correlation_id(inbound)
-        arrival = Arrival(
-            accepted or make_correlation_id(attempt_id),
-            attempt_id,
-            self._clock.now(),
-            self._clock.monotonic(),
-        )
-        self._arrived(arrival, inbound if inbound and accepted is None else None)
-        scope[_SCOPE_KEY] = arrival
-        header = (CORRELATION_HEADER.encode(), arrival.correlation_id.encode())
+        attempt_id = self._clock.uuid7()
+        correlation_id = accepted or make_correlation_id(attempt_id)
+        arrival = Arrival(correlation_id, attempt_id, self._clock.now(), self._clock.monotonic())
+        self._arrived(arrival, inbound is not None and accepted is None)
+        scope[_ARRIVAL] = arrival
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], header]
+                message["headers"] = [*message["headers"], (_CORRELATION, correlation_id.encode())]
             await send(message)
 
         await self._app(scope, receive, send_with_id)
 
 
-async def read_exchange(request: Request, body_limit: int) -> Exchange:
+class CallerLeft(Exception):  # noqa: N818  # nothing went wrong on our side
+    """The caller hung up before it had sent its request."""
+
+
+async def read_exchange(scope: Scope, receive: Receive, body_limit: int) -> Exchange:
     """Reads a request to its end, or to the limit of its body.
 
     Raises:
-        ClientDisconnect: the caller left before it had said everything.
+        CallerLeft: the caller left before it had said everything.
     """
-    arrival: Arrival = request.scope[_SCOPE_KEY]
-    headers = request.headers
+    arrival: Arrival = scope[_ARRIVAL]
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     return Exchange(
-        method=request.method,
-        path=request.url.path,
-        headers=dict(headers.items()),
-        query=dict(request.query_params.items()),
-        body=await _read_body(request, body_limit),
+        method=scope["method"],
+        path=scope["path"],
+        query_string=scope["query_string"],
+        headers=headers,
+        body=await _read_body(receive, headers.get("content-length", ""), body_limit),
         correlation_id=arrival.correlation_id,
         traceparent=accepted_traceparent(headers.get("traceparent")),
         attempt_id=arrival.attempt_id,
@@ -98,16 +97,37 @@ async def read_exchange(request: Request, body_limit: int) -> Exchange:
     )
 
 
-async def _read_body(request: Request, limit: int) -> bytes | None:
+async def send_answer(answer: Answer, send: Send) -> None:
+    """Sends an answer whole."""
+    headers = [
+        (b"content-type", answer.media_type.encode()),
+        (b"content-length", b"%d" % len(answer.body)),
+        (b"cache-control", b"no-store"),
+    ]
+    headers += [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _read_body(receive: Receive, declared: str, limit: int) -> bytes | None:
     """The body, or None when it is larger than the limit; then the rest is not read."""
-    declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:12]) > limit:
         return None
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise CallerLeft
+        body += message.get("body", b"")
+        if len(body) > limit:
             return None
-        chunks.append(chunk)
-    return b"".join(chunks)
+        if not message.get("more_body", False):
+            return body
+
+
+def _header(scope: Scope, wanted: bytes) -> str | None:
+    for name, value in scope["headers"]:
+        if name == wanted:
+            text: str = value.decode("latin-1")
+            return text
+    return None

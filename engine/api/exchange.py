@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 import msgspec
@@ -26,8 +27,8 @@ class Exchange:
     Attributes:
         method: GET, POST, …
         path: without the query.
-        headers: lower-case names.
-        query: first value of each name.
+        query_string: as it came.
+        headers: lower-case names; of several with one name the last.
         body: the bytes, None when there were more than the limit.
         correlation_id: accepted or made.
         traceparent: when there was a well-formed one.
@@ -38,14 +39,20 @@ class Exchange:
 
     method: str
     path: str
+    query_string: bytes
     headers: Mapping[str, str]
-    query: Mapping[str, str]
     body: bytes | None
     correlation_id: str
     traceparent: str | None
     attempt_id: UUID
     started_at: datetime
     received: float
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The query's parameters; of several with one name the last."""
+        text = self.query_string.decode("latin-1")
+        return dict(parse_qsl(text, keep_blank_values=True)) if text else {}
 
     @property
     def wants_problem(self) -> bool:

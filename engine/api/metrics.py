@@ -65,10 +65,10 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
 
-    def arrived(self, _arrival: Arrival, malformed: str | None) -> None:
+    def arrived(self, _arrival: Arrival, is_malformed: bool) -> None:  # noqa: FBT001  # a callback
         """Counts a request at the edge."""
         self._requests.inc()
-        if malformed is not None:
+        if is_malformed:
             self._malformed.inc()
 
     def ended(self, row: AttemptRow, _result: SaveResult) -> None:

@@ -1,15 +1,39 @@
-"""The ledger's daily partitions: made ahead of their day, by the owner."""
+"""The ledger's daily partitions: made ahead of their day, by the owner.
+
+A row whose day has no partition lands in `attempt_default`, so no save fails for want of one. Such
+a day stays there: for a partition of its own its rows would have to be written anew, in another
+transaction, and it is by their transaction that the rollups know which rows they have counted.
+"""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
+
+from engine.database.target import APP_ROLE
 
 DAYS_AHEAD: Final = 7
+# Reads of the whole ledger queue behind an attachment that waits; a save that has to look into the
+# ledger waits for 2 s, so the attachment gives up before that. There are days left to try again.
+_LOCK_WAIT: Final = "1s"
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('saveguard.partitions'))"
+
+
+class MissingDay(NamedTuple):
+    """A day without a partition of its own.
+
+    Attributes:
+        day: in UTC.
+        has_rows: attempts of it are in `attempt_default`, where they stay; otherwise the next call
+            of `ensure_partitions` may still make its partition.
+    """
+
+    day: date
+    has_rows: bool
 
 
 def partition_name(day: date) -> str:
@@ -22,6 +46,9 @@ def ensure_partitions(
 ) -> list[str]:
     """Makes the partitions from yesterday to `days_ahead` days from now that are missing.
 
+    A day that has attempts in the default partition is left there, and one that other work on the
+    ledger locks is left for the next call; `missing_days` tells.
+
     Args:
         connection: of the owner, in autocommit.
         now: the present instant.
@@ -29,35 +56,96 @@ def ensure_partitions(
 
     Returns:
         The names of those it made.
+
+    Raises:
+        psycopg.Error: the database could not be asked, or the role does not own the ledger.
     """
-    first = now.astimezone(UTC).date() - timedelta(days=1)
     made = []
-    for number in range(days_ahead + 2):
-        day = first + timedelta(days=number)
-        if _make(connection, day):
-            made.append(partition_name(day))
+    for missing in missing_days(connection, now, days_ahead):
+        if missing.has_rows:
+            continue
+        # A row may have come since, and the default partition may be in use.
+        with suppress(errors.CheckViolation, errors.LockNotAvailable, errors.DeadlockDetected):
+            if _make(connection, missing.day):
+                made.append(partition_name(missing.day))
     return made
 
 
+def missing_days(
+    connection: psycopg.Connection[Any], now: datetime, days_ahead: int = DAYS_AHEAD
+) -> list[MissingDay]:
+    """The days from yesterday to `days_ahead` days from now that have no partition.
+
+    Args:
+        connection: of the owner or of the application.
+        now: the present instant.
+        days_ahead: how far ahead.
+
+    Raises:
+        psycopg.Error: the database could not be asked.
+    """
+    yesterday = now.astimezone(UTC).date() - timedelta(days=1)
+    days = [yesterday + timedelta(days=number) for number in range(days_ahead + 2)]
+    attached = {name for (name,) in connection.execute(_ATTACHED)}
+    return [
+        MissingDay(day, _has_rows(connection, day))
+        for day in days
+        if partition_name(day) not in attached
+    ]
+
+
+_ATTACHED: Final = """
+    SELECT c.relname
+    FROM pg_inherits i
+    JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'public.attempt'::regclass
+"""
+
+
+def _has_rows(connection: psycopg.Connection[Any], day: date) -> bool:
+    row = connection.execute(
+        """
+        SELECT EXISTS (
+            SELECT FROM public.attempt_default
+            WHERE started_at >= %s AND started_at < %s
+        )
+        """,
+        _bounds(day),
+    ).fetchone()
+    return row is not None and row[0]
+
+
 def _make(connection: psycopg.Connection[Any], day: date) -> bool:
+    """Makes one day's partition, unless somebody else just did."""
     name = partition_name(day)
     with connection.transaction():
-        # Several processes may find the same day missing; and no save waits long behind this.
-        connection.execute("SET LOCAL lock_timeout = '2s'")
+        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_LOCK_WAIT))
+        connection.execute("SET LOCAL search_path = public")
         connection.execute(_LOCK)
         known = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [name]).fetchone()
         if known is not None and known[0]:
             return False
-        table, bounds = sql.Identifier(name), (_midnight(day), _midnight(day + timedelta(days=1)))
+        table = sql.Identifier(name)
+        first, end = (sql.Literal(bound.isoformat()) for bound in _bounds(day))
         # Attaching a finished table locks the ledger less than creating it in place would.
         connection.execute(sql.SQL("CREATE TABLE {} (LIKE attempt INCLUDING ALL)").format(table))
+        # The application reads and writes it through the ledger, whatever default privileges of
+        # somebody else's making gave it; and the owner does not change it either.
+        connection.execute(
+            sql.SQL("REVOKE ALL ON {} FROM PUBLIC, {}").format(table, sql.Identifier(APP_ROLE))
+        )
+        connection.execute(
+            sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE ON {} FROM CURRENT_USER").format(table)
+        )
         connection.execute(
             sql.SQL("ALTER TABLE attempt ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
-                table, *(sql.Literal(bound.isoformat()) for bound in bounds)
+                table, first, end
             )
         )
     return True
 
 
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, tzinfo=UTC)
+def _bounds(day: date) -> tuple[datetime, datetime]:
+    """The first instant of a day and of the next."""
+    midnight = datetime.combine(day, time.min, tzinfo=UTC)
+    return midnight, midnight + timedelta(days=1)

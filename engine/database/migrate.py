@@ -253,13 +253,11 @@ def _insistently(connection: Connection, clock: Clock, step: Callable[[], None])
 def _by_whom(connection: Connection) -> str:
     holders = connection.scalar(
         text("""
-            SELECT string_agg(
-                DISTINCT format('%s (%s)', a.pid, coalesce(nullif(a.application_name, ''), a.usename)),
-                ', '
-            )
+            SELECT string_agg(DISTINCT format('%s (%s)', a.pid, n.name), ', ')
             FROM pg_locks l
             JOIN pg_class c ON c.oid = l.relation AND c.relnamespace = to_regnamespace('public')
             JOIN pg_stat_activity a ON a.pid = l.pid AND a.datname = current_database()
+            CROSS JOIN LATERAL coalesce(nullif(a.application_name, ''), a.usename) AS n (name)
             WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
         """)
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from engine.database.cluster import Cluster
@@ -18,6 +19,7 @@ DATABASE_NAME = "saveguard"
 OWNER_ROLE = "saveguard_owner"
 APP_ROLE = "saveguard_app"
 _CONNECT_TIMEOUT_S = 5
+_OLDEST_SERVER = 150_000  # the oldest that the tests run on
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +78,60 @@ def bootstrap(superuser: str, database: str) -> None:
     Args:
         superuser: conninfo of a role that may create roles and databases.
         database: the database's name.
+
+    Raises:
+        SetupError: the server cannot be used, or that role may not.
     """
-    with psycopg.connect(superuser, autocommit=True) as connection:
-        # Two processes may come here at once; the lock ends with the session.
-        connection.execute("SELECT pg_advisory_lock(hashtext('saveguard.bootstrap'))")
-        for role in (OWNER_ROLE, APP_ROLE):
-            if _is_missing(connection, "SELECT FROM pg_roles WHERE rolname = %s", role):
-                connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
-            connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(sql.Identifier(role)))
-        if _is_missing(connection, "SELECT FROM pg_database WHERE datname = %s", database):
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                    sql.Identifier(database), sql.Identifier(OWNER_ROLE)
-                )
+    try:
+        with psycopg.connect(superuser, autocommit=True) as connection:
+            # Two processes may come here at once; the lock ends with the session.
+            connection.execute("SELECT pg_advisory_lock(hashtext('saveguard.bootstrap'))")
+            for role in (OWNER_ROLE, APP_ROLE):
+                _make_role(connection, role)
+            # With one URL for everything, the application becomes its own role on the owner's
+            # connections; and the maker of a database must be able to become its owner.
+            _make_member(connection, APP_ROLE, OWNER_ROLE)
+            if _is_missing(connection, "SELECT FROM pg_database WHERE datname = %s", database):
+                _make_member(connection, OWNER_ROLE, connection.info.user)
+                _make_database(connection, database)
+    except errors.InsufficientPrivilege as error:
+        raise SetupError(
+            f"cannot make the roles {OWNER_ROLE} and {APP_ROLE} and the database {database} "
+            f"({error.diag.message_primary}): a role with CREATEROLE and CREATEDB can"
+        ) from None
+    except psycopg.OperationalError as error:
+        raise SetupError(explain(error, superuser)) from None
+
+
+def _make_role(connection: psycopg.Connection[Any], role: str) -> None:
+    name = sql.Identifier(role)
+    if _is_missing(connection, "SELECT FROM pg_roles WHERE rolname = %s", role):
+        with suppress(errors.DuplicateObject, errors.UniqueViolation):
+            connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
+    # The migrations make the application's role too, for which they need no login.
+    if _is_missing(connection, "SELECT FROM pg_roles WHERE rolname = %s AND rolcanlogin", role):
+        connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(name))
+
+
+def _make_member(connection: psycopg.Connection[Any], role: str, member: str) -> None:
+    query = """
+        SELECT FROM pg_roles m
+        WHERE m.rolname = %s AND (m.rolsuper OR pg_has_role(m.oid, %s, 'USAGE'))
+    """
+    if connection.execute(query, [member, role]).fetchone() is None:
+        connection.execute(
+            sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(member))
+        )
+
+
+def _make_database(connection: psycopg.Connection[Any], database: str) -> None:
+    """Makes it in UTF-8, whatever the server's own databases are encoded in."""
+    with suppress(errors.DuplicateDatabase, errors.UniqueViolation):
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {} ENCODING 'UTF8' TEMPLATE template0").format(
+                sql.Identifier(database), sql.Identifier(OWNER_ROLE)
             )
+        )
 
 
 def _is_missing(connection: psycopg.Connection[Any], query: LiteralString, name: str) -> bool:
@@ -111,11 +153,24 @@ def _conninfo(variable: str, url: str) -> str:
 
 
 def _must_answer(variable: str, conninfo: str) -> None:
+    """Refuses a database that does not answer, is too old, or cannot hold every name."""
     try:
         with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute("SELECT 1")
+            version = connection.info.server_version
+            encoding = connection.info.parameter_status("server_encoding")
     except psycopg.Error as error:
         raise SetupError(f"{variable}: {explain(error, conninfo)}") from None
+    if version < _OLDEST_SERVER:
+        raise SetupError(
+            f"{variable}: this is PostgreSQL {version // 10_000}, and Saveguard needs "
+            f"{_OLDEST_SERVER // 10_000} or newer"
+        )
+    if encoding != "UTF8":
+        raise SetupError(
+            f"{variable}: the database's encoding is {encoding}, and Saveguard needs UTF8: make "
+            "one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )
 
 
 def explain(error: psycopg.Error, conninfo: str) -> str:

@@ -125,7 +125,7 @@ def refusal(violations: list[Violation] | tuple[Violation, ...]) -> Refusal:
     more = f" and {unnamed} more" if unnamed > 0 else ""
     return Refusal(
         ErrorCode.QUOTE_VALIDATION_FAILED,
-        f"The quote is not valid: see {names}{more} in details.errors.",
+        f"The request is not valid: see {names}{more} in details.errors.",
         details,
     )
 

@@ -28,6 +28,18 @@ def upgrade() -> None:
         END
         $$
     """)
+    # With one URL for everything, the application becomes this role on the owner's connections. Who
+    # made the role may give it; where somebody else did, that is theirs to decide.
+    op.execute("""
+        DO $$
+        BEGIN
+            IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+                GRANT saveguard_app TO CURRENT_USER;
+            END IF;
+        EXCEPTION WHEN insufficient_privilege THEN NULL;
+        END
+        $$
+    """)
     op.execute("""
         CREATE TABLE account (
             id uuid NOT NULL,
@@ -201,7 +213,14 @@ def upgrade() -> None:
         )
     """)
     op.execute("CREATE INDEX idempotency_key_expires_idx ON idempotency_key (expires_at)")
+    # Default privileges of somebody else's making may have given more than is granted here.
+    op.execute("""
+        REVOKE ALL
+        ON account, agent, api_key, client, quote, quote_number_block, idempotency_key
+        FROM PUBLIC, saveguard_app
+    """)
     op.execute("GRANT USAGE ON SCHEMA public TO saveguard_app")
+    op.execute("GRANT SELECT ON alembic_version TO saveguard_app")
     op.execute("""
         GRANT SELECT, INSERT, UPDATE
         ON account, agent, api_key, client, quote, quote_number_block TO saveguard_app
@@ -212,6 +231,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drops the tables; the role stays, since other databases on the server may use it."""
     op.execute("REVOKE USAGE ON SCHEMA public FROM saveguard_app")
+    op.execute("REVOKE SELECT ON alembic_version FROM saveguard_app")
+    # An upgrade to 0002 that was interrupted leaves its table behind, which refers to quotes.
+    op.execute("DROP TABLE IF EXISTS quote_revision")
     for table in (
         "idempotency_key",
         "quote_number_block",

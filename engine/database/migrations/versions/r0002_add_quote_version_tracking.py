@@ -6,87 +6,116 @@ Revises: 0001
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from alembic import op
+
+from engine.database.migrations.session import Run, short_transactions
 
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_BATCH = 5_000
+# Some 50 ms of writing: what a batch locks is soon free again, and an interruption loses little.
+_BATCH = 1_000
+_FIRST = UUID(int=0)
 
-
-def upgrade() -> None:
-    """Adds the columns at once and the first revision of existing quotes in batches.
-
-    The columns come with defaults, so that code of the release before keeps inserting; a constant
-    default rewrites no row. Each step can be repeated: an interrupted upgrade is simply run again.
-    """
-    with op.get_context().autocommit_block():
-        op.execute("""
-            ALTER TABLE quote
-                ADD COLUMN IF NOT EXISTS version integer NOT NULL DEFAULT 1,
-                ADD COLUMN IF NOT EXISTS last_modified_by text NOT NULL DEFAULT 'unknown',
-                ADD COLUMN IF NOT EXISTS last_modified_at timestamptz NOT NULL DEFAULT now()
-        """)
-        # NOT VALID takes the short lock; validating afterwards blocks no writer.
-        op.execute("ALTER TABLE quote DROP CONSTRAINT IF EXISTS quote_version_positive")
-        op.execute("""
-            ALTER TABLE quote
-                ADD CONSTRAINT quote_version_positive CHECK (version >= 1) NOT VALID
-        """)
-        op.execute("ALTER TABLE quote VALIDATE CONSTRAINT quote_version_positive")
-        op.execute("""
-            CREATE TABLE IF NOT EXISTS quote_revision (
-                agent_id uuid NOT NULL,
-                quote_id uuid NOT NULL,
-                version integer NOT NULL,
-                operation smallint NOT NULL,
-                modified_by text NOT NULL,
-                modified_at timestamptz NOT NULL,
-                correlation_id text,
-                attempt_id uuid,
-                attempt_started_at timestamptz,
-                changed_fields text NOT NULL,
-                detail jsonb,
-                snapshot jsonb NOT NULL,
-                CONSTRAINT quote_revision_pkey PRIMARY KEY (agent_id, quote_id, version),
-                CONSTRAINT quote_revision_quote_fkey
-                    FOREIGN KEY (agent_id, quote_id) REFERENCES quote (agent_id, id),
-                CONSTRAINT quote_revision_version_positive CHECK (version >= 1),
-                CONSTRAINT quote_revision_attempt_whole
-                    CHECK ((attempt_id IS NULL) = (attempt_started_at IS NULL))
-            )
-        """)
-        op.execute("GRANT SELECT, INSERT ON quote_revision TO saveguard_app")
-        _give_existing_quotes_their_first_revision()
-
-
-def _give_existing_quotes_their_first_revision() -> None:
-    connection = op.get_bind()
-    while connection.exec_driver_sql(
-        """
+# The columns come with defaults, so that code of the release before keeps inserting; a constant
+# default rewrites no row, and NOT VALID reads none.
+_COLUMNS = """
+    ALTER TABLE quote
+        ADD COLUMN IF NOT EXISTS version integer NOT NULL DEFAULT 1,
+        ADD COLUMN IF NOT EXISTS last_modified_by text NOT NULL DEFAULT 'unknown',
+        ADD COLUMN IF NOT EXISTS last_modified_at timestamptz NOT NULL DEFAULT now(),
+        DROP CONSTRAINT IF EXISTS quote_version_positive,
+        ADD CONSTRAINT quote_version_positive CHECK (version >= 1) NOT VALID
+"""
+# Reads every row, and blocks neither readers nor writers.
+_VALIDATION = "ALTER TABLE quote VALIDATE CONSTRAINT quote_version_positive"
+_HISTORY = """
+    CREATE TABLE IF NOT EXISTS quote_revision (
+        agent_id uuid NOT NULL,
+        quote_id uuid NOT NULL,
+        version integer NOT NULL,
+        operation smallint NOT NULL,
+        modified_by text NOT NULL,
+        modified_at timestamptz NOT NULL,
+        correlation_id text,
+        attempt_id uuid,
+        attempt_started_at timestamptz,
+        changed_fields text NOT NULL,
+        detail jsonb,
+        snapshot jsonb NOT NULL,
+        CONSTRAINT quote_revision_pkey PRIMARY KEY (agent_id, quote_id, version),
+        CONSTRAINT quote_revision_quote_fkey
+            FOREIGN KEY (agent_id, quote_id) REFERENCES quote (agent_id, id),
+        CONSTRAINT quote_revision_version_positive CHECK (version >= 1),
+        CONSTRAINT quote_revision_attempt_whole
+            CHECK ((attempt_id IS NULL) = (attempt_started_at IS NULL))
+    )
+"""
+# Whatever default privileges gave, nobody changes or removes a revision; nor does the owner, unless
+# it takes the privilege back first, which no code of ours does.
+_PRIVILEGES = (
+    "REVOKE ALL ON quote_revision FROM PUBLIC, saveguard_app",
+    "REVOKE UPDATE, DELETE, TRUNCATE ON quote_revision FROM CURRENT_USER",
+    "GRANT SELECT, INSERT ON quote_revision TO saveguard_app",
+)
+# Goes through the quotes in the order of their key, so that a table of any size is read once; says
+# where it stopped.
+_FIRST_REVISIONS = """
+    WITH batch AS (
+        SELECT q.*
+        FROM quote q
+        WHERE (q.agent_id, q.id) > (%(agent_id)s, %(id)s)
+        ORDER BY q.agent_id, q.id
+        LIMIT %(most)s
+    ), made AS (
         INSERT INTO quote_revision (
             agent_id, quote_id, version, operation, modified_by, modified_at, changed_fields,
             snapshot
         )
         SELECT
-            q.agent_id, q.id, q.version, 1, q.last_modified_by, q.last_modified_at, '', to_jsonb(q)
-        FROM quote q
+            b.agent_id, b.id, b.version, 1, b.last_modified_by, b.last_modified_at, '', to_jsonb(b)
+        FROM batch b
         WHERE NOT EXISTS (
             SELECT FROM quote_revision r
-            WHERE r.agent_id = q.agent_id AND r.quote_id = q.id AND r.version = q.version
+            WHERE r.agent_id = b.agent_id AND r.quote_id = b.id AND r.version = b.version
         )
-        LIMIT %(batch)s
         ON CONFLICT DO NOTHING
-        """,
-        {"batch": _BATCH},
-    ).rowcount:
-        pass
+    )
+    SELECT b.agent_id, b.id
+    FROM batch b
+    ORDER BY b.agent_id DESC, b.id DESC
+    LIMIT 1
+"""
+
+
+def upgrade() -> None:
+    """Adds the columns at once and the first revision of existing quotes in batches.
+
+    Every statement is a transaction of its own and can be repeated: an interrupted upgrade is
+    simply run again.
+    """
+    with short_transactions() as run:
+        for statement in (_COLUMNS, _VALIDATION, _HISTORY, *_PRIVILEGES):
+            run(statement)
+        _give_quotes_their_first_revision(run)
+
+
+def _give_quotes_their_first_revision(run: Run) -> None:
+    agent_id, quote_id = _FIRST, _FIRST
+    while row := run(
+        _FIRST_REVISIONS, {"agent_id": agent_id, "id": quote_id, "most": _BATCH}
+    ).fetchone():
+        agent_id, quote_id = row
 
 
 def downgrade() -> None:
     """Drops the history and the columns; the quotes themselves stay as they are."""
+    # In the order in which a save locks them, so that the two do not wait for each other.
+    op.execute("LOCK TABLE quote, quote_revision IN ACCESS EXCLUSIVE MODE")
     op.execute("DROP TABLE quote_revision")
     op.execute("""
         ALTER TABLE quote

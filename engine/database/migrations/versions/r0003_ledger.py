@@ -111,6 +111,12 @@ def upgrade() -> None:
         FROM attempt a
         LEFT JOIN origin o ON o.id = a.origin_id
     """)
+    # Whatever default privileges gave, nobody changes or removes a row; nor does the owner, unless
+    # it takes the privilege back first, which no code of ours does.
+    op.execute("""
+        REVOKE ALL ON attempt, attempt_default, origin, ledger FROM PUBLIC, saveguard_app
+    """)
+    op.execute("REVOKE UPDATE, DELETE, TRUNCATE ON attempt, attempt_default FROM CURRENT_USER")
     op.execute("GRANT SELECT, INSERT ON attempt, origin TO saveguard_app")
     op.execute("GRANT SELECT ON attempt_default, ledger TO saveguard_app")
 

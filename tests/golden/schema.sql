@@ -1,0 +1,378 @@
+-- The migrated database, as pg_dump writes it. Changed by the migrations, written by
+-- python -m tests.golden.regenerate, compared by tests/database/test_schema.py.
+
+CREATE TABLE public.account (
+    id uuid NOT NULL,
+    email text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT account_email_given CHECK ((email <> ''::text))
+);
+
+CREATE TABLE public.agent (
+    id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    name text NOT NULL,
+    email text NOT NULL,
+    status text NOT NULL,
+    max_active_quotes integer NOT NULL,
+    rate_limit_per_minute integer,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT agent_quota_not_negative CHECK ((max_active_quotes >= 0)),
+    CONSTRAINT agent_rate_limit_positive CHECK ((rate_limit_per_minute > 0)),
+    CONSTRAINT agent_status_known CHECK ((status = ANY (ARRAY['ACTIVE'::text, 'SUSPENDED'::text])))
+);
+
+CREATE TABLE public.alembic_version (
+    version_num character varying(32) NOT NULL
+);
+
+CREATE TABLE public.api_key (
+    id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    key_hash bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT api_key_hash_is_sha256 CHECK ((octet_length(key_hash) = 32))
+);
+
+CREATE TABLE public.attempt (
+    agent_id uuid NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    id uuid NOT NULL,
+    quote_id uuid,
+    client_id uuid,
+    origin_id bigint NOT NULL,
+    duration_us integer NOT NULL,
+    database_us integer NOT NULL,
+    expected_version integer,
+    actual_version integer,
+    operation smallint NOT NULL,
+    outcome smallint NOT NULL,
+    error_code smallint,
+    severity smallint,
+    http_status smallint,
+    retries smallint NOT NULL,
+    path smallint NOT NULL,
+    source smallint NOT NULL,
+    retryable boolean,
+    correlation_id text NOT NULL,
+    traceparent text,
+    payload_hash bytea,
+    changed_fields text,
+    idempotency_key text,
+    CONSTRAINT attempt_correlation_given CHECK ((correlation_id <> ''::text)),
+    CONSTRAINT attempt_operation_known CHECK (((operation >= 1) AND (operation <= 7))),
+    CONSTRAINT attempt_outcome_known CHECK (((outcome >= 1) AND (outcome <= 6))),
+    CONSTRAINT attempt_refusal_has_code CHECK (((outcome = ANY (ARRAY[1, 2])) = (error_code IS NULL)))
+)
+PARTITION BY RANGE (started_at);
+
+CREATE TABLE public.attempt_default (
+    agent_id uuid NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    id uuid NOT NULL,
+    quote_id uuid,
+    client_id uuid,
+    origin_id bigint NOT NULL,
+    duration_us integer NOT NULL,
+    database_us integer NOT NULL,
+    expected_version integer,
+    actual_version integer,
+    operation smallint NOT NULL,
+    outcome smallint NOT NULL,
+    error_code smallint,
+    severity smallint,
+    http_status smallint,
+    retries smallint NOT NULL,
+    path smallint NOT NULL,
+    source smallint NOT NULL,
+    retryable boolean,
+    correlation_id text NOT NULL,
+    traceparent text,
+    payload_hash bytea,
+    changed_fields text,
+    idempotency_key text,
+    CONSTRAINT attempt_correlation_given CHECK ((correlation_id <> ''::text)),
+    CONSTRAINT attempt_operation_known CHECK (((operation >= 1) AND (operation <= 7))),
+    CONSTRAINT attempt_outcome_known CHECK (((outcome >= 1) AND (outcome <= 6))),
+    CONSTRAINT attempt_refusal_has_code CHECK (((outcome = ANY (ARRAY[1, 2])) = (error_code IS NULL)))
+);
+
+CREATE TABLE public.client (
+    agent_id uuid NOT NULL,
+    id uuid NOT NULL,
+    first_name text NOT NULL,
+    last_name text NOT NULL,
+    email text NOT NULL,
+    status text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT client_status_known CHECK ((status = ANY (ARRAY['ACTIVE'::text, 'ARCHIVED'::text])))
+);
+
+CREATE TABLE public.idempotency_key (
+    agent_id uuid NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    attempt_id uuid NOT NULL,
+    quote_id uuid NOT NULL,
+    version integer NOT NULL,
+    http_status smallint NOT NULL,
+    response bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT idempotency_key_is_sha256 CHECK ((octet_length(fingerprint) = 32))
+);
+
+CREATE TABLE public.origin (
+    id bigint NOT NULL,
+    environment text NOT NULL,
+    release text NOT NULL,
+    instance text NOT NULL,
+    first_seen_at timestamp with time zone NOT NULL
+);
+
+CREATE VIEW public.ledger AS
+ SELECT a.id,
+    a.correlation_id,
+    a.traceparent,
+    (ARRAY['CREATE'::text, 'UPDATE'::text, 'DELETE'::text, 'SEND'::text, 'ACCEPT'::text, 'REJECT'::text, 'EXPIRE'::text])[a.operation] AS operation,
+    (ARRAY['committed'::text, 'replayed'::text, 'rejected'::text, 'conflict'::text, 'failed'::text, 'indeterminate'::text])[a.outcome] AS outcome,
+    (ARRAY['QUOTE_VALIDATION_FAILED'::text, 'QUOTE_STATE_INVALID'::text, 'QUOTE_CONFLICT_VERSION'::text, 'QUOTE_ALREADY_SENT'::text, 'QUOTE_PERSISTENCE_FAILED'::text, 'DATABASE_TIMEOUT'::text, 'DATABASE_TRANSACTION_ABORTED'::text, 'AUTHENTICATION_FAILED'::text, 'AUTHORIZATION_FAILED'::text, 'CLIENT_NOT_FOUND'::text, 'AGENT_NOT_FOUND'::text, 'QUOTE_NOT_FOUND'::text, 'PRICING_VALIDATION_FAILED'::text, 'CURRENCY_INVALID'::text, 'ITEMS_INCONSISTENT'::text, 'QUOTA_EXCEEDED'::text, 'RATE_LIMIT_EXCEEDED'::text, 'INTERNAL_ERROR'::text])[a.error_code] AS error_code,
+    (ARRAY['INFO'::text, 'WARN'::text, 'HIGH'::text, 'CRITICAL'::text])[a.severity] AS severity,
+    a.retryable,
+    a.http_status,
+    a.quote_id,
+    a.agent_id,
+    a.client_id,
+    a.expected_version,
+    a.actual_version,
+    a.started_at,
+    a.duration_us,
+    a.database_us,
+    a.retries,
+    a.payload_hash,
+    string_to_array(a.changed_fields, ','::text) AS changed_fields,
+    a.idempotency_key,
+    (ARRAY['hardened'::text, 'legacy'::text])[a.path] AS path,
+    (ARRAY['live'::text, 'synthetic'::text, 'drill'::text, 'load'::text])[a.source] AS source,
+    o.environment,
+    o.release,
+    o.instance
+   FROM (public.attempt a
+     LEFT JOIN public.origin o ON ((o.id = a.origin_id)));
+
+CREATE TABLE public.quote (
+    agent_id uuid NOT NULL,
+    id uuid NOT NULL,
+    quote_number text NOT NULL,
+    client_id uuid,
+    trip_name text NOT NULL,
+    destination text NOT NULL,
+    start_date timestamp with time zone NOT NULL,
+    end_date timestamp with time zone NOT NULL,
+    duration_days integer NOT NULL,
+    adults integer NOT NULL,
+    children integer NOT NULL,
+    infants integer NOT NULL,
+    travelers integer NOT NULL,
+    flights jsonb NOT NULL,
+    hotels jsonb NOT NULL,
+    activities jsonb NOT NULL,
+    transfers jsonb NOT NULL,
+    car_rentals jsonb NOT NULL,
+    custom_items jsonb NOT NULL,
+    insurance jsonb,
+    currency text NOT NULL,
+    base_price numeric NOT NULL,
+    product_markup numeric NOT NULL,
+    subtotal numeric NOT NULL,
+    agent_markup numeric NOT NULL,
+    agent_markup_percent numeric NOT NULL,
+    taxes numeric NOT NULL,
+    fees numeric NOT NULL,
+    discount numeric NOT NULL,
+    total numeric NOT NULL,
+    per_person numeric NOT NULL,
+    pricing_policy text NOT NULL,
+    show_commission_to_client boolean NOT NULL,
+    commission_label text,
+    inclusions jsonb NOT NULL,
+    exclusions jsonb NOT NULL,
+    important_info text,
+    custom_notes text,
+    agent_notes text,
+    expires_in_days integer NOT NULL,
+    status text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    sent_at timestamp with time zone,
+    accepted_at timestamp with time zone,
+    rejected_at timestamp with time zone,
+    expires_at timestamp with time zone NOT NULL,
+    deleted_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    last_modified_by text DEFAULT 'unknown'::text NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT quote_accepted_has_instant CHECK (((accepted_at IS NOT NULL) OR (status <> 'ACCEPTED'::text))),
+    CONSTRAINT quote_amounts_not_negative CHECK (((base_price >= (0)::numeric) AND (product_markup >= (0)::numeric) AND (agent_markup >= (0)::numeric) AND (taxes >= (0)::numeric) AND (fees >= (0)::numeric) AND (discount >= (0)::numeric) AND (total >= (0)::numeric) AND (per_person >= (0)::numeric) AND ((agent_markup_percent >= (0)::numeric) AND (agent_markup_percent <= (100)::numeric)))),
+    CONSTRAINT quote_currency_known CHECK ((currency = ANY (ARRAY['USD'::text, 'EUR'::text, 'GBP'::text, 'CAD'::text, 'AUD'::text, 'CHF'::text, 'JPY'::text]))),
+    CONSTRAINT quote_dates_in_order CHECK (((end_date > start_date) AND ((duration_days >= 1) AND (duration_days <= 365)))),
+    CONSTRAINT quote_deleted_is_cancelled CHECK (((status = 'CANCELLED'::text) = (deleted_at IS NOT NULL))),
+    CONSTRAINT quote_rejected_has_instant CHECK (((rejected_at IS NOT NULL) OR (status <> 'REJECTED'::text))),
+    CONSTRAINT quote_sent_has_instant CHECK (((sent_at IS NOT NULL) OR (status = ANY (ARRAY['DRAFT'::text, 'CANCELLED'::text])))),
+    CONSTRAINT quote_status_known CHECK ((status = ANY (ARRAY['DRAFT'::text, 'SENT'::text, 'ACCEPTED'::text, 'REJECTED'::text, 'EXPIRED'::text, 'CANCELLED'::text]))),
+    CONSTRAINT quote_total_adds_up CHECK (((subtotal = (base_price + product_markup)) AND (total = ((((subtotal + agent_markup) + taxes) + fees) - discount)))),
+    CONSTRAINT quote_travelers_add_up CHECK (((adults >= 1) AND (children >= 0) AND (infants >= 0) AND (travelers = ((adults + children) + infants)) AND (travelers <= 50))),
+    CONSTRAINT quote_version_positive CHECK ((version >= 1))
+);
+
+CREATE TABLE public.quote_number_block (
+    agent_id uuid NOT NULL,
+    year integer NOT NULL,
+    given integer NOT NULL,
+    CONSTRAINT quote_number_block_given_not_negative CHECK ((given >= 0))
+);
+
+CREATE TABLE public.quote_revision (
+    agent_id uuid NOT NULL,
+    quote_id uuid NOT NULL,
+    version integer NOT NULL,
+    operation smallint NOT NULL,
+    modified_by text NOT NULL,
+    modified_at timestamp with time zone NOT NULL,
+    correlation_id text,
+    attempt_id uuid,
+    attempt_started_at timestamp with time zone,
+    changed_fields text NOT NULL,
+    detail jsonb,
+    snapshot jsonb NOT NULL,
+    CONSTRAINT quote_revision_attempt_whole CHECK (((attempt_id IS NULL) = (attempt_started_at IS NULL))),
+    CONSTRAINT quote_revision_version_positive CHECK ((version >= 1))
+);
+
+ALTER TABLE ONLY public.attempt ATTACH PARTITION public.attempt_default DEFAULT;
+
+ALTER TABLE ONLY public.account
+    ADD CONSTRAINT account_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.agent
+    ADD CONSTRAINT agent_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.alembic_version
+    ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.attempt
+    ADD CONSTRAINT attempt_pkey PRIMARY KEY (agent_id, started_at, id);
+
+ALTER TABLE ONLY public.attempt_default
+    ADD CONSTRAINT attempt_default_pkey PRIMARY KEY (agent_id, started_at, id);
+
+ALTER TABLE ONLY public.client
+    ADD CONSTRAINT client_pkey PRIMARY KEY (agent_id, id);
+
+ALTER TABLE ONLY public.idempotency_key
+    ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (agent_id, key);
+
+ALTER TABLE ONLY public.origin
+    ADD CONSTRAINT origin_name_key UNIQUE (environment, release, instance);
+
+ALTER TABLE ONLY public.origin
+    ADD CONSTRAINT origin_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.quote_number_block
+    ADD CONSTRAINT quote_number_block_pkey PRIMARY KEY (agent_id, year);
+
+ALTER TABLE ONLY public.quote
+    ADD CONSTRAINT quote_number_key UNIQUE (agent_id, quote_number);
+
+ALTER TABLE ONLY public.quote
+    ADD CONSTRAINT quote_pkey PRIMARY KEY (agent_id, id);
+
+ALTER TABLE ONLY public.quote_revision
+    ADD CONSTRAINT quote_revision_pkey PRIMARY KEY (agent_id, quote_id, version);
+
+CREATE UNIQUE INDEX account_email_key ON public.account USING btree (lower(email));
+
+CREATE UNIQUE INDEX agent_account_key ON public.agent USING btree (account_id);
+
+CREATE INDEX api_key_account_idx ON public.api_key USING btree (account_id);
+
+CREATE UNIQUE INDEX api_key_hash_key ON public.api_key USING btree (key_hash);
+
+CREATE INDEX attempt_correlation_idx ON ONLY public.attempt USING btree (correlation_id text_pattern_ops);
+
+CREATE INDEX attempt_default_correlation_id_idx ON public.attempt_default USING btree (correlation_id text_pattern_ops);
+
+CREATE INDEX attempt_started_idx ON ONLY public.attempt USING brin (started_at) WITH (pages_per_range='32', autosummarize='on');
+
+CREATE INDEX attempt_default_started_at_idx ON public.attempt_default USING brin (started_at) WITH (pages_per_range='32', autosummarize='on');
+
+CREATE INDEX idempotency_key_expires_idx ON public.idempotency_key USING btree (expires_at);
+
+CREATE INDEX quote_client_idx ON public.quote USING btree (agent_id, client_id, id) WHERE (client_id IS NOT NULL);
+
+CREATE INDEX quote_due_idx ON public.quote USING btree (expires_at) WHERE (status = 'SENT'::text);
+
+CREATE INDEX quote_status_idx ON public.quote USING btree (agent_id, status, id);
+
+ALTER INDEX public.attempt_correlation_idx ATTACH PARTITION public.attempt_default_correlation_id_idx;
+
+ALTER INDEX public.attempt_pkey ATTACH PARTITION public.attempt_default_pkey;
+
+ALTER INDEX public.attempt_started_idx ATTACH PARTITION public.attempt_default_started_at_idx;
+
+ALTER TABLE ONLY public.agent
+    ADD CONSTRAINT agent_account_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_account_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.client
+    ADD CONSTRAINT client_agent_fkey FOREIGN KEY (agent_id) REFERENCES public.agent(id);
+
+ALTER TABLE ONLY public.quote
+    ADD CONSTRAINT quote_agent_fkey FOREIGN KEY (agent_id) REFERENCES public.agent(id);
+
+ALTER TABLE ONLY public.quote
+    ADD CONSTRAINT quote_client_fkey FOREIGN KEY (agent_id, client_id) REFERENCES public.client(agent_id, id);
+
+ALTER TABLE ONLY public.quote_number_block
+    ADD CONSTRAINT quote_number_block_agent_fkey FOREIGN KEY (agent_id) REFERENCES public.agent(id);
+
+ALTER TABLE ONLY public.quote_revision
+    ADD CONSTRAINT quote_revision_quote_fkey FOREIGN KEY (agent_id, quote_id) REFERENCES public.quote(agent_id, id);
+
+GRANT USAGE ON SCHEMA public TO saveguard_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.account TO saveguard_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.agent TO saveguard_app;
+
+GRANT SELECT ON TABLE public.alembic_version TO saveguard_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.api_key TO saveguard_app;
+
+REVOKE ALL ON TABLE public.attempt FROM saveguard_owner;
+GRANT SELECT,INSERT,REFERENCES,TRIGGER ON TABLE public.attempt TO saveguard_owner;
+GRANT SELECT,INSERT ON TABLE public.attempt TO saveguard_app;
+
+REVOKE ALL ON TABLE public.attempt_default FROM saveguard_owner;
+GRANT SELECT,INSERT,REFERENCES,TRIGGER ON TABLE public.attempt_default TO saveguard_owner;
+GRANT SELECT ON TABLE public.attempt_default TO saveguard_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.client TO saveguard_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.idempotency_key TO saveguard_app;
+
+GRANT SELECT,INSERT ON TABLE public.origin TO saveguard_app;
+
+GRANT SELECT ON TABLE public.ledger TO saveguard_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.quote TO saveguard_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.quote_number_block TO saveguard_app;
+
+REVOKE ALL ON TABLE public.quote_revision FROM saveguard_owner;
+GRANT SELECT,INSERT,REFERENCES,TRIGGER ON TABLE public.quote_revision TO saveguard_owner;
+GRANT SELECT,INSERT ON TABLE public.quote_revision TO saveguard_app;
