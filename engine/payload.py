@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from decimal import Decimal
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -76,7 +77,7 @@ def _canonical(value: Any) -> Any:  # noqa: ANN401  # JSON
     if kind is Decimal:
         # 200, 200.0 and 2E+2 are one number and must give one hash.
         whole = int(value)
-        return whole if whole == value else format(value.normalize(), "f")
+        return whole if whole == value else Decimal(format(value, "f").rstrip("0"))
     return value
 
 
@@ -88,10 +89,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _fraction(digits: str) -> Decimal:
-    number = Decimal(digits)
-    if len(digits) > _NUMBER_LENGTH_MAX or abs(number.adjusted()) > _EXPONENT_MAX:
-        raise MalformedBody("The body holds a number that is out of range.")
-    return number
+    if len(digits) <= _NUMBER_LENGTH_MAX:
+        # An exponent of twenty digits is more than Decimal itself can hold.
+        with suppress(InvalidOperation):
+            number = Decimal(digits)
+            if abs(number.adjusted()) <= _EXPONENT_MAX:
+                return number
+    raise MalformedBody("The body holds a number that is out of range.")
 
 
 def _whole(digits: str) -> int:

@@ -13,10 +13,12 @@ from psycopg_pool import PoolTimeout
 from engine.access.identities import Identities
 from engine.attempts import ledger
 from engine.attempts.journal import Journal
+from engine.attempts.partitions import ensure_partitions
 from engine.attempts.sweeper import Sweeper
 from engine.clock import Clock, SystemClock
+from engine.database.migrate import migrate_up, migration_status
 from engine.database.pool import Pool
-from engine.database.target import Target
+from engine.database.target import Target, open_target
 from engine.errors import SetupError
 from engine.quotes.store import QuoteStore
 from engine.saving.save import Observer, Reporter, Saver
@@ -91,6 +93,35 @@ def open_runtime(
         read_pool.close()
         save_pool.close()
         journal.close()
+
+
+def open_database(settings: Settings, clock: Clock, *, migrate: bool = False) -> Target:
+    """The database, ready for this release.
+
+    The embedded one belongs to us and is migrated whenever it is behind; another one only by
+    `saveguard migrate up` and `saveguard up`.
+
+    Args:
+        settings: where it is.
+        clock: for waiting, and for which days need a partition.
+        migrate: whether to migrate one that is not ours, too.
+
+    Raises:
+        SetupError: it cannot be reached, or is behind and may not be migrated.
+    """
+    target = open_target(settings)
+    status = migration_status(target.owner)
+    if status.pending:
+        if not (migrate or settings.is_embedded):
+            raise SetupError(
+                f"the database is at revision {status.current or 'base'}, this release needs"
+                f" {status.head}; run: saveguard migrate up"
+            )
+        migrate_up(target.owner, clock)
+    if migrate or settings.is_embedded:
+        with psycopg.connect(target.owner, autocommit=True) as connection:
+            ensure_partitions(connection, clock.now())
+    return target
 
 
 def _register(pool: Pool, settings: Settings, clock: Clock) -> None:

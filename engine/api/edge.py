@@ -118,7 +118,8 @@ async def _read_body(receive: Receive, declared: str, limit: int) -> bytes | Non
         message = await receive()
         if message["type"] == "http.disconnect":
             raise CallerLeft
-        body += message.get("body", b"")
+        chunk: bytes = message.get("body", b"")
+        body += chunk
         if len(body) > limit:
             return None
         if not message.get("more_body", False):

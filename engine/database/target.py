@@ -174,17 +174,27 @@ def _must_answer(variable: str, conninfo: str) -> None:
 
 
 def explain(error: psycopg.Error, conninfo: str) -> str:
-    """Why a database cannot be used, in one line without secrets.
-
-    What libpq says ends in the reason, after the last colon.
-    """
+    """Why a database cannot be used, in one line without secrets."""
     given = conninfo_to_dict(conninfo)
     where = f"{given.get('host', 'local socket')}:{given.get('port', 5432)}"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reason = lines[-1] if lines else type(error).__name__
-    for marker in ("failed: ", "FATAL: "):
-        reason = reason.rpartition(marker)[2].strip() or reason
+    reason = error.diag.message_primary or _reason(str(error)) or type(error).__name__
     secret = str(given.get("password", ""))
     if secret and secret in reason:
         reason = "the server refused the connection"
     return f"cannot use the database at {where}: {reason}"
+
+
+def _reason(said: str) -> str:
+    """The reason in what libpq says, which is what follows the last marker.
+
+    With several hosts it is the last one's; questions and guesses follow on indented lines.
+    """
+    lines = [line for line in said.splitlines() if line.strip() and not line[0].isspace()]
+    marked = [line for line in lines if any(marker in line for marker in _MARKERS)]
+    reason = marked[-1] if marked else "".join(lines[:1])
+    for marker in _MARKERS:
+        reason = reason.rpartition(marker)[2].strip() or reason
+    return reason
+
+
+_MARKERS = ("failed: ", "FATAL: ")

@@ -30,7 +30,11 @@ _WHOLE_MAX: Final = 10**9
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _AMOUNT_TEXT = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
-_ISO_8601_TEXT = re.compile(r"[0-9TtZzW:+., -]{8,40}", re.ASCII)
+_ISO_8601_TEXT = re.compile(
+    r"[0-9]{4}-?([0-9]{2}-?[0-9]{2}|W[0-9]{2}(-?[0-9])?)"
+    r"(?P<time>[Tt ][0-9:.,]{2,18}([Zz]|[+-][0-9:.]{2,15})?)?",
+    re.ASCII,
+)
 _UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
 
@@ -107,8 +111,8 @@ def integer(minimum: int, maximum: int = COUNT_MAX) -> Rule:
 
     def clean(value: object) -> int:
         # The magnitude is looked at first: the integer of 1E+999999 would fill the memory.
-        if type(value) is Decimal and abs(value) <= _WHOLE_MAX and value == int(value):
-            value = int(value)
+        if type(value) is Decimal and value.is_finite() and -_WHOLE_MAX <= value <= _WHOLE_MAX:
+            value = int(value) if value == int(value) else value
         if type(value) is not int:
             raise Unfit("type", "must be a whole number")
         if not minimum <= value <= maximum:
@@ -128,7 +132,7 @@ def decimal(maximum: Decimal, *, digits: int) -> Rule:
             raise Unfit("range", f"must be between 0 and {maximum}")
         if number != number.quantize(smallest):
             raise Unfit("digits", f"must have at most {digits} digits after the point")
-        return number
+        return number.copy_abs()  # -0 is 0
 
     number = {"type": "number", "minimum": 0, "maximum": float(maximum)}
     return Rule(

@@ -77,8 +77,12 @@ def reapers_of(directory: Path) -> list[psutil.Process]:
 
 def postmasters(cluster: Cluster) -> list[psutil.Process]:
     """The servers on a cluster's data directory; more than one is a disaster."""
-    living = processes_below(cluster.data)
-    return [process for process in living if process.ppid() not in {p.pid for p in living}]
+    living = {process.pid: process for process in processes_below(cluster.data)}
+    parents = {}
+    for pid, process in living.items():
+        with contextlib.suppress(psutil.NoSuchProcess):  # workers come and go
+            parents[pid] = process.ppid()
+    return [living[pid] for pid, parent in parents.items() if parent not in living]
 
 
 def is_locked(path: Path) -> bool:

@@ -23,7 +23,7 @@ _HEADER: Final = """\
 # What differs between two servers that hold the same schema: versions, session settings, and the
 # random word that recent releases of pg_dump put around their output.
 _VOLATILE: Final = re.compile(
-    r"^(--|SET |SELECT pg_catalog\.set_config|\\(un)?restrict ).*\n", re.M
+    r"^(--|SET |SELECT pg_catalog\.set_config|\\(un)?restrict ).*\n", re.MULTILINE
 )
 # A privilege since PostgreSQL 17, and the names that 18 gives to NOT NULL.
 _BY_RELEASE: Final = re.compile(r",MAINTAIN\b| CONSTRAINT \w+_not_null\b")

@@ -257,7 +257,9 @@ def test_the_currency_must_suit_the_items_that_name_theirs() -> None:
     assert marks(edit(current, currency="EUR")) == [("customItems[0].currency", "currency_mix")]
 
 
-@pytest.mark.parametrize(("before", "after", "price"), [("USD", "JPY", "1"), ("JPY", "USD", "1.00")])
+@pytest.mark.parametrize(
+    ("before", "after", "price"), [("USD", "JPY", "1"), ("JPY", "USD", "1.00")]
+)
 def test_another_currency_gives_stored_prices_its_digits(
     before: str, after: str, price: str
 ) -> None:

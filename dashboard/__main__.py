@@ -1,0 +1,132 @@
+"""The `saveguard` command: the engine's commands, and those that serve the dashboard."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import click
+from starlette.routing import BaseRoute
+
+from dashboard import engine_in_process
+from engine.api.app import open_api
+from engine.api.metrics import Metrics
+from engine.cli.main import cli, run
+from engine.cli.options import data_dir_option, settings_of
+from engine.clock import SystemClock
+from engine.errors import SetupError
+from engine.logs import configure_logs, report
+from engine.runtime import Runtime, open_database, open_runtime
+from engine.settings import Settings
+from engine.worker import open_worker
+
+_CHILD_GRACE_S: Final = 15.0
+
+
+@cli.command("up")
+@click.option("--host", help="Address to listen on; loopback only.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the dashboard and API.")
+@click.option("--split", is_flag=True, help="Run the API in a process of its own.")
+@data_dir_option
+def up(host: str | None, port: int | None, split: bool, data_dir: Path | None) -> None:  # noqa: FBT001
+    """Migrates, then serves dashboard and API until it is stopped."""
+    settings = settings_of(host=host, port=port, data_dir=data_dir)
+    _require_loopback(settings.host)
+    configure_logs(settings.log_format)
+    with _open_engine(settings, migrate=True) as (runtime, metrics), open_worker(runtime):
+        if not split:
+            with open_api(runtime, metrics, report) as routes:
+                _serve(settings, runtime, routes, api_port=settings.port)
+        else:
+            with _api_process(settings):
+                _serve(settings, runtime, (), api_port=settings.api_port)
+
+
+@cli.command("dashboard")
+@click.option("--host", help="Address to listen on; loopback only.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the dashboard.")
+@data_dir_option
+def dashboard(host: str | None, port: int | None, data_dir: Path | None) -> None:
+    """Serves the dashboard alone."""
+    settings = settings_of(host=host, port=port, data_dir=data_dir)
+    _require_loopback(settings.host)
+    configure_logs(settings.log_format)
+    with _open_engine(settings, migrate=False) as (runtime, _metrics):
+        _serve(settings, runtime, (), api_port=None)
+
+
+def main() -> None:
+    """Entry point of the console command."""
+    run(cli)
+
+
+@contextmanager
+def _open_engine(settings: Settings, *, migrate: bool) -> Iterator[tuple[Runtime, Metrics]]:
+    clock, metrics = SystemClock(), Metrics()
+    target = open_database(settings, clock, migrate=migrate)
+    with open_runtime(
+        settings, target, clock=clock, observe=metrics.ended, report=report
+    ) as runtime:
+        yield runtime, metrics
+
+
+def _serve(
+    settings: Settings, runtime: Runtime, routes: Sequence[BaseRoute], *, api_port: int | None
+) -> None:
+    # Streamlit takes a second to import; the other commands need not wait for it.
+    from dashboard import asgi  # noqa: PLC0415
+
+    def announce() -> None:
+        click.echo(f"Dashboard on http://{settings.host}:{settings.port}", err=True)
+        if api_port is not None:
+            click.echo(f"API on http://{settings.host}:{api_port}/api", err=True)
+
+    engine_in_process.provide(runtime)
+    try:
+        app = asgi.build_app(routes, announce)
+        app.run(config=asgi.streamlit_config(settings.host, settings.port))
+    finally:
+        engine_in_process.provide(None)
+
+
+def _require_loopback(host: str) -> None:
+    """The dashboard has no login yet, so nobody else may reach it."""
+    if host == "localhost":
+        return
+    try:
+        is_loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise SetupError(
+            f"SAVEGUARD_HOST {host}: the dashboard has no login, so it listens on loopback only;"
+            " the API alone may listen elsewhere: saveguard api --host"
+        )
+
+
+@contextmanager
+def _api_process(settings: Settings) -> Iterator[None]:
+    """The API in a child process, which ends with this one."""
+    child = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+        [sys.executable, "-m", "dashboard", "api", "--data-dir", str(settings.data_dir)],
+        env={**os.environ, "SAVEGUARD_API_PORT": str(settings.api_port)},
+    )
+    try:
+        yield
+    finally:
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(_CHILD_GRACE_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The ASGI application: Streamlit with the API's routes beside it, and how it is configured."""
+
+from __future__ import annotations
+
+import gc
+import os
+import tomllib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import streamlit
+from starlette.routing import BaseRoute
+
+from engine.logs import report
+
+_HERE: Final = Path(__file__).resolve().parent
+# In a checkout the configuration stands at the top; in an installed wheel beside us.
+_CONFIGS: Final = (
+    _HERE.parent / ".streamlit" / "config.toml",
+    _HERE / "_streamlit" / "config.toml",
+)
+_ENVIRONMENT_PREFIX: Final = "STREAMLIT_"
+
+
+def build_app(routes: Sequence[BaseRoute], announce: Callable[[], None]) -> streamlit.App:
+    """Streamlit's application; user routes come before its own.
+
+    Args:
+        routes: of the API and of health, served beside the pages.
+        announce: called once everything is warm, right before requests are taken.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_app: streamlit.App) -> AsyncIterator[None]:
+        _warm_up()
+        announce()
+        yield
+
+    return streamlit.App(
+        _HERE / "app.py",
+        routes=list(routes),
+        lifespan=lifespan,
+        on_script_error=_report_script_error,
+    )
+
+
+def streamlit_config(host: str, port: int) -> dict[str, Any]:
+    """Our configuration as dotted keys, with the address of this process.
+
+    Streamlit itself looks for its file beside the console command, so it is read here. Variables
+    STREAMLIT_… outrank it: they are left out, and Streamlit reads them.
+    """
+    path = next(each for each in _CONFIGS if each.exists())
+    options = dict(_flatten(tomllib.loads(path.read_text("utf-8"))))
+    options |= {"server.address": host, "server.port": port}
+    return {name: value for name, value in options.items() if not _is_overridden(name)}
+
+
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _is_overridden(option: str) -> bool:
+    section, _, name = option.partition(".")
+    words = "".join(f"_{each}" if each.isupper() else each for each in name)
+    variable = f"{_ENVIRONMENT_PREFIX}{section}_{words}".upper().replace(".", "_")
+    return variable in os.environ
+
+
+def _warm_up() -> None:
+    """Pays for the heavy imports before the first viewer comes.
+
+    What they allocate lives for ever; frozen, the garbage collector stops looking at it, which
+    otherwise costs every viewer's every refresh more than the refresh itself.
+    """
+    from dashboard import warm  # noqa: PLC0415  # heavy, and not needed to build the application
+
+    warm.render_once()
+    gc.collect()
+    gc.freeze()
+
+
+def _report_script_error(error: BaseException) -> bool:
+    report("page", error)
+    return False

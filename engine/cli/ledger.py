@@ -1,0 +1,64 @@
+"""`saveguard attempts` and `saveguard verify`: what happened, and whether it all adds up."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import psycopg
+from psycopg.rows import dict_row
+from rich.console import Console
+from rich.table import Table
+
+from engine.cli.options import data_dir_option, json_option, ready_database
+
+_FIND = """
+    SELECT *
+    FROM ledger
+    WHERE correlation_id = %s
+    ORDER BY started_at, id
+"""
+
+
+@click.command("attempts")
+@click.argument("correlation_id")
+@data_dir_option
+@json_option
+def attempts(correlation_id: str, data_dir: Path | None, as_json: bool) -> None:  # noqa: FBT001
+    """Shows the attempts with CORRELATION_ID; exits 1 when there are none."""
+    with (
+        ready_database(data_dir) as (_, target, _clock),
+        psycopg.connect(target.app, row_factory=dict_row) as connection,
+    ):
+        rows = connection.execute(_FIND, [correlation_id.strip()]).fetchall()
+    if as_json:
+        click.echo(json.dumps([_plain(row) for row in rows]))
+    elif not rows:
+        click.echo(f"no attempt has the correlation id {correlation_id}", err=True)
+    for row in [] if as_json else rows:
+        _print(row)
+    sys.exit(0 if rows else 1)
+
+
+def _print(row: dict[str, Any]) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in _plain(row).items():
+        if value is not None:
+            table.add_row(name, ", ".join(value) if isinstance(value, list) else str(value))
+    Console().print(table)
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with JSON's own types."""
+    plain: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, bytes | memoryview):
+            plain[name] = bytes(value).hex()
+        elif value is None or isinstance(value, int | str | bool | list):
+            plain[name] = value
+        else:
+            plain[name] = value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return plain

@@ -1,0 +1,68 @@
+"""What the commands share: options, settings, and the database made ready."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from sqlmodel import Session
+
+from engine.clock import Clock, SystemClock
+from engine.database.migrate import owner_engine
+from engine.database.target import Target
+from engine.runtime import open_database
+from engine.settings import Settings, load_settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def data_dir_option(command: F) -> F:
+    """Adds `--data-dir`."""
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Where the embedded database and the journal live.",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """Adds `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")(
+        command
+    )
+
+
+def settings_of(**overrides: object) -> Settings:
+    """The settings of this process: environment, then what the command line says.
+
+    Raises:
+        SetupError: something in them is not known.
+    """
+    return load_settings(os.environ, **overrides)
+
+
+@contextmanager
+def ready_database(data_dir: Path | None) -> Iterator[tuple[Settings, Target, Clock]]:
+    """Settings and a migrated database for one command.
+
+    Raises:
+        SetupError: it cannot be had.
+    """
+    settings, clock = settings_of(data_dir=data_dir), SystemClock()
+    yield settings, open_database(settings, clock), clock
+
+
+@contextmanager
+def session_of(target: Target) -> Iterator[Session]:
+    """A SQLModel session as the application; commits at the end."""
+    engine = owner_engine(target.app)
+    try:
+        with Session(engine) as session:
+            yield session
+            session.commit()
+    finally:
+        engine.dispose()

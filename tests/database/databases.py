@@ -1,0 +1,178 @@
+"""What the tests of the schema share: empty databases, and rows that each revision accepts."""
+
+# ruff: noqa: S608 - statements are put together from constants of this file
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from engine.clock import SystemClock
+from engine.database.target import APP_ROLE, OWNER_ROLE, Target, bootstrap
+from engine.errors import SetupError
+
+CLOCK: Final = SystemClock()
+REVISIONS: Final = ("0001", "0002", "0003")
+# What 0002 adds to a quote.
+TRACKING: Final = ["version", "last_modified_by", "last_modified_at"]
+
+# A password that must not be read anywhere.
+CANARY: Final = "canary-password"
+
+AGENT: Final = "01900000-0000-7000-8000-00000000000a"
+CLIENT: Final = "01900000-0000-7000-8000-00000000000c"
+
+
+@contextmanager
+def blank_database(server: str) -> Iterator[Target]:
+    """An empty database of its own, with our roles on its server."""
+    name = unique("blank")
+    bootstrap(server, name)
+    try:
+        yield Target(
+            app=make_conninfo(server, dbname=name, user=APP_ROLE),
+            owner=make_conninfo(server, dbname=name, user=OWNER_ROLE),
+        )
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+def unique(word: str) -> str:
+    """A name that nothing else on the server has."""
+    return f"{word}_{CLOCK.token(6).hex()}"
+
+
+def run(conninfo: str, *statements: str) -> None:
+    """Runs statements, each in a transaction of its own."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def rows(conninfo: str, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def value(conninfo: str, query: str) -> Any:
+    """The one value of a query."""
+    return rows(conninfo, query)[0][0]
+
+
+def refusal(action: Callable[[], object]) -> str:
+    """What an operator reads when a command cannot do its work: one line, no cause, no secret."""
+    with pytest.raises(SetupError) as caught:
+        action()
+    message = str(caught.value)
+    assert message
+    assert "\n" not in message
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+    return message
+
+
+def insert_quotes(first: int, last: int, *, status: str = "DRAFT") -> str:
+    """A statement for numbered quotes as code of the first revision inserts them."""
+    instants = {
+        "DRAFT": "NULL, NULL, NULL",
+        "SENT": "now(), NULL, NULL",
+        "CANCELLED": "NULL, NULL, now()",
+    }[status]
+    return f"""
+        INSERT INTO quote (
+            agent_id, id, quote_number, client_id, trip_name, destination, start_date, end_date,
+            duration_days, adults, children, infants, travelers, flights, hotels, activities,
+            transfers, car_rentals, custom_items, insurance, currency, base_price, product_markup,
+            subtotal, agent_markup, agent_markup_percent, taxes, fees, discount, total, per_person,
+            pricing_policy, show_commission_to_client, inclusions, exclusions, expires_in_days,
+            status, created_at, expires_at, sent_at, accepted_at, deleted_at
+        )
+        SELECT
+            '{AGENT}', ('01900000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'Q-' || n,
+            CASE WHEN n % 2 = 0 THEN '{CLIENT}'::uuid END, 'Trip ' || n, 'Évora',
+            '2026-06-01T00:00:00Z', '2026-06-06T10:00:00.123456Z', 6, 2, 0, 0, 2,
+            '[{{"price": "450.10", "airline": "TAP"}}]', '[]', '[]', '[]', '[]', '[]', NULL, 'EUR',
+            900.20, 0, 900.20, 0, 0, 1.5, 0, 0, 901.70, 450.85, 'v1', false, '["breakfast"]', '[]',
+            30, '{status}', now(), now() + interval '30 days', {instants}
+        FROM generate_series({first}, {last}) AS n
+    """
+
+
+_REVISION_OF: Final = """
+    INSERT INTO quote_revision (
+        agent_id, quote_id, version, operation, modified_by, modified_at, correlation_id,
+        attempt_id, attempt_started_at, changed_fields, snapshot
+    )
+    SELECT agent_id, id, version, 2, last_modified_by, last_modified_at, 'correlation',
+        gen_random_uuid(), now(), 'tripName', to_jsonb(q)
+    FROM quote q WHERE quote_number = 'Q-1'
+"""
+
+# Rows of every table of a revision, beside those of the revisions before.
+ROWS: Final = {
+    "0001": (
+        f"INSERT INTO account VALUES ('{AGENT}', 'ana@agency.example', now())",
+        f"""
+        INSERT INTO agent VALUES
+            ('{AGENT}', '{AGENT}', 'Ana', 'ana@agency.example', 'ACTIVE', 10, NULL, now())
+        """,
+        f"INSERT INTO api_key VALUES ('{AGENT}', '{AGENT}', sha256('key'), now(), NULL)",
+        f"""
+        INSERT INTO client VALUES
+            ('{AGENT}', '{CLIENT}', 'Inês', 'Moreira', 'ines@example.org', 'ACTIVE', now())
+        """,
+        f"INSERT INTO quote_number_block VALUES ('{AGENT}', 2026, 100)",
+        insert_quotes(1, 3),
+        insert_quotes(4, 5, status="SENT"),
+        insert_quotes(6, 6, status="CANCELLED"),
+        f"""
+        INSERT INTO idempotency_key VALUES
+            ('{AGENT}', 'key', sha256('body'), '{AGENT}', '{AGENT}', 1, 201, 'answer', now())
+        """,
+    ),
+    "0002": (
+        """
+        UPDATE quote SET version = 2, last_modified_by = 'bruno', last_modified_at = now()
+        WHERE quote_number = 'Q-1'
+        """,
+        _REVISION_OF,
+    ),
+    "0003": (
+        "INSERT INTO origin VALUES (-7, 'test', '1', 'here', now())",
+        *(
+            f"""
+            INSERT INTO attempt (
+                agent_id, started_at, id, origin_id, duration_us, database_us, operation, outcome,
+                retries, path, source, correlation_id
+            ) VALUES (
+                '{AGENT}', '{day}', gen_random_uuid(), -7, 10, 5, 1, 1, 0, 1, 1, 'correlation'
+            )
+            """
+            for day in ("2026-01-01", "2026-01-02")
+        ),
+    ),
+}
+
+
+def fill(conninfo: str, *revisions: str) -> None:
+    """Adds a revision's rows to every table that it made or changed."""
+    for revision in revisions:
+        run(conninfo, *ROWS[revision])
+
+
+def quotes_without_tracking(conninfo: str) -> str:
+    """A hash of everything that the first revision says about quotes."""
+    kept = " - ".join(["to_jsonb(q)", *(f"'{column}'" for column in TRACKING)])
+    query = f"SELECT md5(string_agg(({kept})::text, '|' ORDER BY id)) FROM quote q"
+    found: str = value(conninfo, query)
+    return found
