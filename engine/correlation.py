@@ -18,7 +18,10 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _BODY_LENGTH = 26
 _DECODE = {letter: value for value, letter in enumerate(_ALPHABET)}
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+# Version ff, and a trace or a parent of zeros only, are not valid (W3C Trace Context, section 3.2).
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII
+)
 _FIELD_POLYNOMIAL = 0b100101  # x^5 + x^2 + 1, primitive over two elements
 
 

@@ -50,7 +50,7 @@ def open_runtime(
     target: Target,
     *,
     clock: Clock | None = None,
-    observe: Observer = lambda _row, _result: None,
+    observe: Observer = lambda _row, _result, _seconds: None,
     report: Reporter = lambda _correlation_id, _error: None,
 ) -> Iterator[Runtime]:
     """Opens pools and journal, and registers this process with the ledger.

@@ -32,7 +32,7 @@ def _seconds(value: object) -> object:
         raise ValueError("a number of seconds is needed") from None
 
 
-Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
+Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0))]
 
 
 def default_data_dir() -> Path:

@@ -16,7 +16,6 @@ from engine.quotes.lifecycle import Operation
 from engine.runtime import Runtime
 from engine.saving.answer import SaveResult
 
-_MICRO = 1_000_000
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _CODE_NAMES = {meaning.number: code.value for code, meaning in TAXONOMY.items()}
 
@@ -42,7 +41,7 @@ class Metrics:
         )
         self._duration = Histogram(
             "saveguard_attempt_duration_seconds",
-            "From arrival to the attempt's row.",
+            "From arrival to the answer, the flush of the commit included.",
             ["operation"],
             buckets=_SECONDS,
             registry=self.registry,
@@ -71,13 +70,13 @@ class Metrics:
         if is_malformed:
             self._malformed.inc()
 
-    def ended(self, row: AttemptRow, _result: SaveResult) -> None:
+    def ended(self, row: AttemptRow, _result: SaveResult, seconds: float) -> None:
         """Counts an ended attempt."""
         operation = Operation(row.operation).name
         self._attempts.labels(
             operation, Outcome(row.outcome).name.lower(), _CODE_NAMES.get(row.error_code or 0, "")
         ).inc()
-        self._duration.labels(operation).observe(row.duration_us / _MICRO)
+        self._duration.labels(operation).observe(seconds)
 
     def exposition(self, runtime: Runtime) -> bytes:
         """The counters and the present state, in text."""

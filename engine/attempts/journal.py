@@ -26,6 +26,7 @@ from engine.attempts.ledger import AttemptRow
 SUFFIX: Final = ".journal"
 # Small enough that reading a left-over file takes a moment, large enough to be rarely rewritten.
 _ROTATE_BYTES: Final = 8 * 1024 * 1024
+_CLOSED: Final = -1
 
 
 class Begin(msgspec.Struct, tag="begin"):
@@ -72,6 +73,7 @@ class Journal:
         self._spool: dict[UUID, AttemptRow] = {}
         self._in_doubt: dict[UUID, AttemptRow] = {}
         self._size = 0
+        self._kept = 0
         self._path, self._file = self._create()
 
     def begin(self, row: AttemptRow) -> None:
@@ -97,7 +99,9 @@ class Journal:
             self._in_doubt.pop(attempt_id, None)
             try:
                 self._append(_encode(End(attempt_id)))
-                if self._size > _ROTATE_BYTES:
+                # What is still open is copied: it must be the lesser part, or a long spool would
+                # be copied once for every row that leaves it.
+                if self._size > max(_ROTATE_BYTES, 2 * self._kept):
                     self._rotate()
             except OSError:
                 return
@@ -151,6 +155,9 @@ class Journal:
             if not (self._begun or self._spool or self._in_doubt):
                 self._path.unlink(missing_ok=True)
             os.close(self._file)
+            # Whoever comes too late writes nothing, least of all to a file opened since under
+            # the same number.
+            self._file = _CLOSED
 
     def _append(self, record: bytes) -> None:
         # The leading newline ends whatever a torn write may have left before it.
@@ -186,6 +193,7 @@ class Journal:
             os.close(self._file)
             self._path, self._file, self._size = old_path, old_file, old_size
             raise
+        self._kept = self._size
         old_path.unlink(missing_ok=True)
         os.close(old_file)
 
@@ -247,5 +255,5 @@ def _records(path: Path) -> Iterator[Begin | End | Spooled]:
         if line:
             try:
                 yield _decoder.decode(line)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 continue  # torn by a kill or a full disk; its attempt never reached the database

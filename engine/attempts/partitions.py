@@ -15,6 +15,7 @@ import psycopg
 from psycopg import errors, sql
 
 from engine.database.target import APP_ROLE
+from engine.errors import SetupError
 
 DAYS_AHEAD: Final = 7
 # Reads of the whole ledger queue behind an attachment that waits; a save that has to look into the
@@ -58,7 +59,8 @@ def ensure_partitions(
         The names of those it made.
 
     Raises:
-        psycopg.Error: the database could not be asked, or the role does not own the ledger.
+        SetupError: days are missing, and the role does not own the ledger.
+        psycopg.Error: the database could not be asked.
     """
     made = []
     for missing in missing_days(connection, now, days_ahead):
@@ -66,9 +68,19 @@ def ensure_partitions(
             continue
         # A row may have come since, and the default partition may be in use.
         with suppress(errors.CheckViolation, errors.LockNotAvailable, errors.DeadlockDetected):
-            if _make(connection, missing.day):
+            if _is_made(connection, missing.day):
                 made.append(partition_name(missing.day))
     return made
+
+
+def _is_made(connection: psycopg.Connection[Any], day: date) -> bool:
+    try:
+        return _make(connection, day)
+    except errors.InsufficientPrivilege as error:
+        raise SetupError(
+            f"the ledger's partition of {day} cannot be made ({error.diag.message_primary}): set "
+            "SAVEGUARD_OWNER_DATABASE_URL to the role that owns the tables"
+        ) from None
 
 
 def missing_days(

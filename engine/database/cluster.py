@@ -25,12 +25,23 @@ from pathlib import Path
 
 from engine.clock import Clock, SystemClock
 from engine.database import configuration, conninfo, location, reaper
+from engine.database.account import server_account
 from engine.database.server import Server
 from engine.errors import SetupError
 
 _PAUSE_S = 0.02
 # Whoever holds start.lock may be creating the cluster or waiting for its recovery.
 _LOCK_LIMIT_S = 180.0
+# What to do about what the operating system refuses.
+_REMEDIES = {
+    errno.EACCES: "allow it",
+    errno.EPERM: "allow it",
+    errno.EROFS: "make it writable",
+    errno.ENOSPC: "free space",
+    errno.EDQUOT: "free space",
+    errno.ENOTDIR: "move the file that is in the way",
+    errno.EEXIST: "move the file that is in the way",
+}
 
 
 class Cluster:
@@ -55,9 +66,11 @@ class Cluster:
             clock: waits.
 
         Raises:
-            ValueError: a setting is not for callers to make.
+            ValueError: a setting is not for callers to make, or the grace is negative.
         """
         configuration.check(settings or {})
+        if grace < timedelta(0):
+            raise ValueError(f"a grace of {grace} is in the past")
         self._root = Path(os.path.realpath(os.path.expanduser(root)))  # noqa: PTH111 - never raises
         self._grace = grace
         self._clock = clock or SystemClock()
@@ -101,8 +114,10 @@ class Cluster:
         conninfo.forget_variables(os.environ)
         with self._guard, _explained(self._root):
             location.check_path(self._root)
-            location.make_root(self._root)
             location.refuse_network_filesystem(self._root)
+            location.make_root(self._root)
+            # Asked before a lock file of somebody else can say no more than "permission denied".
+            server_account(self.data)
             with self._alone():
                 share = self._open("users.lock")
                 try:
@@ -217,12 +232,7 @@ def _explained(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = {
-            errno.ENOSPC: "free space",
-            errno.EDQUOT: "free space",
-            errno.ENOTDIR: "move the file that is in the way",
-            errno.EEXIST: "move the file that is in the way",
-        }.get(error.errno or 0, "allow it")
+        remedy = _REMEDIES.get(error.errno or 0, "repair that")
         where = error.filename or root
         raise SetupError(
             f"cannot set up the database: {where}: {error.strerror or error}; {remedy}, or "

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import stat
+import unicodedata
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,8 @@ from engine.errors import SetupError
 # What a user reads when the place itself is wrong.
 ELSEWHERE = "set SAVEGUARD_DATA_DIR to another directory"
 
+# Control characters, bytes that are no text, line and paragraph separators.
+_UNSPELLABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # Neither flock nor fsync keeps its promise on these.
 _NETWORK_FILESYSTEMS = frozenset(
     {
@@ -58,9 +61,9 @@ def check_path(root: Path) -> None:
     Raises:
         SetupError: it holds a control character or is no text.
     """
-    if not str(root).isprintable():
+    if any(unicodedata.category(character) in _UNSPELLABLE for character in str(root)):
         raise SetupError(
-            f"the data directory {str(root)!r} has an unprintable character in it: {ELSEWHERE}"
+            f"the data directory {str(root)!r} has a control character in it: {ELSEWHERE}"
         )
 
 

@@ -75,13 +75,12 @@ def postmaster(data: Path, address: str) -> int | None:
     What `postmaster.pid` says is not believed: after a crash it may name any program at all.
     """
     try:
-        pid = int((data / "postmaster.pid").read_bytes().split()[0])
+        # A person repairing the database in single-user mode is recorded with a minus sign.
+        pid = abs(int((data / "postmaster.pid").read_bytes().split()[0]))
     except (OSError, ValueError, IndexError):
         return None
-    if pid <= 0:
-        return None
     is_ours = works_in(pid, data) if sys.platform == "linux" else is_listening(address)
-    return pid if is_ours else None
+    return pid if pid and is_ours else None
 
 
 def works_in(pid: int, data: Path) -> bool:

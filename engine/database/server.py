@@ -69,6 +69,9 @@ class Server:
             SetupError: it cannot be; the message says what to do.
         """
         account = server_account(self.data)
+        if self.socket_dir != self.data:
+            # Before we listen to whoever answers there.
+            location.prepare_socket_dir(self.socket_dir, account)
         if self._answers():
             return
         location.check_reach(self._root, account)
@@ -190,8 +193,6 @@ class Server:
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         for name in _SOCKET_FILES:
             (self.socket_dir / name).unlink(missing_ok=True)
-        if self.socket_dir != self.data:
-            location.prepare_socket_dir(self.socket_dir, account)
         self._write_settings(programs, account)
         serverlog.rotate(self.log)
         with open(serverlog.open_to_append(self.log), "ab") as log:  # noqa: PTH123 - a descriptor

@@ -68,11 +68,14 @@ def classify(error: Exception, *, write_was_sent: bool) -> Failure:  # noqa: PLR
 
 
 def _without_state(error: psycopg.Error, *, write_was_sent: bool) -> Failure:
-    """An error of the driver's own: the line broke, or we stopped waiting."""
-    if not isinstance(error, psycopg.OperationalError):
-        return Failure(ErrorCode.INTERNAL_ERROR, Remedy.REFUSE)
-    waited_too_long = isinstance(error, WaitTimeout)
-    code = ErrorCode.DATABASE_TIMEOUT if waited_too_long else ErrorCode.QUOTE_PERSISTENCE_FAILED
+    """An error of the driver's own: the line broke, we stopped waiting, or it was misused."""
+    if isinstance(error, WaitTimeout):
+        code = ErrorCode.DATABASE_TIMEOUT
+    elif isinstance(error, psycopg.OperationalError):
+        code = ErrorCode.QUOTE_PERSISTENCE_FAILED
+    else:
+        code = ErrorCode.INTERNAL_ERROR
+    # The server has not said no, whatever the driver calls it.
     return Failure(code, Remedy.RESOLVE if write_was_sent else Remedy.REFUSE)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from engine.quotes.draft import Draft, Item
+from engine.quotes.draft import ITEM_LISTS, Draft, Item
 from engine.quotes.pricing import Price
 from engine.quotes.validation import duration_days
 
@@ -80,8 +80,18 @@ _price_values = attrgetter(*Price._fields)
 
 
 def stored_draft(record: QuoteRecord) -> Draft:
-    """The caller's part of a stored quote, to lay a change over."""
-    return Draft(**dict(zip(_STORED_DRAFT_FIELDS, _draft_values(record), strict=True)))
+    """The caller's part of a stored quote, to lay a change over; its items are its own."""
+    values: dict[str, Any] = dict(zip(_STORED_DRAFT_FIELDS, _draft_values(record), strict=True))
+    for kind in ITEM_LISTS:
+        values[kind] = [_priced_exactly(item) for item in values[kind]]
+    if record.insurance is not None:
+        values["insurance"] = _priced_exactly(record.insurance)
+    return Draft(**values)
+
+
+def _priced_exactly(item: Item) -> Item:
+    """A copy of a stored item; whole prices (of yen) come out of JSON as int."""
+    return item | {"price": Decimal(item["price"])}
 
 
 def stored_price(record: QuoteRecord) -> Price:

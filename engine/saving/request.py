@@ -128,8 +128,6 @@ def read_request(request: SaveRequest) -> Intent | Refusal:
     version = _read_version(request, body, violations)
     match request.operation:
         case Operation.UPDATE:
-            if version is None and not violations:
-                violations.append(Violation("version", "is required", "missing_version"))
             return _unless(violations, read_change(body), lambda change: Edit(change, version or 0))
         case Operation.SEND:
             detail = _read_fields(body, _SEND_FIELDS, violations)
@@ -166,22 +164,26 @@ def _read_version(
 ) -> int | None:
     """The version that the caller started from; several places must name the same one."""
     named: set[int] = set()
+    wrong: list[Violation] = []
     if "version" in body:
-        _note(body.pop("version"), "version", named, violations)
+        _note(body.pop("version"), "version", named, wrong)
     if request.query_version is not None:
         written = request.query_version
         value = int(written) if _DIGITS.fullmatch(written) else written
-        _note(value, "version", named, violations)
+        _note(value, "version", named, wrong)
     if request.if_match is not None:
         tag = _ENTITY_TAG.fullmatch(request.if_match.strip())
         if tag is not None:
-            _note(int(tag[1]), "If-Match", named, violations)
-        elif request.if_match.strip() != "*" or not (named or violations):
-            violations.append(
+            _note(int(tag[1]), "If-Match", named, wrong)
+        elif request.if_match.strip() != "*" or not (named or wrong):
+            wrong.append(
                 Violation("If-Match", 'must be one version in quotes, for example "3"', "format")
             )
     if len(named) > 1:
-        violations.append(Violation("If-Match", "names another version than version", "format"))
+        wrong.append(Violation("If-Match", "names another version than version", "format"))
+    if request.operation is Operation.UPDATE and not named and not wrong:
+        wrong.append(Violation("version", "is required", "missing_version"))
+    violations += wrong
     return min(named) if named else None
 
 

@@ -29,7 +29,8 @@ from engine.settings import Settings
 _RECORD_S: Final = 2.0
 _KEY_STORED_MAX: Final = 255
 
-Observer = Callable[[AttemptRow, SaveResult], None]
+# The attempt's row, what the caller is told, and the seconds from arrival to now.
+Observer = Callable[[AttemptRow, SaveResult, float], None]
 Reporter = Callable[[str, BaseException], None]
 
 
@@ -87,7 +88,8 @@ class Saver:
                 self._report(request.correlation_id, error)
                 ending = course.broke_off()
         self._conclude(ending)
-        self._observe(ending.row, ending.result)
+        passed = self._clock.monotonic() - request.received
+        self._observe(ending.row, ending.result, passed)
         return ending.result
 
     def _row_of(self, request: SaveRequest) -> AttemptRow:

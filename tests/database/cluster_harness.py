@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -110,7 +110,7 @@ def has_waiter(path: Path) -> bool:
     return any("->" in line and inode in line.replace(":", " ").split() for line in lines)
 
 
-def kill_server(cluster: Cluster, *, with_children: bool = True) -> int:
+def kill_server(cluster: Cluster, *, with_children: bool) -> int:
     """Kills a server the hard way and returns its process id."""
     (server,) = postmasters(cluster)
     victims = [server, *(server.children() if with_children else [])]
@@ -131,9 +131,7 @@ def ask(cluster: Cluster, question: str) -> Any:
 class Program:
     """A process that uses a cluster, see `cluster_program`."""
 
-    def __init__(
-        self, root: Path, grace_s: float = 0, *, environ: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, root: Path, grace_s: float = 0) -> None:
         self.process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-W", "error", PROGRAM, root, str(grace_s)],
             stdin=subprocess.PIPE,
@@ -141,7 +139,7 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,  # so that a test can kill its whole group
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY), **(environ or {})},
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         )
 
     def __enter__(self) -> Self:

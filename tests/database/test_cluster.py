@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import psycopg
@@ -50,10 +51,27 @@ def cluster_root() -> Iterator[Path]:
         yield directory / "cluster"
 
 
+@pytest.fixture(scope="module")
+def template() -> Iterator[Path]:
+    """A new cluster, not running, to be copied: several times faster than making one."""
+    with open_directory() as directory:
+        cluster = Cluster(directory / "template", grace=AT_ONCE)
+        cluster.start()
+        cluster.stop()
+        yield directory / "template"
+
+
 @pytest.fixture
-def cluster(cluster_root: Path) -> Cluster:
+def made_root(cluster_root: Path, template: Path) -> Path:
+    """The directory of a cluster that was made before and does not run."""
+    subprocess.run(["cp", "-a", template, cluster_root], check=True)  # noqa: S603, S607 - keeps owners
+    return cluster_root
+
+
+@pytest.fixture
+def cluster(made_root: Path) -> Cluster:
     """A running cluster that this process uses, stopped as soon as nobody does."""
-    cluster = Cluster(cluster_root, grace=AT_ONCE)
+    cluster = Cluster(made_root, grace=AT_ONCE)
     cluster.start()
     return cluster
 
@@ -89,9 +107,15 @@ def test_text_sorts_and_changes_case_by_the_builtin_rules_of_utf_8(cluster: Clus
 
 @pytest.mark.parametrize(
     "name",
-    ["two words", "d'été à l'Œuvre", 'with "double" \\ and $HOME `id`', "a, b", "%s {x} #1;"],
+    [
+        "two words",
+        "d'été à l'Œuvre",
+        'with "double" \\ and $HOME `id`',
+        "a, b",
+        "%s {x} #1;\N{NO-BREAK SPACE}",
+    ],
 )
-def test_any_printable_path_will_do(cluster_root: Path, name: str) -> None:
+def test_a_path_may_hold_anything_but_control_characters(cluster_root: Path, name: str) -> None:
     cluster = Cluster(cluster_root / name)
 
     cluster.start()
@@ -101,9 +125,19 @@ def test_any_printable_path_will_do(cluster_root: Path, name: str) -> None:
     _remove_temporary_socket_dir(cluster)
 
 
-def test_a_path_with_a_line_break_is_refused(cluster_root: Path) -> None:
-    with pytest.raises(SetupError, match=r"unprintable character.*SAVEGUARD_DATA_DIR"):
-        Cluster(cluster_root / "a\nb").start()
+@pytest.mark.parametrize("name", ["a\nb", "a\tb", os.fsdecode(b"\xff")])
+def test_a_path_with_a_control_character_or_no_text_is_refused(
+    cluster_root: Path, name: str
+) -> None:
+    with pytest.raises(SetupError, match=r"control character.*SAVEGUARD_DATA_DIR"):
+        Cluster(cluster_root / name).start()
+
+    assert not cluster_root.exists()
+
+
+def test_a_negative_grace_is_refused(cluster_root: Path) -> None:
+    with pytest.raises(ValueError, match="in the past"):
+        Cluster(cluster_root, grace=timedelta(seconds=-1))
 
 
 def test_a_long_path_gets_a_private_socket_directory(cluster_root: Path) -> None:
@@ -160,8 +194,8 @@ def test_four_processes_that_race_on_an_empty_directory_share_one_server(
         assert len(reapers_of(cluster_root)) == 1
 
 
-def test_threads_that_start_the_same_cluster_at_once_share_one_server(cluster_root: Path) -> None:
-    clusters = [Cluster(cluster_root)] * 2 + [Cluster(cluster_root)]
+def test_threads_that_start_the_same_cluster_at_once_share_one_server(made_root: Path) -> None:
+    clusters = [Cluster(made_root)] * 2 + [Cluster(made_root)]
     threads = [threading.Thread(target=cluster.start) for cluster in clusters]
 
     for thread in threads:
@@ -173,77 +207,97 @@ def test_threads_that_start_the_same_cluster_at_once_share_one_server(cluster_ro
     assert [ask(cluster, "SELECT 1") for cluster in clusters] == [1, 1, 1]
 
 
+def test_a_process_forked_during_a_start_does_not_hold_up_the_next(
+    made_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(made_root, grace=AT_ONCE)
+    open_file, inherited = cluster._open, []
+
+    def open_and_fork(name: str) -> int:
+        descriptor = open_file(name)
+        inherited.append(os.dup(descriptor))  # what a child would have
+        return descriptor
+
+    with monkeypatch.context() as forking:
+        forking.setattr(cluster, "_open", open_and_fork)
+        cluster.start()
+
+    assert not is_locked(made_root / "start.lock")
+    for descriptor in inherited:
+        os.close(descriptor)
+
+
 # Leaving.
 
 
 def test_the_server_stays_while_anybody_uses_it_and_goes_with_the_last(
-    cluster_root: Path,
+    made_root: Path,
 ) -> None:
-    cluster = Cluster(cluster_root)
-    with Program(cluster_root, grace_s=0.3) as first, Program(cluster_root, grace_s=0.3) as last:
+    cluster = Cluster(made_root)
+    with Program(made_root, grace_s=0.3) as first, Program(made_root, grace_s=0.3) as last:
         assert first.server() == last.server()
 
         first.leave()
 
         assert ask(cluster, "SELECT 1") == 1
         last.leave()
-        assert eventually(lambda: not processes_below(cluster_root))
+        assert eventually(lambda: not processes_below(made_root))
     assert "database system is shut down" in cluster.log.read_text()
 
 
-def test_the_server_outlasts_its_last_user_by_the_grace(cluster_root: Path) -> None:
-    with Program(cluster_root, grace_s=60) as first:
+def test_the_server_outlasts_its_last_user_by_the_grace(made_root: Path) -> None:
+    with Program(made_root, grace_s=60) as first:
         server = first.server()
         first.leave()
 
-    with Program(cluster_root) as second:
+    with Program(made_root) as second:
         assert second.server() == server
 
 
 def test_a_user_who_comes_while_the_reaper_is_about_to_stop_the_server_keeps_it(
-    cluster_root: Path,
+    made_root: Path,
 ) -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux shows who waits for a lock")
-    cluster = Cluster(cluster_root)
-    with Program(cluster_root) as program, ExitStack() as comes, ExitStack() as starting:
+    cluster = Cluster(made_root)
+    with Program(made_root) as program, ExitStack() as comes, ExitStack() as starting:
         server = program.server()
-        starting.enter_context(locked(cluster_root / "start.lock", fcntl.LOCK_EX))
+        starting.enter_context(locked(made_root / "start.lock", fcntl.LOCK_EX))
         program.leave()
-        assert eventually(lambda: has_waiter(cluster_root / "start.lock"))
+        assert eventually(lambda: has_waiter(made_root / "start.lock"))
 
-        comes.enter_context(locked(cluster_root / "users.lock", fcntl.LOCK_SH))
+        comes.enter_context(locked(made_root / "users.lock", fcntl.LOCK_SH))
         starting.close()
 
-        assert eventually(lambda: has_waiter(cluster_root / "users.lock"))
+        assert eventually(lambda: has_waiter(made_root / "users.lock"))
         assert [process.pid for process in postmasters(cluster)] == [server]
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_user_takes_the_server_along_and_the_next_start_is_clean(
-    cluster_root: Path, how: signal.Signals
+    made_root: Path, how: signal.Signals
 ) -> None:
-    cluster = Cluster(cluster_root)
-    with Program(cluster_root) as program:
+    cluster = Cluster(made_root)
+    with Program(made_root) as program:
         program.server()
 
         os.killpg(program.process.pid, how)  # as a terminal or a supervisor does
 
-        assert eventually(lambda: not processes_below(cluster_root))
+        assert eventually(lambda: not processes_below(made_root))
     cluster.start()
     assert ask(cluster, "SELECT 1") == 1
     assert "not properly shut down" not in cluster.log.read_text()
 
 
 def test_released_and_joined_again_and_again_the_server_is_never_stopped_in_use(
-    cluster_root: Path,
+    made_root: Path,
 ) -> None:
-    cluster = Cluster(cluster_root, grace=AT_ONCE)
-    users_lock = cluster_root / "users.lock"
+    cluster = Cluster(made_root, grace=AT_ONCE)
+    users_lock = made_root / "users.lock"
 
     for attempt in range(12):
         if attempt % 2:  # just when the reaper is at work
-            assert eventually(lambda: is_locked(cluster_root / "start.lock"))
+            assert eventually(lambda: is_locked(made_root / "start.lock"))
         cluster.start()
 
         assert ask(cluster, "SELECT 1") == 1
@@ -252,20 +306,20 @@ def test_released_and_joined_again_and_again_the_server_is_never_stopped_in_use(
         cluster.release()
         cluster.release()
 
-    assert eventually(lambda: not processes_below(cluster_root))
-    assert eventually(lambda: not reapers_of(cluster_root))
+    assert eventually(lambda: not processes_below(made_root))
+    assert eventually(lambda: not reapers_of(made_root))
 
 
-def test_a_share_belongs_to_the_process_not_to_the_object(cluster_root: Path) -> None:
-    Cluster(cluster_root, grace=AT_ONCE).start()
+def test_a_share_belongs_to_the_process_not_to_the_object(made_root: Path) -> None:
+    Cluster(made_root, grace=AT_ONCE).start()
 
     gc.collect()
 
-    assert is_locked(cluster_root / "users.lock")
+    assert is_locked(made_root / "users.lock")
 
 
 def test_whoever_reads_the_output_of_a_program_that_starts_a_cluster_gets_to_its_end(
-    cluster_root: Path,
+    made_root: Path,
 ) -> None:
     source = (
         "import sys; from pathlib import Path; from engine.database.cluster import Cluster;"
@@ -273,7 +327,7 @@ def test_whoever_reads_the_output_of_a_program_that_starts_a_cluster_gets_to_its
     )
 
     ended = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", source, cluster_root],
+        [sys.executable, "-c", source, made_root],
         capture_output=True,
         check=True,
         cwd=REPOSITORY,
@@ -281,27 +335,27 @@ def test_whoever_reads_the_output_of_a_program_that_starts_a_cluster_gets_to_its
     )
 
     assert ended.stdout == b"done\n"
-    assert postmasters(Cluster(cluster_root))
-    for reaper in reapers_of(cluster_root):
+    assert postmasters(Cluster(made_root))
+    for reaper in reapers_of(made_root):
         inherited = [os.readlink(f"/proc/{reaper.pid}/fd/{fd}") for fd in (0, 1, 2)]  # noqa: PTH115
         assert inherited == ["/dev/null"] * 3
 
 
 def test_a_removed_directory_takes_server_and_reaper_along_and_can_be_used_again(
-    cluster_root: Path,
+    made_root: Path,
 ) -> None:
-    with Program(cluster_root) as program:
+    with Program(made_root) as program:
         program.server()
-        before = {process.pid for process in processes_below(cluster_root)}
-        subprocess.run(["rm", "-rf", cluster_root], check=True)  # noqa: S603, S607 - as a person would
+        before = {process.pid for process in processes_below(made_root)}
+        subprocess.run(["rm", "-rf", made_root], check=True)  # noqa: S603, S607 - as a person would
 
-        cluster = Cluster(cluster_root, grace=AT_ONCE)
+        cluster = Cluster(made_root, grace=AT_ONCE)
         cluster.start()
 
-    assert before.isdisjoint(process.pid for process in processes_below(cluster_root))
+    assert before.isdisjoint(process.pid for process in processes_below(made_root))
     assert ask(cluster, "SELECT 1") == 1
     cluster.release()
-    assert eventually(lambda: not reapers_of(cluster_root))
+    assert eventually(lambda: not reapers_of(made_root))
 
 
 def test_stopping_what_does_not_run_is_no_error_and_makes_nothing(cluster_root: Path) -> None:
@@ -313,9 +367,12 @@ def test_stopping_what_does_not_run_is_no_error_and_makes_nothing(cluster_root: 
 # Crashes.
 
 
-def test_after_a_killed_server_the_next_start_recovers(cluster: Cluster) -> None:
+@pytest.mark.parametrize("with_children", [True, False])
+def test_after_a_killed_server_the_next_start_recovers(
+    cluster: Cluster, *, with_children: bool
+) -> None:
     ask(cluster, "CREATE TABLE kept AS SELECT 'kept' AS word")
-    kill_server(cluster)
+    kill_server(cluster, with_children=with_children)
 
     cluster.start()
 
@@ -323,15 +380,15 @@ def test_after_a_killed_server_the_next_start_recovers(cluster: Cluster) -> None
     assert "automatic recovery in progress" in cluster.log.read_text()
 
 
-def test_a_killed_server_that_nobody_buried_is_dead_all_the_same(cluster_root: Path) -> None:
+def test_a_killed_server_that_nobody_buried_is_dead_all_the_same(made_root: Path) -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux lets a test adopt the server and leave it a zombie")
-    cluster = Cluster(cluster_root)
+    cluster = Cluster(made_root)
     adopt_orphans = 36  # PR_SET_CHILD_SUBREAPER: the server's parent becomes this process
     ctypes.CDLL(None).prctl(adopt_orphans, 1, 0, 0, 0)
     try:
         cluster.start()
-        dead = kill_server(cluster)
+        dead = kill_server(cluster, with_children=True)
         assert eventually(lambda: psutil.Process(dead).status() == psutil.STATUS_ZOMBIE)
 
         cluster.start()
@@ -355,8 +412,7 @@ def test_a_child_of_a_killed_server_that_is_busy_does_not_hold_up_the_next_start
         thread = threading.Thread(target=_count_for_ever, args=[connection])
         thread.start()
         assert eventually(lambda: ask(cluster, activity.format(busy)) == "active")
-        (server,) = postmasters(cluster)
-        server.kill()
+        kill_server(cluster, with_children=False)
 
         cluster.start()
 
@@ -366,7 +422,7 @@ def test_a_child_of_a_killed_server_that_is_busy_does_not_hold_up_the_next_start
 
 
 def test_a_pid_file_that_names_another_living_program_is_not_believed(cluster: Cluster) -> None:
-    kill_server(cluster)
+    kill_server(cluster, with_children=True)
     pid_file = cluster.data / "postmaster.pid"
     with subprocess.Popen(["sleep", "1000"]) as bystander:  # noqa: S607 - any sleep
         try:
@@ -381,6 +437,31 @@ def test_a_pid_file_that_names_another_living_program_is_not_believed(cluster: C
             assert ask(cluster, "SELECT 1") == 1
         finally:
             bystander.kill()
+
+
+def test_a_person_in_single_user_mode_is_recognised_and_not_killed(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.database.server._SILENCE_LIMIT_S", 0.1)
+    cluster.stop()
+    before = set(processes_below(cluster.data))
+    owner = cluster.data.stat()
+    identity: dict[str, Any] = {"user": owner.st_uid, "group": owner.st_gid}
+    with subprocess.Popen(  # noqa: S603 - the wheel's own program
+        [cluster.bindir / "postgres", "--single", "-D", cluster.data, "postgres"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        **(identity if os.geteuid() == 0 else {}),
+    ) as person:
+        assert eventually(lambda: set(processes_below(cluster.data)) - before)
+        assert eventually((cluster.data / "postmaster.pid").exists)
+
+        with pytest.raises(SetupError, match=rf"process {person.pid}.*end that process"):
+            cluster.start()
+
+        assert person.poll() is None
 
 
 def test_a_killed_initdb_leaves_no_half_database(cluster_root: Path) -> None:
@@ -425,8 +506,8 @@ def test_a_database_of_another_major_version_is_refused(cluster: Cluster) -> Non
         cluster.start()
 
 
-def test_a_server_that_does_not_come_up_says_why_and_where_its_log_is(cluster_root: Path) -> None:
-    broken = Cluster(cluster_root, settings={"shared_buffers": "nonsense"})
+def test_a_server_that_does_not_come_up_says_why_and_where_its_log_is(made_root: Path) -> None:
+    broken = Cluster(made_root, settings={"shared_buffers": "nonsense"})
 
     with pytest.raises(SetupError) as caught:
         broken.start()
@@ -436,7 +517,7 @@ def test_a_server_that_does_not_come_up_says_why_and_where_its_log_is(cluster_ro
     assert "contains errors" in message
     assert str(broken.log) in message
     assert "\n" not in message
-    repaired = Cluster(cluster_root)
+    repaired = Cluster(made_root)
     repaired.start()
     assert ask(repaired, "SELECT 1") == 1
 
@@ -494,10 +575,10 @@ def test_without_programs_for_this_platform_the_operator_is_sent_to_database_url
 # Settings, environment, log.
 
 
-def test_settings_are_written_at_each_start_and_hold(cluster_root: Path) -> None:
+def test_settings_are_written_at_each_start_and_hold(made_root: Path) -> None:
     tricky = 'it\'s a "C:\\path" # not a comment'
-    first = Cluster(cluster_root, settings={"work_mem": "7MB", "saveguard.note": tricky})
-    second = Cluster(cluster_root)
+    first = Cluster(made_root, settings={"work_mem": "7MB", "saveguard.note": tricky})
+    second = Cluster(made_root)
 
     first.start()
     told = [
@@ -510,31 +591,22 @@ def test_settings_are_written_at_each_start_and_hold(cluster_root: Path) -> None
     assert ask(second, "SHOW work_mem") == "4MB"
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("fsync", "on"),
-        ("synchronous_commit", "on"),
-        ("full_page_writes", "on"),
-        ("listen_addresses", ""),
-        ("unix_socket_permissions", "0700"),
-        ("TimeZone", "UTC"),
-        ("shared_buffers", "128MB"),
-        ("jit", "off"),
-        ("data_checksums", "on"),
-    ],
-)
-def test_a_default_holds(shared_cluster: Cluster, name: str, value: str) -> None:
-    assert ask(shared_cluster, f"SHOW {name}") == value
+def test_the_defaults_hold(cluster: Cluster) -> None:
+    expected = {
+        "fsync": "on",
+        "synchronous_commit": "on",
+        "full_page_writes": "on",
+        "listen_addresses": "",
+        "unix_socket_permissions": "0700",
+        "TimeZone": "UTC",
+        "max_connections": "100",
+        "shared_buffers": "128MB",
+        "max_wal_size": "2GB",
+        "jit": "off",
+        "data_checksums": "on",
+    }
 
-
-@pytest.fixture(scope="module")
-def shared_cluster() -> Iterator[Cluster]:
-    with open_directory() as directory:
-        cluster = Cluster(directory / "cluster", grace=AT_ONCE)
-        cluster.start()
-        yield cluster
-        cluster.stop()
+    assert {name: ask(cluster, f"SHOW {name}") for name in expected} == expected
 
 
 @pytest.mark.parametrize("name", ["port", "Listen_Addresses", "data_directory", "no name", ""])
@@ -570,10 +642,10 @@ def test_foreign_variables_change_neither_the_tools_nor_our_connections(
 
 
 def test_the_server_inherits_no_secret_from_our_environment(
-    cluster_root: Path, monkeypatch: pytest.MonkeyPatch
+    made_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_PASSWORD", "secret")
-    cluster = Cluster(cluster_root)
+    cluster = Cluster(made_root)
 
     cluster.start()
 

@@ -194,12 +194,17 @@ def test_an_ordinary_user_is_told_whose_database_it_is(directory: Path) -> None:
         pytest.skip("NOT TESTED: a database of somebody else; as above")
     cluster = Cluster(directory / "cluster")
     cluster.data.mkdir(parents=True)
-    (directory / "cluster").chmod(0o777)
+    (directory / "cluster" / "start.lock").touch(mode=0o600)
 
     ended = as_user(user, python, str(PROGRAM), str(directory / "cluster"), "0")
 
     assert ended.returncode != 0
     assert "belongs to the user root: run as that user" in ended.stderr
+
+
+def test_whoever_is_told_to_run_the_server_is_known_by_name_or_number() -> None:
+    assert account._name(0) == "root"
+    assert account._name(4_000_000) == "4000000"
 
 
 def as_user(user: pwd.struct_passwd, *argv: str) -> subprocess.CompletedProcess[str]:
@@ -228,8 +233,3 @@ def interpreter_for(user: pwd.struct_passwd) -> str | None:
         if ended.returncode == 0:
             return candidate
     return None
-
-
-def test_whoever_is_told_to_run_the_server_is_known_by_name_or_number() -> None:
-    assert account._name(0) == "root"
-    assert account._name(4_000_000) == "4000000"

@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from engine.attempts.partitions import ensure_partitions
 from engine.clock import FrozenClock
@@ -144,6 +145,13 @@ def test_existing_quotes_get_one_revision_each_that_says_what_they_say(
         GROUP BY 1, 2, 3, 4, 5
         """,
     ) == [(1, 1, 1, None, "", 2_506)]
+    in_utc = make_conninfo(blank.owner, options="-c timezone=UTC")
+    differing = """
+        SELECT q.id
+        FROM quote q JOIN quote_revision r ON r.agent_id = q.agent_id AND r.quote_id = q.id
+        WHERE r.snapshot <> to_jsonb(q)
+    """
+    assert rows(in_utc, differing) == []
     pool = Pool(blank, settings, CLOCK, size=1)
     pool.open()
     try:

@@ -27,6 +27,7 @@ _VOLATILE: Final = re.compile(
 )
 # A privilege since PostgreSQL 17, and the names that 18 gives to NOT NULL.
 _BY_RELEASE: Final = re.compile(r",MAINTAIN\b| CONSTRAINT \w+_not_null\b")
+_ALL_BEFORE_17: Final = "SELECT,INSERT,REFERENCES,DELETE,TRIGGER,TRUNCATE,UPDATE"
 
 
 def schema_of(conninfo: str) -> str:
@@ -40,7 +41,7 @@ def schema_of(conninfo: str) -> str:
         capture_output=True,
         text=True,
     ).stdout
-    lasting = _BY_RELEASE.sub("", _VOLATILE.sub("", dumped))
+    lasting = _BY_RELEASE.sub("", _VOLATILE.sub("", dumped)).replace(_ALL_BEFORE_17, "ALL")
     statements = re.sub(r"\n{2,}", "\n\n", lasting).strip()
     return f"{_HEADER}\n{statements}\n"
 

@@ -1,4 +1,4 @@
-"""What the tests of pure code say often: a valid body, a draft, a stored quote, an attempt's row."""
+"""What tests of pure code say often: a valid body, a draft, a stored quote, an attempt's row."""
 
 from __future__ import annotations
 

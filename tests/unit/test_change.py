@@ -149,7 +149,8 @@ UNPRICED_CHANGES: dict[str, Any] = {
 
 
 def test_every_field_is_either_priced_or_not() -> None:
-    attributes = {name: field.attribute for name, field in QUOTE_FIELDS.items()} | ITEM_NAMES
+    attributes = {name: field.attribute for name, field in QUOTE_FIELDS.items()}
+    attributes |= ITEM_NAMES
 
     assert {attributes[name] for name in PRICED_CHANGES} == PRICED_FIELDS
     assert set(PRICED_CHANGES) | set(UNPRICED_CHANGES) == set(attributes)
@@ -182,8 +183,8 @@ def test_a_change_of_anything_else_keeps_the_price_it_was_sold_at(name: str) -> 
     "name", ["clientId", "commissionLabel", "importantInfo", "customNotes", "agentNotes"]
 )
 def test_null_empties_what_may_be_empty(name: str) -> None:
-    given = {"clientId": str(UUID(int=1))}.get(name, "something")
-    current = stored_quote(**{name: given})
+    given: dict[str, Any] = {name: str(UUID(int=1)) if name == "clientId" else "something"}
+    current = stored_quote(**given)
 
     plan = edited(current, **{name: None})
 

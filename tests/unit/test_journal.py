@@ -57,7 +57,7 @@ def break_writes(
     def chosen(file: int, line: bytes) -> int:
         return write(file, line) if file in broken else honest(file, line)
 
-    patch.setattr(journal_module.os, "write", chosen)
+    patch.setattr(os, "write", chosen)
 
 
 def disk_full(_file: int, _line: bytes) -> int:
@@ -183,7 +183,7 @@ def test_two_journals_never_share_a_name(journal: Journal, tmp_path: Path) -> No
 def test_a_journal_needs_a_directory_that_can_be_one(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(OSError, match="exists|directory"):
+    with pytest.raises(OSError, match=r"exists|directory"):
         Journal(tmp_path / "file", "a-1")
 
 
@@ -225,7 +225,7 @@ def test_a_torn_tail_is_passed_over_wherever_it_was_torn(tmp_path: Path) -> None
         b"\0" * 4096,
         b"\xff\xfe\xfd",
         b'{"type":"end","id":"\xff"}',
-        b'{"type":"begin","row":{"correlation_id":"\xed\xa0\x80',
+        msgspec.json.encode(Begin(attempt_row(9))).replace(b"REQ-", b"\xed\xa0\x80"),
         b'{"type":"unheard","id":1}',
         b'{"type":"end","id":"no uuid"}',
         b'{"type":"begin","row":{}}',
@@ -335,18 +335,19 @@ def test_a_long_journal_starts_anew_with_what_is_open(
 ) -> None:
     monkeypatch.setattr(journal_module, "_ROTATE_BYTES", 2_000)
     (first,) = files(tmp_path)
-    for number in range(1, 30):
+    for number in (28, 29):
         journal.begin(attempt_row(number))
     journal.spool(attempt_row(28, retries=5))
     for number in range(1, 28):
+        journal.begin(attempt_row(number))
         journal.end(UUID(int=number))
 
     (last,) = files(tmp_path)
-    while_it_lives = adopted(tmp_path)
+    size, while_it_lives = last.stat().st_size, adopted(tmp_path)
     journal.close()
 
     assert last != first
-    assert last.stat().st_size < 10_000
+    assert size < 4_000
     assert while_it_lives == []
     assert adopted(tmp_path) == [([29], [28])]
 
@@ -380,7 +381,7 @@ def test_a_long_spool_is_not_rewritten_for_every_row_that_leaves_it(
         written.append(len(line))
         return honest(file, line)
 
-    monkeypatch.setattr(journal_module.os, "write", counted)
+    monkeypatch.setattr(os, "write", counted)
     for number in range(1, 301):
         journal.end(UUID(int=number))
 
@@ -401,7 +402,7 @@ def test_a_rotation_that_fails_leaves_the_journal_as_it_was(
 
     with monkeypatch.context() as patch:
         patch.setattr(journal_module, "_ROTATE_BYTES", 10)
-        patch.setattr(journal_module.os, "write", only_the_old)
+        patch.setattr(os, "write", only_the_old)
         journal.end(UUID(int=2))
     left = files(tmp_path)
     journal.begin(attempt_row(3))
@@ -423,7 +424,7 @@ def test_a_rotation_that_cannot_make_its_file_leaves_the_journal_as_it_was(
 
     with monkeypatch.context() as patch:
         patch.setattr(journal_module, "_ROTATE_BYTES", 10)
-        patch.setattr(journal_module.os, "open", no_more_files)
+        patch.setattr(os, "open", no_more_files)
         journal.end(UUID(int=2))
     left = files(tmp_path)
     journal.begin(attempt_row(3))
@@ -446,11 +447,10 @@ def test_one_finder_at_a_time_has_a_left_over_journal(journal: Journal, tmp_path
     journal.begin(attempt_row(1))
     journal.close()
 
-    for _ in left_over_journals(tmp_path):
-        beside = adopted(tmp_path)
+    beside = [adopted(tmp_path) for _ in left_over_journals(tmp_path)]
     afterwards = adopted(tmp_path)
 
-    assert beside == []
+    assert beside == [[]]
     assert afterwards == [([1], [])]
 
 
@@ -477,7 +477,7 @@ def test_a_journal_that_another_finder_dealt_with_meanwhile_is_passed_over(
         path.unlink()
         honest(file, how)
 
-    monkeypatch.setattr(journal_module.fcntl, "flock", too_late)
+    monkeypatch.setattr(fcntl, "flock", too_late)
 
     assert adopted(tmp_path) == []
 

@@ -177,43 +177,51 @@ def test_a_move_records_its_detail_and_leaves_the_price_alone() -> None:
 # The picture.
 
 
-def drawn_edges(picture: str) -> set[tuple[str, str]]:
-    """Every arrow of the picture, from word to word, followed backwards from its head."""
-    rows = picture.splitlines()
+class Picture:
+    """A picture of words and arrows, read off its characters."""
 
-    def at(row: int, column: int) -> str:
-        return rows[row][column] if row < len(rows) and column < len(rows[row]) else " "
+    def __init__(self, drawn: str) -> None:
+        self.rows = drawn.splitlines()
 
-    def word_at(row: int, column: int) -> str:
-        for word in re.finditer(r"\w+", rows[row]):
-            if word.start() <= column < word.end():
-                return word[0]
-        raise AssertionError(f"no word at {row}:{column}")
+    def edges(self) -> set[tuple[str, str]]:
+        """Every arrow from word to word, followed backwards from its head."""
+        found = set()
+        for row, line in enumerate(self.rows):
+            for head in re.finditer("▼", line):
+                source = self.source(row, head.start(), (-1, 0))
+                found.add((source, self.word(row + 1, head.start())))
+            for head in re.finditer(r"▶ +(?=\w)", line):
+                source = self.source(row, head.start(), (0, -1))
+                found.add((source, self.word(row, head.end())))
+        return found
 
-    def source(row: int, column: int, step: tuple[int, int]) -> str:
+    def source(self, row: int, column: int, step: tuple[int, int]) -> str:
+        """The word that a line comes from."""
+        # A bow over a word is followed to its left, and down into the word.
+        turns = {"┐": (0, -1), "┌": (1, 0)}
         while True:
             row, column = row + step[0], column + step[1]
-            sign = at(row, column)
+            sign = self.rows[row][column]
             if sign.isalpha():
-                return word_at(row, column)
-            if sign == "┐":  # a bow that came from its left
-                step = (0, -1)
-            elif sign == "┌":  # and up to there from below
-                step = (1, 0)
+                return self.word(row, column)
+            step = turns.get(sign, step)
 
-    edges = set()
-    for row, line in enumerate(rows):
-        for head in re.finditer("▼", line):
-            edges.add((source(row, head.start(), (-1, 0)), word_at(row + 1, head.start())))
-        for head in re.finditer(r"▶ +(?=\w)", line):
-            edges.add((source(row, head.start(), (0, -1)), word_at(row, head.end())))
-    return edges
+    def word(self, row: int, column: int) -> str:
+        """The word that stands at a place."""
+        (found,) = (
+            word[0]
+            for word in re.finditer(r"\w+", self.rows[row])
+            if word.start() <= column < word.end()
+        )
+        return found
+
+
+def drawn_states() -> str:
+    return (lifecycle.__doc__ or "").split("\n\n")[1]
 
 
 def test_the_picture_shows_the_transitions_and_no_others() -> None:
-    picture = (lifecycle.__doc__ or "").split("\n\n")[1]
-
-    edges = drawn_edges(picture)
+    edges = Picture(drawn_states()).edges()
 
     assert edges == {("create", "DRAFT")} | {
         (before.value, after.value)
@@ -223,18 +231,16 @@ def test_the_picture_shows_the_transitions_and_no_others() -> None:
 
 
 def test_the_picture_names_the_operations_that_need_a_name() -> None:
-    picture = (lifecycle.__doc__ or "").split("\n\n")[1]
-
-    words = set(re.findall(r"[a-z]+", picture))
+    words = set(re.findall(r"[a-z]+", drawn_states()))
 
     # Accept and reject stand on arrows whose ends say the same.
     assert words == {operation.name.lower() for operation in Operation} - {"accept", "reject"}
 
 
-def test_a_picture_with_an_arrow_too_many_would_be_noticed() -> None:
-    picture = "DRAFT ──▶ SENT\n  │         │\n  ▼         ▼\nCANCELLED  EXPIRED"
+def test_the_arrows_of_a_picture_are_read_as_they_are_drawn() -> None:
+    drawn = "DRAFT ──▶ SENT\n  │         │\n  ▼         ▼\nCANCELLED  EXPIRED"
 
-    assert drawn_edges(picture) == {
+    assert Picture(drawn).edges() == {
         ("DRAFT", "SENT"),
         ("DRAFT", "CANCELLED"),
         ("SENT", "EXPIRED"),

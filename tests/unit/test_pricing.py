@@ -135,7 +135,8 @@ def test_other_kinds_carry_no_product_markup(kind: str) -> None:
 def test_insurance_carries_no_product_markup_and_is_part_of_the_base() -> None:
     priced = price_of(draft_of(insurance=item("insurance", price=40, priceType="per_person")))
 
-    assert (priced.base_price, priced.product_markup) == (80, 0)
+    assert priced.base_price == 80
+    assert priced.product_markup == 0
 
 
 @pytest.mark.parametrize("kind", ["flights", "transfers"])
@@ -293,5 +294,5 @@ def test_the_priced_fields_are_those_that_the_price_is_computed_from() -> None:
     unpriced |= {"claimed_total", "claimed_subtotal"}
 
     assert set(Draft.__struct_fields__) - PRICED_FIELDS == unpriced
-    assert PRICED_FIELDS <= set(Draft.__struct_fields__)
+    assert set(Draft.__struct_fields__) >= PRICED_FIELDS
     assert {field.attribute for field in QUOTE_FIELDS.values()} <= set(Draft.__struct_fields__)

@@ -32,9 +32,10 @@ UNKNOWN = (
 def database_error(state: str) -> psycopg.Error:
     """An error as the driver raises it for a SQLSTATE."""
     try:
-        return errors.lookup(state)("made for the test")
-    except KeyError:
-        return type("Unheard", (psycopg.OperationalError,), {"sqlstate": state})("made for it")
+        known: type[psycopg.Error] = errors.lookup(state)
+    except KeyError:  # a server may say what the driver has never heard of
+        known = type("Unheard", (psycopg.OperationalError,), {"sqlstate": state})
+    return known("made for the test")
 
 
 @pytest.mark.parametrize(

@@ -114,8 +114,8 @@ def _give_quotes_their_first_revision(run: Run) -> None:
 
 def downgrade() -> None:
     """Drops the history and the columns; the quotes themselves stay as they are."""
-    # In the order in which a save locks them, so that the two do not wait for each other.
-    op.execute("LOCK TABLE quote, quote_revision IN ACCESS EXCLUSIVE MODE")
+    # First the table that a save locks first, so that the two do not wait for each other.
+    op.execute("LOCK TABLE quote IN ACCESS EXCLUSIVE MODE")
     op.execute("DROP TABLE quote_revision")
     op.execute("""
         ALTER TABLE quote
