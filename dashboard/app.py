@@ -6,7 +6,15 @@ from pathlib import Path
 
 import streamlit as st
 
-_PAGES = Path(__file__).resolve().parent.parent / "pages"
+from dashboard import engine_in_process
 
-st.set_page_config(page_title="Saveguard", layout="wide")
-st.navigation([st.Page(_PAGES / "overview.py", title="Overview", default=True)]).run()
+_HERE = Path(__file__).resolve().parent
+_PAGES = _HERE.parent / "pages"
+
+# A file of our own: an icon by name would be fetched from elsewhere.
+st.set_page_config(page_title="Saveguard", page_icon=_HERE / "favicon.png", layout="wide")
+page = st.navigation([st.Page(_PAGES / "overview.py", title="Overview", default=True)])
+if engine_in_process.is_open():
+    page.run()
+else:
+    st.error("This process has no engine to read from. Start the dashboard with: saveguard up")

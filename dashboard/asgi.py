@@ -13,6 +13,7 @@ from typing import Any, Final
 import streamlit
 from starlette.routing import BaseRoute
 
+from dashboard import plot
 from engine.logs import report
 
 _HERE: Final = Path(__file__).resolve().parent
@@ -21,6 +22,7 @@ _CONFIGS: Final = (
     _HERE.parent / ".streamlit" / "config.toml",
     _HERE / "_streamlit" / "config.toml",
 )
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _ENVIRONMENT_PREFIX: Final = "STREAMLIT_"
 
 
@@ -40,7 +42,7 @@ def build_app(routes: Sequence[BaseRoute], announce: Callable[[], None]) -> stre
 
     return streamlit.App(
         _HERE / "app.py",
-        routes=list(routes),
+        routes=[*routes, plot.library_route()],
         lifespan=lifespan,
         on_script_error=_report_script_error,
     )
@@ -54,7 +56,9 @@ def streamlit_config(host: str, port: int) -> dict[str, Any]:
     """
     path = next(each for each in _CONFIGS if each.exists())
     options = dict(_flatten(tomllib.loads(path.read_text("utf-8"))))
-    options |= {"server.address": host, "server.port": port}
+    # Else a page from elsewhere, whose name is made to point here, could talk to us.
+    hosts = [*dict.fromkeys([host, *_LOOPBACK])]
+    options |= {"server.address": host, "server.port": port, "server.allowedHosts": hosts}
     return {name: value for name, value in options.items() if not _is_overridden(name)}
 
 

@@ -17,6 +17,11 @@ def provide(runtime: Runtime | None) -> None:
     _runtime = runtime
 
 
+def is_open() -> bool:
+    """Whether pages have an engine to read from."""
+    return _runtime is not None
+
+
 def runtime() -> Runtime:
     """The open engine.
 

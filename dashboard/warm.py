@@ -2,11 +2,55 @@
 
 from __future__ import annotations
 
-import pandas as pd
-import plotly.graph_objects as go
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from dashboard import charts, plot, tables
+from engine.attempts.outcome import Outcome
+from engine.attempts.summary import (
+    BUCKET,
+    Bucket,
+    Percentiles,
+    RecentAttempt,
+    Slower,
+    Summary,
+    Tally,
+)
+from engine.quotes.lifecycle import Operation
+
+_THEN: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_CODE: Final = 1
+_EXAMPLE: Final = Summary(
+    start=_THEN,
+    end=_THEN + timedelta(minutes=5),
+    operation=None,
+    tallies=(Tally(Operation.CREATE, Outcome.REJECTED, _CODE, is_agent_known=True, count=1),),
+    other_sources=0,
+    percentiles=Percentiles(1, 1, 1),
+    slower=Slower(0, 0),
+    buckets=tuple(
+        Bucket(_THEN + number * BUCKET, 1, Percentiles(1, 1, 1), is_complete=True)
+        for number in range(30)
+    ),
+    newest=(
+        RecentAttempt(
+            started_at=_THEN,
+            correlation_id="REQ-EXAMPLE",
+            operation=Operation.CREATE,
+            outcome=Outcome.REJECTED,
+            error_code=_CODE,
+            duration_us=1,
+            retries=0,
+            quote_id=None,
+            is_agent_known=True,
+        ),
+    ),
+)
 
 
 def render_once() -> None:
-    """Builds and serialises a small figure from a small frame, so that lazy imports are done."""
-    frame = pd.DataFrame({"x": [0, 1], "y": [0.0, 1.0]})
-    go.Figure(go.Scatter(x=frame["x"], y=frame["y"])).to_json()
+    """Draws an example, so that lazy imports are done and first uses are over."""
+    charts.durations(_EXAMPLE)
+    charts.errors(_EXAMPLE)
+    tables.newest(_EXAMPLE.newest, None)
+    plot.load()

@@ -2,4 +2,12 @@
 
 import streamlit as st
 
-st.title("Overview")
+from dashboard import filters, panels
+
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    st.title("Overview", anchor=False, width="content")
+    with st.container(horizontal=True, width="content", vertical_alignment="center"):
+        operation = filters.operation()
+        refresh_s = filters.refresh()
+
+st.fragment(panels.overview, run_every=refresh_s)(operation, refresh_s)

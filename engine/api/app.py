@@ -48,7 +48,7 @@ def open_api(
         ThreadPoolExecutor(_READ_THREADS, "read") as read_threads,
     ):
         desk = Desk(
-            writes=Writes(runtime.saver, gate, clock, settings.body_limit),
+            writes=Writes(runtime.saver, gate, settings.body_limit, report),
             reads=Reads(runtime.quotes, gate, clock),
             save_threads=save_threads,
             read_threads=read_threads,

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.api.exchange import JSON, PROBLEM_JSON
 from engine.api.listing import LIMIT_MAX, LISTED_STATUSES
+from engine.api.media import JSON, PROBLEM_JSON
 from engine.api.schemas import CORRELATION_ID, VERSION, component, error_of
 from engine.errors import TAXONOMY, ErrorCode
 from engine.quotes.shape import JsonSchema

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.api.exchange import CORRELATION_HEADER, Answer, Exchange
@@ -20,6 +21,7 @@ from engine.correlation import (
 
 _ARRIVAL: Final = "saveguard.arrival"
 _CORRELATION: Final = CORRELATION_HEADER.encode()
+_NOT_MODIFIED: Final = 304
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,11 @@ class Edge:
         attempt_id = self._clock.uuid7()
         correlation_id = accepted or make_correlation_id(attempt_id)
         arrival = Arrival(correlation_id, attempt_id, self._clock.now(), self._clock.monotonic())
-        self._arrived(arrival, inbound is not None and accepted is None)
+        is_malformed = inbound is not None and accepted is None
+        if is_malformed:
+            # Not what it was: a caller may send anything, a secret even.
+            structlog.get_logger().warning("correlation_id_replaced", correlation_id=correlation_id)
+        self._arrived(arrival, is_malformed)
         scope[_ARRIVAL] = arrival
 
         async def send_with_id(message: Message) -> None:
@@ -82,7 +88,7 @@ async def read_exchange(scope: Scope, receive: Receive, body_limit: int) -> Exch
         CallerLeft: the caller left before it had said everything.
     """
     arrival: Arrival = scope[_ARRIVAL]
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    headers = _headers_of(scope)
     return Exchange(
         method=scope["method"],
         path=scope["path"],
@@ -99,11 +105,12 @@ async def read_exchange(scope: Scope, receive: Receive, body_limit: int) -> Exch
 
 async def send_answer(answer: Answer, send: Send) -> None:
     """Sends an answer whole."""
-    headers = [
-        (b"content-type", answer.media_type.encode()),
-        (b"content-length", b"%d" % len(answer.body)),
-        (b"cache-control", b"no-store"),
-    ]
+    headers = [(b"cache-control", b"no-store")]
+    if answer.status != _NOT_MODIFIED:  # says nothing of a body (RFC 9110, 8.6)
+        headers += [
+            (b"content-type", answer.media_type.encode()),
+            (b"content-length", b"%d" % len(answer.body)),
+        ]
     headers += [(name.encode(), value.encode()) for name, value in answer.headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
@@ -124,6 +131,21 @@ async def _read_body(receive: Receive, declared: str, limit: int) -> bytes | Non
             return None
         if not message.get("more_body", False):
             return body
+
+
+def _headers_of(scope: Scope) -> dict[str, str]:
+    """The headers by name; several of one name are one list (RFC 9110, 5.2)."""
+    pairs: list[tuple[bytes, bytes]] = scope["headers"]
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
+    if len(headers) != len(pairs):
+        lists: dict[bytes, list[bytes]] = {}
+        for name, value in pairs:
+            lists.setdefault(name, []).append(value)
+        headers = {
+            name.decode("latin-1"): b", ".join(values).decode("latin-1")
+            for name, values in lists.items()
+        }
+    return headers
 
 
 def _header(scope: Scope, wanted: bytes) -> str | None:

@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 from uuid import UUID
 
 import msgspec
 
+from engine.api.media import JSON, PROBLEM_JSON, accepts_problem
 from engine.errors import TAXONOMY, ErrorCode, Refusal
 from engine.payload import encode
 from engine.saving.answer import RefusalAnswer, refusal_answer
 
-JSON: Final = "application/json"
-PROBLEM_JSON: Final = "application/problem+json"
 CORRELATION_HEADER: Final = "x-correlation-id"
 
 
@@ -28,7 +27,7 @@ class Exchange:
         method: GET, POST, …
         path: without the query.
         query_string: as it came.
-        headers: lower-case names; of several with one name the last.
+        headers: lower-case names; several with one name are joined by commas.
         body: the bytes, None when there were more than the limit.
         correlation_id: accepted or made.
         traceparent: when there was a well-formed one.
@@ -50,14 +49,16 @@ class Exchange:
 
     @property
     def query(self) -> Mapping[str, str]:
-        """The query's parameters; of several with one name the last."""
-        text = self.query_string.decode("latin-1")
-        return dict(parse_qsl(text, keep_blank_values=True)) if text else {}
+        """The query's parameters; several with one name are joined by commas, so none is lost."""
+        found: dict[str, str] = {}
+        for name, value in parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True):
+            found[name] = f"{found[name]},{value}" if name in found else value
+        return found
 
     @property
     def wants_problem(self) -> bool:
         """Whether errors are to come as RFC 9457 problem documents."""
-        return PROBLEM_JSON in self.headers.get("accept", "")
+        return accepts_problem(self.headers.get("accept", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def refusal_to_answer(
         type=problem_type(refusal.code),
         title=TAXONOMY[refusal.code].title,
         status=refusal.http_status,
-        instance=exchange.path,
+        instance=quote(exchange.path),
     )
     return Answer(refusal.http_status, encode(problem), headers, PROBLEM_JSON)
 

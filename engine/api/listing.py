@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
@@ -18,6 +19,7 @@ from engine.quotes.validation import Violation, refusal
 LIMIT_DEFAULT: Final = 20
 LIMIT_MAX: Final = 100
 _UUID_BYTES: Final = 16
+_NUMBER: Final = re.compile(r"[0-9]{1,3}", re.ASCII)
 
 # Deleted quotes are not listed, under no name.
 LISTED_STATUSES: Final = tuple(status for status in Status if status is not Status.CANCELLED)
@@ -41,8 +43,8 @@ def read_listing(query: Mapping[str, str]) -> Listing | Refusal:
             continue
         match name:
             case "limit":
-                is_fit = value.isascii() and value.isdigit() and 1 <= int(value[:4]) <= LIMIT_MAX
-                asked["limit"] = int(value) if is_fit else None
+                number = int(value) if _NUMBER.fullmatch(value) else 0
+                asked["limit"] = number if 1 <= number <= LIMIT_MAX else None
             case "status":
                 asked["status"] = Status(value) if value in LISTED_STATUSES else None
             case "clientId":

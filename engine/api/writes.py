@@ -7,19 +7,20 @@ from typing import Any, Final
 from uuid import UUID
 
 from engine.access.identities import Identity
-from engine.api.exchange import JSON, Answer, Exchange, refusal_to_answer
+from engine.api.exchange import Answer, Exchange, refusal_to_answer
 from engine.api.gate import Gate
+from engine.api.media import JSON, is_json, is_plain
 from engine.attempts.outcome import UNKNOWN_AGENT
-from engine.clock import Clock
 from engine.errors import ErrorCode, Refusal
 from engine.payload import MalformedBody, parse_object
 from engine.quotes.lifecycle import Operation, quote_not_found
 from engine.quotes.shape import parse_uuid
 from engine.saving.answer import Refused, Replayed, Saved, SaveResult
-from engine.saving.request import SaveRequest
-from engine.saving.save import Saver
+from engine.saving.refusals import from_failure
+from engine.saving.request import SaveRequest, read_request
+from engine.saving.save import Reporter, Saver
 
-_TOO_LARGE, _UNSUPPORTED_MEDIA_TYPE = 413, 415
+_CREATED, _TOO_LARGE, _UNSUPPORTED_MEDIA_TYPE = 201, 413, 415
 
 # These make no sense without a body; the others may come without one.
 _NEEDS_BODY: Final = frozenset({Operation.CREATE, Operation.UPDATE})
@@ -28,14 +29,28 @@ _NEEDS_BODY: Final = frozenset({Operation.CREATE, Operation.UPDATE})
 class Writes:
     """Answers the calls that save; runs in a save thread, not on the event loop."""
 
-    def __init__(self, saver: Saver, gate: Gate, clock: Clock, body_limit: int) -> None:
+    def __init__(self, saver: Saver, gate: Gate, body_limit: int, report: Reporter) -> None:
         self._saver = saver
         self._gate = gate
-        self._clock = clock
         self._body_limit = body_limit
+        self._report = report
 
     def answer(self, exchange: Exchange, operation: Operation, quote_id: str | None) -> Answer:
         """Admits, reads, saves and answers; every way through leaves one attempt."""
+        try:
+            request, refusal = self._read(exchange, operation, quote_id)
+        except Exception as error:  # noqa: BLE001  # a bug of ours is an attempt all the same
+            self._report(exchange.correlation_id, error)
+            request = _save_request(exchange, operation, None, None, {})
+            refusal = from_failure(ErrorCode.INTERNAL_ERROR)
+        if refusal is None:
+            return self._spell(exchange, self._saver.save(request))
+        return self._spell(exchange, self._saver.refuse(request, refusal))
+
+    def _read(
+        self, exchange: Exchange, operation: Operation, quote_id: str | None
+    ) -> tuple[SaveRequest, Refusal | None]:
+        """What is asked, and the refusal if the engine need not look at it."""
         identity, refusal = self._gate.admit(exchange)
         target = None if quote_id is None else parse_uuid(quote_id)
         body: Mapping[str, Any] = {}
@@ -43,14 +58,14 @@ class Writes:
             read = self._read_body(exchange, operation)
             if isinstance(read, Refusal):
                 refusal = read
-            elif quote_id is not None and target is None:
-                refusal = quote_not_found()
             else:
                 body = read
         request = _save_request(exchange, operation, identity, target, body)
-        if refusal is None:
-            return self._spell(exchange, self._saver.save(request))
-        return self._spell(exchange, self._saver.refuse(request, refusal))
+        if refusal is None and quote_id is not None and target is None:
+            # An id that can be nobody's is as good as an absent one: the shape comes first.
+            wrong = read_request(request)
+            refusal = wrong if isinstance(wrong, Refusal) else quote_not_found()
+        return request, refusal
 
     def _read_body(self, exchange: Exchange, operation: Operation) -> Mapping[str, Any] | Refusal:
         raw = exchange.body
@@ -63,12 +78,18 @@ class Writes:
             )
         if not raw and operation not in _NEEDS_BODY:
             return {}
-        media_type = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != JSON:
+        if not is_json(exchange.headers.get("content-type", "")):
             return Refusal(
                 ErrorCode.QUOTE_VALIDATION_FAILED,
-                f"Send the body as Content-Type: {JSON}.",
+                f"Send the body as Content-Type: {JSON}, in UTF-8.",
                 {"supported": [JSON]},
+                _UNSUPPORTED_MEDIA_TYPE,
+            )
+        if not is_plain(exchange.headers.get("content-encoding", "")):
+            return Refusal(
+                ErrorCode.QUOTE_VALIDATION_FAILED,
+                "Send the body as it is, without a Content-Encoding.",
+                {"supportedEncodings": ["identity"]},
                 _UNSUPPORTED_MEDIA_TYPE,
             )
         try:
@@ -79,12 +100,9 @@ class Writes:
     def _spell(self, exchange: Exchange, result: SaveResult) -> Answer:
         match result:
             case Saved():
-                headers = {"etag": f'"{result.version}"'}
-                if result.operation is Operation.CREATE:
-                    headers["location"] = f"/api/agents/quotes/{result.quote_id}"
-                return Answer(result.http_status, result.body(), headers)
+                return Answer(result.http_status, result.body(), _place_of(result))
             case Replayed():
-                headers = {"etag": f'"{result.version}"', "idempotent-replayed": "true"}
+                headers = {**_place_of(result), "idempotent-replayed": "true"}
                 return Answer(result.http_status, result.body(), headers)
             case Refused():
                 return refusal_to_answer(
@@ -92,10 +110,22 @@ class Writes:
                 )
 
 
+def _place_of(result: Saved | Replayed) -> dict[str, str]:
+    """The headers that say where the quote stands; the same on a replay as the first time."""
+    headers = {"etag": f'"{result.version}"'}
+    if result.http_status == _CREATED:
+        headers["location"] = f"/api/agents/quotes/{result.quote_id}"
+    return headers
+
+
 def _hints(refusal: Refusal) -> dict[str, str]:
-    """A refused precondition says what the precondition should have been."""
-    version = refusal.details.get("actualVersion")
-    return {} if version is None else {"etag": f'"{version}"'}
+    """A refused precondition or encoding says what it should have been."""
+    hints: dict[str, str] = {}
+    if "actualVersion" in refusal.details:
+        hints["etag"] = f'"{refusal.details["actualVersion"]}"'
+    if "supportedEncodings" in refusal.details:
+        hints["accept-encoding"] = ", ".join(refusal.details["supportedEncodings"])
+    return hints
 
 
 def _save_request(

@@ -72,6 +72,7 @@ class Journal:
         self._begun: dict[UUID, bytes] = {}
         self._spool: dict[UUID, AttemptRow] = {}
         self._in_doubt: dict[UUID, AttemptRow] = {}
+        self._is_ledger_away = False
         self._size = 0
         self._kept = 0
         self._path, self._file = self._create()
@@ -84,6 +85,7 @@ class Journal:
         """
         record = _encode(Begin(row))
         with self._lock:
+            self._be_findable()
             self._append(record)
             self._begun[row.id] = record
 
@@ -95,7 +97,8 @@ class Journal:
         """
         with self._lock:
             self._begun.pop(attempt_id, None)
-            self._spool.pop(attempt_id, None)
+            if self._spool.pop(attempt_id, None) is not None:
+                self._is_ledger_away = False
             self._in_doubt.pop(attempt_id, None)
             try:
                 self._append(_encode(End(attempt_id)))
@@ -110,6 +113,7 @@ class Journal:
         """Keeps a row that the ledger cannot take now; the sweeper adds it later."""
         with self._lock:
             self._spool[row.id] = row
+            self._is_ledger_away = True
             try:
                 self._append(_encode(Spooled(row)))
             except OSError:
@@ -136,6 +140,14 @@ class Journal:
         return bool(self._spool)
 
     @property
+    def is_ledger_away(self) -> bool:
+        """Whether the ledger could not take a row, and has taken none of the spool since.
+
+        Not the same as an empty spool: while one is emptied, others may fill it.
+        """
+        return self._is_ledger_away
+
+    @property
     def open_count(self) -> int:
         """Attempts begun and not ended."""
         return len(self._begun)
@@ -144,6 +156,7 @@ class Journal:
         """Whether a save could be begun now: the disk takes another line."""
         with self._lock:
             try:
+                self._be_findable()
                 self._append(b"")
             except OSError:
                 return False
@@ -158,6 +171,12 @@ class Journal:
             # Whoever comes too late writes nothing, least of all to a file opened since under
             # the same number.
             self._file = _CLOSED
+
+    def _be_findable(self) -> None:
+        """Starts a new file when ours was removed: after a kill, nobody would find what is in it."""
+        if not os.fstat(self._file).st_nlink:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._rotate()
 
     def _append(self, record: bytes) -> None:
         # The leading newline ends whatever a torn write may have left before it.

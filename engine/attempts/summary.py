@@ -292,19 +292,7 @@ def read(
     Raises:
         psycopg.Error: the database could not be asked.
     """
-    row = connection.execute(
-        SUMMARY_SQL,
-        {
-            "start": end - window,
-            "end": end,
-            "operation": None if operation is None else operation.value,
-            "unknown_agent": UNKNOWN_AGENT,
-            "live": Source.LIVE.value,
-            "bucket": BUCKET,
-            "newest": _NEWEST,
-            **limits._asdict(),
-        },
-    ).fetchone()
+    row = connection.execute(SUMMARY_SQL, parameters(end, window, limits, operation)).fetchone()
     if row is None:
         raise psycopg.InternalError("a query that always returns a row returned none")
     totals, tallies, buckets, newest = row
@@ -320,6 +308,22 @@ def read(
         buckets=_without_gaps(_decode_buckets(buckets), end - window, end),
         newest=_decode_newest(newest),
     )
+
+
+def parameters(
+    end: datetime, window: timedelta, limits: Limits, operation: Operation | None
+) -> dict[str, Any]:
+    """What `SUMMARY_SQL` is run with."""
+    return {
+        "start": end - window,
+        "end": end,
+        "operation": None if operation is None else operation.value,
+        "unknown_agent": UNKNOWN_AGENT,
+        "live": Source.LIVE.value,
+        "bucket": BUCKET,
+        "newest": _NEWEST,
+        **limits._asdict(),
+    }
 
 
 def _without_gaps(rows: Sequence[_BucketRow], start: datetime, end: datetime) -> tuple[Bucket, ...]:

@@ -6,14 +6,23 @@ time, and attempts of processes that died.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import psycopg
 
 from engine.attempts import ledger
 from engine.attempts.journal import Journal, LeftOver, left_over_journals
+from engine.attempts.ledger import AttemptRow
 from engine.clock import Clock
 from engine.database.pool import Pool
 
-_SWEEP_S = 30.0
+# Rows to one checkout of a connection. A deadline for all of them together would never be met by
+# the journal of a long outage, which would be begun again for ever.
+_BATCH: Final = 100
+
+Close = Callable[[psycopg.Connection[Any], AttemptRow], object]
 
 
 class Swept(NamedTuple):
@@ -35,30 +44,45 @@ class Sweeper:
     def sweep(self) -> Swept:
         """Does what can be done now.
 
+        A row that the ledger refuses is kept, and holds up no other.
+
         Raises:
-            psycopg.Error: the database is away; what is left is kept for the next sweep.
-            PoolTimeout: the same.
+            psycopg.Error: the database is away, or refused a row; what is left is kept for the
+                next sweep.
+            PoolTimeout: the database is away.
         """
         spooled, in_doubt = self._journal.spooled(), self._journal.in_doubt()
-        if spooled or in_doubt:
-            with self._pool.connection(self._clock.monotonic() + _SWEEP_S) as connection:
-                for row in spooled:
-                    ledger.insert(connection, row)
-                    self._journal.end(row.id)
-                for row in in_doubt:
-                    ledger.settle(connection, row)
-                    self._journal.end(row.id)
-        orphaned = sum(map(self._adopt, left_over_journals(self._journal.directory)))
+        refused = self._close(spooled, ledger.insert, self._journal.end)
+        refused += self._close(in_doubt, ledger.settle, self._journal.end)
+        orphaned = 0
+        for left_over in left_over_journals(self._journal.directory):
+            begun, rows = left_over.read()
+            kept = self._close(rows, ledger.insert) + self._close(begun, ledger.settle)
+            if not kept:
+                left_over.remove()
+            refused += kept
+            orphaned += len(begun) + len(rows)
+        if refused:
+            raise refused[0]
         return Swept(len(spooled), len(in_doubt), orphaned)
 
-    def _adopt(self, left_over: LeftOver) -> int:
-        """Closes what a dead process had begun; its journal goes only when all of it is closed."""
-        begun, spooled = left_over.read()
-        if begun or spooled:
-            with self._pool.connection(self._clock.monotonic() + _SWEEP_S) as connection:
-                for row in spooled:
-                    ledger.insert(connection, row)
-                for row in begun:
-                    ledger.settle(connection, row)
-        left_over.remove()
-        return len(begun) + len(spooled)
+    def _close(
+        self,
+        rows: Sequence[AttemptRow],
+        close: Close,
+        closed: Callable[[UUID], None] = lambda _attempt_id: None,
+    ) -> list[psycopg.Error]:
+        """Sees rows into the ledger; returns why it refused those that it did."""
+        refused = []
+        for start in range(0, len(rows), _BATCH):
+            with self._pool.connection() as connection:
+                for row in rows[start : start + _BATCH]:
+                    try:
+                        close(connection, row)
+                    except psycopg.Error as error:
+                        if connection.closed:
+                            raise
+                        refused.append(error)
+                    else:
+                        closed(row.id)
+        return refused

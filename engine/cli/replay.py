@@ -17,10 +17,10 @@ from engine.database.target import Target
 from engine.logs import configure_logs, report
 from engine.replay.bookings import read_bookings
 from engine.replay.http_sender import Address
+from engine.replay.printout import as_text
 from engine.replay.replay import Plan
 from engine.replay.replay import replay as replay_bookings
 from engine.replay.report import as_json as report_as_json
-from engine.replay.report import as_text
 from engine.replay.screen import terminal_screen
 from engine.replay.ways import Way, engine_way, http_way
 from engine.replay.workers import Ending

@@ -22,6 +22,9 @@ from engine.settings import Settings
 # How long the pool itself waits between attempts to connect. Its own default doubles from a
 # second, which would keep saves refused for many seconds after the database is back.
 _RECONNECT_S = 0.5
+# A new connection that has not taken its settings by now never does: the line has fallen silent.
+# The pool's worker must not wait on it for ever, since it is the one that makes all connections.
+_CONFIGURE_S = 5.0
 _LONGEST_LIFE_S = 3600.0
 
 
@@ -65,6 +68,7 @@ class Pool:
     def __init__(self, target: Target, settings: Settings, clock: Clock, *, size: int) -> None:
         self._clock = clock
         self._wait = settings.pool_wait
+        self._patience_s = settings.save_budget.total_seconds()
         self.has_session_state = target.pooler == "none"
         self._last_connect_failed = False
         self._pool: ConnectionPool[EngineConnection] = ConnectionPool(
@@ -73,7 +77,7 @@ class Pool:
             min_size=1,
             max_size=size,
             open=False,
-            configure=lambda connection: self._configure(connection, settings),
+            configure=lambda connection: self._configure_in_time(connection, settings),
             reconnect_timeout=_RECONNECT_S,
             max_lifetime=_LONGEST_LIFE_S,
             num_workers=min(size, 4),
@@ -121,12 +125,15 @@ class Pool:
         """Lends a live connection.
 
         Args:
-            deadline: monotonic seconds after which nothing on it waits any longer.
+            deadline: monotonic seconds after which nothing on it waits any longer; a save's budget
+                from now unless given.
 
         Raises:
             Unreachable: none could be made.
             PoolTimeout: all are in use.
         """
+        if deadline is None:
+            deadline = self._clock.monotonic() + self._patience_s
         connection = self._checkout(deadline)
         connection.deadline = deadline
         try:
@@ -137,11 +144,8 @@ class Pool:
                 connection.close()
             self._pool.putconn(connection)
 
-    def _checkout(self, deadline: float | None) -> EngineConnection:
-        wait = self._wait.total_seconds()
-        give_up = self._clock.monotonic() + wait
-        if deadline is not None:
-            give_up = min(give_up, deadline)
+    def _checkout(self, deadline: float) -> EngineConnection:
+        give_up = min(self._clock.monotonic() + self._wait.total_seconds(), deadline)
         while True:
             try:
                 connection = self._pool.getconn(max(give_up - self._clock.monotonic(), 0.001))
@@ -155,7 +159,12 @@ class Pool:
             connection.close()
             self._pool.putconn(connection)
 
-    def _configure(self, connection: psycopg.Connection[Any], settings: Settings) -> None:
+    def _configure_in_time(self, connection: EngineConnection, settings: Settings) -> None:
+        connection.deadline = self._clock.monotonic() + _CONFIGURE_S
+        self._configure(connection, settings)
+        connection.deadline = None
+
+    def _configure(self, connection: EngineConnection, settings: Settings) -> None:
         set_json_loads(decode_stored, connection)
         if not self.has_session_state:
             return

@@ -1,4 +1,4 @@
-"""A rule over several rows, as SQL: a relation that shows each case and says whether it holds."""
+"""How a rule is written down: a relation that is read once, and what must hold for its rows."""
 
 from __future__ import annotations
 
@@ -11,31 +11,55 @@ from engine.integrity.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One way to look at a rule.
+class Judgment:
+    """What must hold for every row of a relation.
 
     Attributes:
         rule: which.
         problem: what is wrong with an offender, in words.
-        judged: a SELECT; its column `holds` is true for a good row, and false or null for an
-            offender. The other columns are what the offender is shown with, the first two tell it
-            from others. Counting computes none of them, so they may be dear.
+        holds: an expression, true for a good row; false and null are violations alike.
+        shown: the columns that an offender is shown with; the first two tell it from others. They
+            are computed for offenders only, so they may be dear.
     """
 
     rule: Rule
     problem: str
-    judged: LiteralString
+    holds: LiteralString
+    shown: LiteralString
 
 
-def counting(check: Check) -> sql.Composed:
-    """One row: how many rows were looked at, and how many of them break the rule."""
-    return sql.SQL(
-        "SELECT count(*), count(*) FILTER (WHERE holds IS NOT TRUE) FROM ({}) AS judged"
-    ).format(sql.SQL(check.judged))
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Rows that are read once for all that is to be judged by them.
 
+    Attributes:
+        source: what follows FROM.
+        judgments: what must hold.
+        workers: processes that the server may start beside its own. Worth it where a row costs
+            much; where the source is an aggregate, each would compute all of it again.
+    """
 
-def offending(check: Check) -> sql.Composed:
-    """The first rows that break the rule."""
-    return sql.SQL(
-        "SELECT * FROM ({}) AS judged WHERE holds IS NOT TRUE ORDER BY 1, 2 LIMIT %(offenders_max)s"
-    ).format(sql.SQL(check.judged))
+    source: LiteralString
+    judgments: tuple[Judgment, ...]
+    workers: int = 0
+
+    def counting(self) -> sql.Composed:
+        """One row: how many rows there are, then how many break each judgment, in order."""
+        return sql.SQL("SELECT count(*), {counts} FROM {source}").format(
+            counts=sql.SQL(", ").join(
+                sql.SQL("count(*) FILTER (WHERE ({}) IS NOT TRUE)").format(sql.SQL(each.holds))
+                for each in self.judgments
+            ),
+            source=sql.SQL(self.source),
+        )
+
+    def offending(self, judgment: Judgment) -> sql.Composed:
+        """The first rows that break a judgment, at most `offenders_max`."""
+        return sql.SQL(
+            "SELECT {shown} FROM {source} WHERE ({holds}) IS NOT TRUE"
+            " ORDER BY 1, 2 LIMIT %(offenders_max)s"
+        ).format(
+            shown=sql.SQL(judgment.shown),
+            source=sql.SQL(self.source),
+            holds=sql.SQL(judgment.holds),
+        )

@@ -20,6 +20,7 @@ from engine.replay.story import DAY, Step, first_minute, story_of
 # A worker that waits for a step to fall due looks up this often: another may have become due
 # earlier, or the run may be over.
 _LOOK_S: Final = 0.05
+_LEAST_S: Final = 0.001
 
 
 @dataclass(slots=True)
@@ -113,7 +114,7 @@ class Agenda:
                 if wait <= 0:
                     self._in_hand += 1
                     return heapq.heappop(self._heap)[-1]
-            self._clock.sleep(min(wait, _LOOK_S))
+            self._clock.sleep(min(max(wait, _LEAST_S), _LOOK_S))
 
     def give_back(self, chain: Chain, *, goes_on: bool) -> None:
         """Puts a chain back for its next step, or lets it end."""

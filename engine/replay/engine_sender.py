@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from engine.attempts.ledger import outcome_of
 from engine.attempts.outcome import Outcome, Source
 from engine.quotes.lifecycle import Operation
 from engine.replay.sender import Message, Reply, refused
@@ -57,7 +56,7 @@ class EngineSender:
             case Replayed():
                 return Reply(Outcome.REPLAYED, quote_id=result.quote_id, version=result.version)
             case Refused(refusal):
-                return refused(refusal.code, outcome_of(refusal.code), refusal.details)
+                return refused(refusal.code, refusal.message, refusal.details)
             case _:
                 assert_never(result)
 

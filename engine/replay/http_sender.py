@@ -15,7 +15,6 @@ from uuid import UUID
 
 import msgspec
 
-from engine.attempts.ledger import outcome_of
 from engine.attempts.outcome import Outcome
 from engine.errors import ErrorCode, SetupError
 from engine.payload import encode
@@ -45,6 +44,7 @@ class _Answer(msgspec.Struct, rename="camel"):
     quote_id: UUID | None = None
     version: int = 0
     error_code: ErrorCode | None = None
+    message: str = ""
     details: dict[str, Any] = {}
 
 
@@ -190,4 +190,4 @@ def _reply(answer: _Answer, *, was_replayed: bool) -> Reply:
         return Reply(outcome, quote_id=answer.quote_id, version=answer.version)
     if answer.error_code is None:
         raise Unanswered("a refusal without a code")
-    return refused(answer.error_code, outcome_of(answer.error_code), answer.details)
+    return refused(answer.error_code, answer.message, answer.details)

@@ -29,7 +29,7 @@ _IN_LEDGER: Final = """
       AND correlation_id <> ALL (%(without)s)
     GROUP BY operation, outcome, error_code
 """
-_OF_UNANSWERED: Final = """
+_BY_ID: Final = """
     SELECT count(*)
     FROM ledger
     WHERE correlation_id = ANY (%(ids)s)
@@ -41,26 +41,30 @@ class Reconciliation:
     """Both sides of the comparison.
 
     Attributes:
-        answered: attempts that were answered, by how they ended.
+        answered: attempts whose end was told, by how they ended.
+        recorded: rows of the ledger for these, by how they ended there.
+        in_doubt: attempts answered as indeterminate; the ledger may say anything of them by now.
+        recorded_in_doubt: rows of the ledger for these.
         unanswered: attempts of which nothing was heard.
-        recorded: rows of the ledger for those answered, by how they ended there.
-        recorded_unanswered: rows of the ledger for the others; the rest never arrived.
+        recorded_unanswered: rows of the ledger for these; the rest never arrived.
     """
 
     answered: Counter[Ended]
-    unanswered: int
     recorded: Counter[Ended]
-    recorded_unanswered: int
+    in_doubt: int = 0
+    recorded_in_doubt: int = 0
+    unanswered: int = 0
+    recorded_unanswered: int = 0
 
     @property
     def rows(self) -> int:
         """Rows of the ledger."""
-        return self.recorded.total() + self.recorded_unanswered
+        return self.recorded.total() + self.recorded_in_doubt + self.recorded_unanswered
 
     @property
     def agrees(self) -> bool:
-        """Whether every answered attempt has one row, and it says what the caller was told."""
-        return self.differences == []
+        """Whether every answered attempt has one row, and it says what the sender was told."""
+        return not self.differences and self.recorded_in_doubt == self.in_doubt
 
     @property
     def differences(self) -> list[tuple[Ended, int, int]]:
@@ -96,14 +100,23 @@ def reconcile(
         psycopg.Error: the ledger could not be asked.
         PoolTimeout: it could not be settled.
     """
+    answered = Counter(
+        {
+            ended: count
+            for ended, count in tally.attempts.items()
+            if ended.outcome is not Outcome.INDETERMINATE
+        }
+    )
     unanswered = list(tally.unanswered)
     give_up = clock.monotonic() + _WAIT_S
     while True:
         settle()
         found = Reconciliation(
-            tally.attempts,
+            answered,
+            _recorded(connection, prefix, unanswered + tally.in_doubt),
+            len(tally.in_doubt),
+            _count(connection, tally.in_doubt),
             len(unanswered),
-            _recorded(connection, prefix, unanswered),
             _count(connection, unanswered),
         )
         if found.agrees or clock.monotonic() > give_up:
@@ -127,5 +140,6 @@ def _recorded(
 
 
 def _count(connection: psycopg.Connection[Any], ids: list[str]) -> int:
-    row = connection.execute(_OF_UNANSWERED, {"ids": ids}).fetchone() if ids else None
+    """Rows with these correlation ids."""
+    row = connection.execute(_BY_ID, {"ids": ids}).fetchone() if ids else None
     return 0 if row is None else int(row[0])

@@ -1,17 +1,13 @@
-"""The report of a replay: one value, and its spelling as tables, as plain text and as JSON."""
+"""The report of a replay: what it did, in figures."""
 
 from __future__ import annotations
 
-import io
 from array import array
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from engine.attempts.outcome import Outcome
 from engine.integrity.rules import RULES, RuleResult
@@ -22,9 +18,9 @@ from engine.replay.tally import Fate, Percentiles, Tally, percentiles
 from engine.replay.workers import Ending
 
 UNANSWERED: Final = "unanswered"
+IN_DOUBT: Final = Outcome.INDETERMINATE.name.lower()
 ALL: Final = "all"
-_OUTCOMES: Final = (*(outcome.name.lower() for outcome in Outcome), UNANSWERED)
-_PLAIN_WIDTH: Final = 160  # of a file or a pipe, which has none
+OUTCOMES: Final = (*(outcome.name.lower() for outcome in Outcome), UNANSWERED)
 
 
 class Latency(msgspec.Struct, frozen=True, rename="camel"):
@@ -98,6 +94,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         ledger_rows: rows of the ledger with the run's correlation ids; None when it could not be
             asked.
         unanswered_in_ledger: of these, attempts whose answer was lost.
+        in_doubt_in_ledger: of these, attempts that were answered as indeterminate.
         agrees: whether each answered attempt has one row that says what the sender was told.
         differences: where it does not.
         is_verified: whether all integrity rules were checked.
@@ -121,6 +118,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     saves_per_second: float
     ledger_rows: int | None
     unanswered_in_ledger: int
+    in_doubt_in_ledger: int
     agrees: bool
     differences: list[Difference]
     is_verified: bool
@@ -179,13 +177,16 @@ def make_report(
         codes=dict(codes.most_common()),
         reasons=[
             Reason("" if code is None else code.value, reason, count)
-            for (code, reason), count in tally.reasons.most_common()
+            for (code, reason), count in sorted(
+                tally.reasons.items(), key=lambda each: (-each[1], each[0][0] or "", each[0][1])
+            )
         ],
         seconds=round(seconds, 3),
         saves=tally.saves,
         saves_per_second=round(tally.saves / seconds, 1) if seconds > 0 else 0.0,
         ledger_rows=None if reconciliation is None else reconciliation.rows,
         unanswered_in_ledger=0 if reconciliation is None else reconciliation.recorded_unanswered,
+        in_doubt_in_ledger=0 if reconciliation is None else reconciliation.recorded_in_doubt,
         agrees=reconciliation is not None and reconciliation.agrees,
         differences=[
             Difference(
@@ -223,7 +224,7 @@ def _attempts(tally: Tally) -> list[Attempts]:
 
 
 def _row(operation: str, outcomes: Counter[str], latency: Percentiles | None) -> Attempts:
-    by_outcome = {name: outcomes[name] for name in _OUTCOMES if outcomes[name]}
+    by_outcome = {name: outcomes[name] for name in OUTCOMES if outcomes[name]}
     return Attempts(
         operation, by_outcome, outcomes.total(), None if latency is None else Latency(*latency)
     )
@@ -232,120 +233,3 @@ def _row(operation: str, outcomes: Counter[str], latency: Percentiles | None) ->
 def as_json(report: Report) -> str:
     """The report as one JSON object."""
     return encode(report).decode()
-
-
-def as_text(report: Report, *, width: int | None = None) -> str:
-    """The report as tables.
-
-    Args:
-        report: what to show.
-        width: of the terminal; None for a file or a pipe, which gets no lines and no colours.
-    """
-    is_plain = width is None
-    console = Console(
-        file=io.StringIO(),
-        width=width or _PLAIN_WIDTH,
-        force_terminal=not is_plain,
-        no_color=is_plain,
-        highlight=False,
-        legacy_windows=False,
-    )
-    style = None if is_plain else box.SIMPLE_HEAD
-    with console.capture() as captured:
-        console.print(_table_of_attempts(report, style))
-        if report.codes:
-            console.print(_table("Refusals by code", ["code", "attempts"], report.codes, style))
-        console.print(_table("Bookings", ["story", "bookings"], report.fates, style))
-        if report.reasons:
-            console.print(_table_of_reasons(report, style))
-        console.print("\n".join(_lines(report)), markup=False)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
-
-
-def _table_of_attempts(report: Report, style: box.Box | None) -> Table:
-    outcomes = [name for name in _OUTCOMES if name in report.total.by_outcome]
-    table = Table(title="Attempts", title_justify="left", box=style)
-    table.add_column("operation")
-    for name in (*outcomes, "sent", "p50 ms", "p95 ms", "p99 ms"):
-        table.add_column(name, justify="right")
-    for row in report.attempts:
-        latency = row.latency
-        figures = (
-            ("", "", "")
-            if latency is None
-            else tuple(f"{ms:.2f}" for ms in (latency.p50_ms, latency.p95_ms, latency.p99_ms))
-        )
-        counts = [f"{row.by_outcome.get(name, 0):,}" for name in outcomes]
-        if row.operation == ALL:
-            table.add_section()
-        table.add_row(row.operation, *counts, f"{row.sent:,}", *figures)
-    return table
-
-
-def _table(title: str, columns: list[str], counts: dict[str, int], style: box.Box | None) -> Table:
-    table = Table(title=title, title_justify="left", box=style)
-    table.add_column(columns[0])
-    table.add_column(columns[1], justify="right")
-    for name, count in counts.items():
-        table.add_row(name, f"{count:,}")
-    return table
-
-
-_REASONS_SHOWN: Final = 15
-
-
-def _table_of_reasons(report: Report, style: box.Box | None) -> Table:
-    table = Table(title="Bookings refused at their creation", title_justify="left", box=style)
-    for name in ("code", "reason"):
-        table.add_column(name, overflow="fold")
-    table.add_column("bookings", justify="right")
-    shown = report.reasons[:_REASONS_SHOWN]
-    for each in shown:
-        table.add_row(each.code, each.reason, f"{each.bookings:,}")
-    others = report.reasons[_REASONS_SHOWN:]
-    if others:
-        count = sum(each.bookings for each in others)
-        table.add_row("", f"{len(others)} other reasons", f"{count:,}")
-    return table
-
-
-def _lines(report: Report) -> list[str]:
-    sent = report.total.sent
-    repeats = f" + {report.repeats:,} repeated" if report.repeats else ""
-    lines = [
-        f"{report.saves:,} saves in {report.seconds:,.1f} s: {report.saves_per_second:,.0f} a second"
-        f" (via {report.via}, {report.workers} workers)",
-        f"Steps: {report.steps:,} in {report.bookings:,} bookings - {report.unsent:,} not sent"
-        f"{repeats} = {sent:,} attempts sent",
-        _agreement(report),
-    ]
-    lines += [
-        f"  {each.operation} {each.outcome} {each.code or ''}: "
-        f"{each.answered:,} answered, {each.in_ledger:,} in the ledger"
-        for each in report.differences
-    ]
-    if report.ending != Ending.COMPLETE.value:
-        lines.append(f"The run did not come to its end: {report.ending}.")
-    lines.append(f"Verify: {_verdict(report)}")
-    return lines
-
-
-def _agreement(report: Report) -> str:
-    sent, rows = report.total.sent, report.ledger_rows
-    if rows is None:
-        return "Ledger: could not be asked"
-    counts = f"Ledger: {rows:,} rows of run {report.run} for {sent:,} attempts sent"
-    if not report.agrees:
-        return f"{counts}: they DO NOT agree"
-    lost = report.total.by_outcome.get(UNANSWERED, 0)
-    if not lost:
-        return f"{counts}: they agree"
-    arrived = report.unanswered_in_ledger
-    return f"{counts}: they agree ({lost:,} had no answer, of which {arrived:,} arrived)"
-
-
-def _verdict(report: Report) -> str:
-    broken = [f"{each.rule} ({each.violations:,})" for each in report.broken_rules]
-    if broken:
-        return f"BROKEN: {', '.join(broken)}; see: saveguard verify"
-    return f"clean, all {len(RULES)} rules hold" if report.is_verified else "could not be run"

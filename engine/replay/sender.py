@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
+from engine.attempts.ledger import outcome_of
 from engine.attempts.outcome import Outcome
 from engine.errors import ErrorCode
 from engine.quotes.lifecycle import Operation
@@ -45,7 +46,7 @@ class Reply:
         code: why it was refused; None when it was not.
         quote_id: the quote saved.
         version: the version that it has now.
-        reason: what was wrong with which field, in the engine's words.
+        reason: why it was refused, in the engine's words.
         retry_after_s: how long to wait before the next try, when the answer says so.
     """
 
@@ -82,11 +83,29 @@ class Sender(Protocol):
         ...
 
 
-_REASONS_NAMED = 3
-_REASON_MAX = 200
+_REASONS_NAMED: Final = 3
+_REASON_MAX: Final = 200
 
 
-def reason_of(details: Mapping[str, Any]) -> str:
+def refused(code: ErrorCode, message: str, details: Mapping[str, Any]) -> Reply:
+    """The reply of a refusal.
+
+    Args:
+        code: why.
+        message: the same in words.
+        details: of the refusal; violations are listed there, and a save in doubt says so.
+    """
+    is_in_doubt = details.get("outcome") == "indeterminate"
+    wait = details.get("retryAfterSeconds", 0)
+    return Reply(
+        Outcome.INDETERMINATE if is_in_doubt else outcome_of(code),
+        code,
+        reason=_violations(details) or message[:_REASON_MAX],
+        retry_after_s=float(wait),
+    )
+
+
+def _violations(details: Mapping[str, Any]) -> str:
     """The violations that a refusal lists, in a line."""
     errors = details.get("errors")
     if not isinstance(errors, list):
@@ -94,17 +113,3 @@ def reason_of(details: Mapping[str, Any]) -> str:
     named = [f"{each.get('field')} {each.get('message')}" for each in errors[:_REASONS_NAMED]]
     unnamed = len(errors) - len(named)
     return ("; ".join(named) + (f"; and {unnamed} more" if unnamed > 0 else ""))[:_REASON_MAX]
-
-
-def refused(code: ErrorCode, outcome: Outcome, details: Mapping[str, Any]) -> Reply:
-    """The reply of a refusal.
-
-    Args:
-        code: why.
-        outcome: how an attempt refused with this code ends.
-        details: of the refusal; a save in doubt says so there.
-    """
-    if details.get("outcome") == "indeterminate":
-        outcome = Outcome.INDETERMINATE
-    wait = details.get("retryAfterSeconds", 0)
-    return Reply(outcome, code, reason=reason_of(details), retry_after_s=float(wait))

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from engine.attempts.outcome import Outcome
 from engine.errors import ErrorCode
 from engine.quotes.lifecycle import Operation
-from engine.replay.sender import Reply
+from engine.replay.sender import Message, Reply
 
 _MICRO: Final = 1_000_000
 _COMMITTED: Final = Outcome.COMMITTED
@@ -39,6 +39,7 @@ class Tally:
 
     Attributes:
         attempts: answered attempts.
+        in_doubt: correlation ids of those answered as indeterminate: the ledger finds out later.
         unanswered: correlation ids of attempts without an answer, with their operation.
         repeats: attempts that were made again, of the answered and the unanswered.
         fates: bookings by how they came out.
@@ -51,6 +52,7 @@ class Tally:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.attempts: Counter[Ended] = Counter()
+        self.in_doubt: list[str] = []
         self.unanswered: dict[str, Operation] = {}
         self.repeats = 0
         self.fates: Counter[Fate] = Counter()
@@ -59,20 +61,21 @@ class Tally:
         self.saves = 0
         self.latencies_us: dict[Operation, array[int]] = {}
 
-    def answered(
-        self, operation: Operation, reply: Reply, seconds: float, *, is_repeat: bool
-    ) -> None:
+    def answered(self, message: Message, reply: Reply, seconds: float, *, is_repeat: bool) -> None:
         """Counts an attempt that was answered."""
+        operation = message.operation
         with self._lock:
             self.attempts[Ended(operation, reply.outcome, reply.code)] += 1
             self.latencies_us.setdefault(operation, array("Q")).append(int(seconds * _MICRO))
             self.saves += reply.outcome is _COMMITTED
             self.repeats += is_repeat
+            if reply.outcome is Outcome.INDETERMINATE:
+                self.in_doubt.append(message.correlation_id)
 
-    def not_answered(self, operation: Operation, correlation_id: str, *, is_repeat: bool) -> None:
+    def not_answered(self, message: Message, *, is_repeat: bool) -> None:
         """Counts an attempt of whose end nothing was heard."""
         with self._lock:
-            self.unanswered[correlation_id] = operation
+            self.unanswered[message.correlation_id] = message.operation
             self.repeats += is_repeat
 
     def ended(self, fate: Fate, unsent: int = 0, refusal: Reply | None = None) -> None:

@@ -9,7 +9,7 @@ the story, as every other refusal does.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -88,26 +88,36 @@ def carry_out(run: Run, workers: int, glance: Glance = lambda _tally: None) -> E
     Raises:
         Exception: what a worker did not expect; by then the others have ended.
     """
-    ending = Ending.COMPLETE
     with ThreadPoolExecutor(workers, "replay") as threads:
-        pending = {threads.submit(_work, run) for _ in range(workers)}
-        working = list(pending)
-        while pending:
-            try:
-                _, pending = wait(pending, timeout=_GLANCE_S)
-                glance(run.tally)
-            except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and the stop signal of a command
-                ending = Ending.INTERRUPTED
-                run.agenda.stop()
-    for worker in working:
-        error = worker.exception()
-        if isinstance(error, ServerGone) and ending is Ending.COMPLETE:
-            ending = Ending.SERVER_GONE
-        elif error is not None and not isinstance(error, ServerGone):
-            raise error
+        try:
+            working = [threads.submit(_work, run) for _ in range(workers)]
+            was_interrupted = _watch(run, working, glance)
+        except BaseException:  # leaving would wait for every booking to be told
+            run.agenda.stop()
+            raise
     for chain in run.agenda.left_over():
         run.tally.ended(Fate.CUT_SHORT, unsent=chain.steps_left)
-    return ending
+    errors = [error for error in (worker.exception() for worker in working) if error is not None]
+    for error in errors:
+        if not isinstance(error, ServerGone):
+            raise error
+    if was_interrupted:
+        return Ending.INTERRUPTED
+    return Ending.SERVER_GONE if errors else Ending.COMPLETE
+
+
+def _watch(run: Run, working: list[Future[None]], glance: Glance) -> bool:
+    """Waits for the workers; returns whether they were interrupted."""
+    was_interrupted = False
+    pending = set(working)
+    while pending:
+        try:
+            _, pending = wait(pending, timeout=_GLANCE_S)
+            glance(run.tally)
+        except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and the stop signal of a command
+            was_interrupted = True
+            run.agenda.stop()
+    return was_interrupted
 
 
 def _work(run: Run) -> None:
@@ -148,7 +158,6 @@ def _tell_next(run: Run, sender: Sender, chain: Chain) -> bool:
 def _answered(run: Run, sender: Sender, chain: Chain) -> Reply | None:
     """Sends a step until it has its answer, or may not be sent again; None without any."""
     clock, tally = run.clock, run.tally
-    operation = chain.step.operation
     away_since: float | None = None
     tries = 0
     while True:
@@ -164,10 +173,10 @@ def _answered(run: Run, sender: Sender, chain: Chain) -> Reply | None:
             clock.sleep(_PAUSE_S)
             continue
         except Unanswered:
-            tally.not_answered(operation, message.correlation_id, is_repeat=tries > 0)
+            tally.not_answered(message, is_repeat=tries > 0)
         else:
             seconds = clock.monotonic() - started
-            tally.answered(operation, reply, seconds, is_repeat=tries > 0)
+            tally.answered(message, reply, seconds, is_repeat=tries > 0)
         tries += 1
         if run.agenda.is_stopped or tries > _REPEATS_MAX or not _may_repeat(reply):
             return reply

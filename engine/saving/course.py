@@ -146,7 +146,8 @@ class Course:
             )
         )
         if isinstance(number, Refusal):
-            return self.refused(number)
+            # The last of the quota may have gone to an earlier save under this very key.
+            return self._earlier_answer(connection) or self.refused(number)
         plan = plan_creation(
             intent,
             agent_id=request.agent_id,

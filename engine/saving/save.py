@@ -119,7 +119,7 @@ class Saver:
 
     def _record(self, row: AttemptRow) -> None:
         """Writes the row of an attempt that changed nothing; spools it while that fails."""
-        if not self._journal.is_spooling:
+        if not self._journal.is_ledger_away:
             try:
                 with self._pool.connection(self._clock.monotonic() + _RECORD_S) as connection:
                     ledger.insert(connection, row)

@@ -134,6 +134,7 @@ def test_the_application_role_may_not_migrate(blank: Target) -> None:
 
     message = refusal(lambda: migrate_up(blank.app, CLOCK))
 
+    assert message.startswith("migrations must not run as saveguard_app")
     assert "SAVEGUARD_OWNER_DATABASE_URL" in message
 
 

@@ -272,6 +272,27 @@ def test_a_migration_waits_a_minute_for_another_one(
     assert 60 < clock.monotonic() < 61
 
 
+def test_the_lock_ends_with_a_transaction_so_that_a_pooler_does_not_keep_it(
+    versioned: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[psycopg.Connection[Any]] = []
+
+    def connect(conninfo: str) -> psycopg.Connection[Any]:
+        opened.append(original(conninfo))
+        return opened[-1]
+
+    original = psycopg.connect
+    monkeypatch.setattr(psycopg, "connect", connect)
+
+    with migrate._alone(versioned.owner, CLOCK):
+        monkeypatch.undo()
+        locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        assert value(versioned.owner, locks) == 1
+        opened[0].rollback()
+
+        assert value(versioned.owner, locks) == 0
+
+
 def test_the_roles_own_settings_do_not_bend_a_migration(
     versioned: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final, TypeAlias, cast
 
 from hypothesis import HealthCheck, settings
@@ -83,29 +84,68 @@ _NUMBERS: Final = {
 }
 
 
+@cache
+def _item_fields(kind: str, currency: str) -> dict[str, SearchStrategy[Any]]:
+    """What each field of an item may hold."""
+    special = _NUMBERS | {
+        "price": amounts(currency).flatmap(spelled),
+        "currency": st.just(currency),
+    }
+    return {
+        name: special[name] if name in special else _of_schema(field.rule.schema)
+        for name, field in ITEM_FIELDS[kind].items()
+    }
+
+
+@cache
+def _named_fields(kind: str) -> SearchStrategy[list[str]]:
+    """The required fields of an item and a few of the others."""
+    fields = ITEM_FIELDS[kind]
+    required = [name for name, field in fields.items() if field.is_required]
+    optional = [name for name, field in fields.items() if not field.is_required]
+    some = st.lists(st.sampled_from(optional), unique=True, max_size=4)
+    return some.map(lambda chosen: required + chosen)
+
+
 @st.composite
 def items(draw: DrawFn, kind: str, currency: str) -> Json:
     """A valid item of a kind (its name in Python)."""
-    fields = ITEM_FIELDS[kind]
-    optional = [name for name, field in fields.items() if not field.is_required]
-    named = [name for name, field in fields.items() if field.is_required]
-    named += draw(st.lists(st.sampled_from(optional), unique=True, max_size=4))
-    item: Json = {}
-    for name in named:
-        if name == "price":
-            item[name] = draw(spelled(draw(amounts(currency))))
-        elif name == "currency":
-            item[name] = currency
-        elif name in _NUMBERS:
-            item[name] = draw(_NUMBERS[name])
-        else:
-            item[name] = draw(_of_schema(fields[name].rule.schema))
+    fields = _item_fields(kind, currency)
+    item: Json = {name: draw(fields[name]) for name in draw(_named_fields(kind))}
     if item.get("priceType") == "per_night":
         if kind == "hotels":
             item["nights"] = draw(st.integers(0, 365))
         else:
             item["priceType"] = "total"
     return item
+
+
+@cache
+def _optional_fields(currency: str) -> dict[str, SearchStrategy[Any]]:
+    """What a body need not name; the travellers are drawn apart."""
+    optional: dict[str, SearchStrategy[Any]] = {
+        "agentMarkupPercent": st.integers(0, 1_000_000).map(lambda each: Decimal(each) / 10_000),
+        "taxes": amounts(currency).flatmap(spelled),
+        "fees": amounts(currency).flatmap(spelled),
+        "discount": amounts(currency, Decimal(1000)).flatmap(spelled),
+        "clientId": st.one_of(st.none(), st.uuids().map(str)),
+        "showCommissionToClient": st.booleans(),
+        "commissionLabel": st.one_of(st.none(), texts),
+        "customNotes": st.one_of(st.none(), texts),
+        "inclusions": st.lists(texts, max_size=3),
+        "expiresInDays": st.integers(1, 90),
+        "total": st.one_of(st.none(), amounts("USD")),
+        "subtotal": st.one_of(st.none(), amounts("USD")),
+    }
+    for name, kind in ITEM_NAMES.items():
+        one = items(kind, currency)
+        optional[name] = (
+            st.one_of(st.none(), one) if name == "insurance" else st.lists(one, max_size=3)
+        )
+    return optional
+
+
+_some_names = st.lists(st.sampled_from(sorted(_optional_fields("USD"))), unique=True)
 
 
 @st.composite
@@ -123,27 +163,11 @@ def bodies(draw: DrawFn) -> Json:
         "endDate": (start + length).replace(tzinfo=UTC).astimezone(draw(offsets)).isoformat(),
         "adults": adults,
     }
-    optional: Json = {
-        "children": st.just(children),
-        "infants": st.integers(0, TRAVELERS_MAX - adults - children),
-        "agentMarkupPercent": st.integers(0, 1_000_000).map(lambda each: Decimal(each) / 10_000),
-        "taxes": amounts(currency).flatmap(spelled),
-        "fees": amounts(currency).flatmap(spelled),
-        "discount": amounts(currency, Decimal(1000)).flatmap(spelled),
-        "clientId": st.one_of(st.none(), st.uuids().map(str)),
-        "showCommissionToClient": st.booleans(),
-        "commissionLabel": st.one_of(st.none(), texts),
-        "customNotes": st.one_of(st.none(), texts),
-        "inclusions": st.lists(texts, max_size=3),
-        "expiresInDays": st.integers(1, 90),
-        "total": st.one_of(st.none(), amounts("USD")),
-        "subtotal": st.one_of(st.none(), amounts("USD")),
-        "insurance": st.one_of(st.none(), items("insurance", currency)),
-    }
-    for name, attribute in ITEM_NAMES.items():
-        if name != "insurance":
-            optional[name] = st.lists(items(attribute, currency), max_size=3)
-    for name in draw(st.lists(st.sampled_from(sorted(optional)), unique=True)):
+    if draw(st.booleans()):
+        body["children"] = children
+        body["infants"] = draw(st.integers(0, TRAVELERS_MAX - adults - children))
+    optional = _optional_fields(currency)
+    for name in draw(_some_names):
         body[name] = draw(optional[name])
     if currency != "USD" or draw(st.booleans()):
         body["currency"] = currency

@@ -83,6 +83,8 @@ INSTANTS_OK = [
 ]
 INSTANTS_WRONG: list[tuple[Any, str]] = [
     ("2026-06-05T00:00:00", "format"),
+    ("2026-06-05t00:00:00", "format"),
+    ("2026-06-05 00:00:00", "format"),
     ("2026W23T10", "format"),
     ("2026-06-31T00:00:00Z", "format"),
     ("2026-06-05T25:00:00Z", "format"),

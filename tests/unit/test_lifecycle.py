@@ -204,6 +204,7 @@ class Picture:
             sign = self.rows[row][column]
             if sign.isalpha():
                 return self.word(row, column)
+            assert sign in "│─┌┐" or (sign == " " and step == (0, -1)), "the line is broken"
             step = turns.get(sign, step)
 
     def word(self, row: int, column: int) -> str:

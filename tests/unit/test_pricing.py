@@ -188,6 +188,12 @@ def test_a_price_per_night_is_never_multiplied_by_guests() -> None:
     assert priced.base_price == 300
 
 
+def test_every_traveller_has_a_share_of_the_total_the_smallest_too() -> None:
+    priced = price_of(draft_of(**custom(100), agentMarkupPercent=0, children=1, infants=2))
+
+    assert priced.per_person == 20
+
+
 def test_an_item_without_a_price_type_is_priced_in_total() -> None:
     priced = price_of(draft_of(**custom(10)))
 

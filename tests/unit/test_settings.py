@@ -201,7 +201,7 @@ def test_a_secret_in_the_wrong_variable_is_not_seen_in_the_complaint(variable: s
     assert caught.value.__suppress_context__
 
 
-@pytest.mark.parametrize("given", [{"port": SECRET_URL}, {"database_url": [SECRET_URL]}])
+@pytest.mark.parametrize("given", [{"port": SECRET}, {"database_url": [SECRET]}])
 def test_a_secret_is_not_seen_when_pydantic_itself_complains(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as caught:
         Settings.model_validate(given)

@@ -1,0 +1,84 @@
+"""A Plotly chart that is redrawn in place.
+
+`st.plotly_chart` of Streamlit 1.67 makes the identity of a chart out of its content, so each
+refresh removes the chart from the page and mounts another: it blinks, and its figure is serialised
+anew for every viewer. This component keeps the chart and takes the figure as text, serialised once.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+from pathlib import Path
+from typing import Any, Final
+
+import plotly
+import plotly.graph_objects as go
+import streamlit as st
+from plotly.offline import get_plotlyjs
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+_SCRIPT: Final = Path(__file__).resolve().with_name("plot.js")
+_LIBRARY: Final = f"/plotly-{plotly.__version__}.min.js"
+_CONFIG: Final = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
+
+
+def plot(figure: str, *, alt: str, key: str) -> None:
+    """Shows a figure, or changes the one that is there into it.
+
+    Args:
+        figure: as JSON, see `serialised`; its height is in its layout.
+        alt: what the chart shows, for those who do not see it.
+        key: the chart's identity on the page.
+    """
+    _component()(
+        key=key,
+        data={"figure": figure, "alt": alt, "library": _LIBRARY, "config": _CONFIG},
+    )
+
+
+def serialised(figure: go.Figure) -> str:
+    """The figure as `plot` takes it.
+
+    Colours, fonts and grid that the figure leaves open follow the page's theme.
+    """
+    figure.layout.template = {}
+    text: str = figure.to_json(validate=False)
+    return text
+
+
+def library_route() -> Route:
+    """Serves Plotly's own script from the installed package: the page asks nobody else for it."""
+    return Route(_LIBRARY, _library)
+
+
+def load() -> None:
+    """Does before the first viewer comes what would otherwise be done for them."""
+    _compressed_library()
+    _component()
+
+
+@functools.cache
+def _component() -> Any:  # noqa: ANN401  # Streamlit has no public name for its type
+    return st.components.v2.component(
+        "saveguard_plot", js=_SCRIPT.read_text("utf-8"), isolate_styles=False
+    )
+
+
+@functools.cache
+def _compressed_library() -> bytes:
+    return gzip.compress(get_plotlyjs().encode(), 6)
+
+
+def _library(_request: Request) -> Response:
+    """Its address holds its version, so a browser asks once."""
+    return Response(
+        _compressed_library(),
+        media_type="text/javascript",
+        headers={
+            "content-encoding": "gzip",
+            "cache-control": "public, max-age=31536000, immutable",
+        },
+    )

@@ -1,0 +1,43 @@
+"""Tables as data frames: what stands in which column, as text that nobody interprets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from dashboard import wording
+from engine.attempts.summary import RecentAttempt
+
+CORRELATION_ID: Final = "Correlation id"
+DURATION: Final = "Duration, ms"
+_MILLI: Final = 1_000
+
+
+def newest(attempts: Sequence[RecentAttempt], zone: ZoneInfo | None) -> pd.DataFrame:
+    """The newest attempts, one a row.
+
+    Args:
+        attempts: in the order in which they are shown.
+        zone: the viewer's; None where that is UTC.
+    """
+    columns: dict[str, list[object]] = {
+        "UTC": [wording.table_time(each.started_at, None) for each in attempts]
+    }
+    if zone is not None:
+        columns[zone.key] = [wording.table_time(each.started_at, zone) for each in attempts]
+    columns |= {
+        CORRELATION_ID: [each.correlation_id for each in attempts],
+        "Operation": [each.operation.name for each in attempts],
+        "Outcome": [each.outcome.name.lower() for each in attempts],
+        "Code": [
+            "" if each.error_code is None else wording.code_name(each.error_code)
+            for each in attempts
+        ],
+        DURATION: [each.duration_us / _MILLI for each in attempts],
+        "Retries": [each.retries for each in attempts],
+        "Quote": [wording.short_id(each.quote_id) for each in attempts],
+    }
+    return pd.DataFrame(columns)

@@ -1,0 +1,108 @@
+"""A real `saveguard up` in a process of its own, and a caller that saves through its API."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from engine.database.cluster import Cluster
+from engine.payload import encode
+from tests.support import quote_body
+
+_QUOTES = "/api/agents/quotes"
+_STOP_S = 30.0
+
+
+@dataclass(frozen=True)
+class Saveguard:
+    """A running dashboard and API, with an agent that may save."""
+
+    url: str
+    data_dir: Path
+    caller: httpx.Client
+
+    def create(self, **changes: Any) -> httpx.Response:
+        """Saves a new quote; changes may make it one that is refused."""
+        return self._post(quote_body(**changes))
+
+    def create_many(self, number: int, **changes: Any) -> None:
+        """Saves a number of new quotes."""
+        for _ in range(number):
+            self.create(**changes)
+
+    def kill_database(self) -> None:
+        """Ends the server's postmaster at once, as a crash would; its children follow it."""
+        data = self._cluster().data
+        postmaster = int((data / "postmaster.pid").read_text().splitlines()[0])
+        os.kill(postmaster, signal.SIGKILL)
+
+    def restart_database(self) -> Cluster:
+        """Starts the server again; it stays as long as the returned share is held."""
+        cluster = self._cluster()
+        cluster.start()
+        return cluster
+
+    def _cluster(self) -> Cluster:
+        return Cluster(self.data_dir / "postgresql")
+
+    def _post(self, body: dict[str, Any]) -> httpx.Response:
+        headers = {"content-type": "application/json"}
+        return self.caller.post(_QUOTES, content=encode(body), headers=headers)
+
+
+@contextmanager
+def running_saveguard(data_dir: Path) -> Iterator[Saveguard]:
+    """Serves from a fresh data directory on a free port until the block ends.
+
+    Args:
+        data_dir: where the server's user can enter, too.
+    """
+    port = _free_port()
+    command = [sys.executable, "-m", "dashboard"]
+    place = ["--data-dir", str(data_dir)]
+    serving = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+        [*command, "up", *place, "--port", str(port)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        _await_announcement(serving)
+        added = subprocess.run(  # noqa: S603
+            [*command, "agent", "add", "Agency", "--email", "agency@example.org", "--json", *place],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        url = f"http://127.0.0.1:{port}"
+        key = json.loads(added.stdout)["apiKey"]
+        with httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}) as caller:
+            yield Saveguard(url, data_dir, caller)
+    finally:
+        serving.send_signal(signal.SIGTERM)
+        serving.communicate(timeout=_STOP_S)
+
+
+def _await_announcement(serving: subprocess.Popen[str]) -> None:
+    assert serving.stderr is not None
+    said = []
+    for line in serving.stderr:
+        said.append(line)
+        if line.startswith("API on "):
+            return
+    raise AssertionError(f"saveguard up ended: {''.join(said)}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -1,0 +1,398 @@
+"""The last minutes in numbers: equal to what a plain reading of the ledger gives, and cheap."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from engine.attempts import ledger, summary
+from engine.attempts.ledger import AttemptRow
+from engine.attempts.outcome import UNKNOWN_AGENT, Outcome, Source
+from engine.attempts.summary import BUCKET, Bucket, Limits, Percentiles, Slower, Summary
+from engine.clock import SystemClock, uuid7
+from engine.database.target import Target
+from engine.errors import TAXONOMY, ErrorCode
+from engine.quotes.lifecycle import Operation
+
+CLOCK = SystemClock()
+AGENT = CLOCK.uuid7()
+WINDOW = timedelta(minutes=5)
+# The partitions are made for the present days; an instant within a bucket shows both its edges.
+END = CLOCK.now().replace(hour=12, minute=0, second=7, microsecond=500_000)
+START = END - WINDOW
+
+_CODES = (
+    ErrorCode.QUOTE_VALIDATION_FAILED,
+    ErrorCode.QUOTE_CONFLICT_VERSION,
+    ErrorCode.QUOTE_ALREADY_SENT,
+    ErrorCode.DATABASE_TIMEOUT,
+)
+
+
+@pytest.fixture
+def connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(target.app, autocommit=True) as opened:
+        yield opened
+
+
+def attempt(started_at: datetime = START, code: ErrorCode | None = None, **more: Any) -> AttemptRow:
+    """An attempt that took 10 ms and was committed, unless told otherwise."""
+    given: dict[str, Any] = {
+        "agent_id": AGENT,
+        "started_at": started_at,
+        "id": CLOCK.uuid7(),
+        "origin_id": 1,
+        "duration_us": 10_000,
+        "operation": Operation.UPDATE.value,
+        "correlation_id": "REQ-SOME",
+        "outcome": Outcome.COMMITTED.value,
+        "error_code": None,
+        "severity": None,
+        "retryable": None,
+    }
+    if code is not None:
+        given |= {
+            "outcome": ledger.outcome_of(code).value,
+            "error_code": TAXONOMY[code].number,
+            "severity": TAXONOMY[code].severity.value,
+        }
+    return AttemptRow(**given | more)
+
+
+def add(connection: psycopg.Connection[Any], *rows: AttemptRow) -> None:
+    with connection.pipeline():
+        for row in rows:
+            ledger.insert(connection, row)
+
+
+def read(connection: psycopg.Connection[Any], **more: Any) -> Summary:
+    given: dict[str, Any] = {"end": END, "window": WINDOW, "limits": Limits()}
+    return summary.read(connection, **given | more)
+
+
+def mixed_attempts(count: int) -> list[AttemptRow]:
+    """Attempts of every kind, spread unevenly over eight minutes around the window."""
+    rows = []
+    for number in range(count):
+        chance = number * 2_654_435_761 % 1_000
+        code = _CODES[number % 4] if chance < 120 else None
+        kind: dict[str, Any] = {
+            "operation": 1 + chance % 7,
+            "duration_us": 2_000 + chance * chance * 2,
+            "retries": chance % 3,
+            "correlation_id": f"REQ-{number:06}",
+            "quote_id": CLOCK.uuid7() if chance % 2 else None,
+        }
+        if chance % 11 == 0:
+            kind["source"] = Source(2 + chance % 3).value
+        elif chance % 13 == 0:
+            code = ErrorCode.AUTHENTICATION_FAILED
+            kind["agent_id"] = UNKNOWN_AGENT
+        elif chance % 50 == 1 and code is None:
+            kind["outcome"] = Outcome.REPLAYED.value
+        elif chance % 97 == 5 and code is not None:
+            kind["outcome"] = Outcome.INDETERMINATE.value
+        offset = timedelta(microseconds=chance * number * 7_919 % 480_000_000)
+        rows.append(attempt(END - timedelta(minutes=6) + offset, code, **kind))
+    return rows
+
+
+def test_an_empty_window_has_no_rate_and_no_percentile(
+    connection: psycopg.Connection[Any],
+) -> None:
+    found = read(connection)
+
+    assert found.attempts == 0
+    assert found.success_rate is None
+    assert found.service_success_rate is None
+    assert found.percentiles is None
+    assert found.slower == Slower(0, 0)
+    assert not any((found.errors, found.errors_before_agent, found.newest, found.tallies))
+    assert {bucket.attempts for bucket in found.buckets} == {0}
+    assert {bucket.percentiles for bucket in found.buckets} == {None}
+
+
+@pytest.mark.parametrize("operation", [None, *Operation])
+def test_numbers_equal_a_plain_reading_of_the_ledger(
+    connection: psycopg.Connection[Any], target: Target, operation: Operation | None
+) -> None:
+    add(connection, *mixed_attempts(1_500))
+    with psycopg.connect(target.owner, row_factory=dict_row) as plain:
+        everything = plain.execute("SELECT * FROM ledger").fetchall()
+    rows = [
+        row
+        for row in everything
+        if START <= row["started_at"] < END
+        and (operation is None or row["operation"] == operation.name)
+    ]
+    live = [row for row in rows if row["source"] == "live"]
+    counted = [row for row in live if row["agent_id"] != UNKNOWN_AGENT]
+    durations = [row["duration_us"] for row in counted]
+
+    found = read(connection, operation=operation)
+
+    assert found.attempts == len(counted) > 50
+    assert found.other_sources == len(rows) - len(live) > 0
+    succeeded = sum(row["outcome"] in {"committed", "replayed"} for row in counted)
+    assert found.success_rate == succeeded / len(counted)
+    ours = sum(row["outcome"] in {"failed", "indeterminate"} for row in counted)
+    assert found.service_success_rate == (len(counted) - ours) / len(counted)
+    assert found.percentiles == percentiles_of(durations)
+    assert found.slower == Slower(
+        sum(each >= 500_000 for each in durations), sum(each >= 1_000_000 for each in durations)
+    )
+    assert codes_of(found.errors) == Counter(
+        row["error_code"] for row in counted if row["error_code"]
+    )
+    refused = [row for row in live if row["agent_id"] == UNKNOWN_AGENT]
+    assert codes_of(found.errors_before_agent) == Counter(row["error_code"] for row in refused)
+    assert sum(tally.count for tally in found.tallies) == len(live)
+    newest = sorted(live, key=lambda row: (row["started_at"], row["id"]), reverse=True)[:20]
+    assert [each.correlation_id for each in found.newest] == [
+        row["correlation_id"] for row in newest
+    ]
+    for bucket in found.buckets:
+        inside = [
+            row["duration_us"]
+            for row in counted
+            if bucket.started_at <= row["started_at"] < bucket.started_at + BUCKET
+        ]
+        assert bucket.attempts == len(inside)
+        assert bucket.percentiles == (percentiles_of(inside) if inside else None)
+
+
+def test_the_window_takes_its_first_instant_and_leaves_the_one_after_it(
+    connection: psycopg.Connection[Any],
+) -> None:
+    tick = timedelta(microseconds=1)
+    add(
+        connection,
+        attempt(START - tick, correlation_id="before"),
+        attempt(START, correlation_id="first"),
+        attempt(END - tick, correlation_id="last"),
+        attempt(END, correlation_id="after"),
+    )
+
+    found = read(connection)
+
+    assert [each.correlation_id for each in found.newest] == ["last", "first"]
+    assert found.attempts == 2
+
+
+def test_buckets_stand_on_whole_tens_of_seconds_and_have_no_gaps(
+    connection: psycopg.Connection[Any],
+) -> None:
+    add(connection, attempt(START), attempt(END - timedelta(seconds=1)))
+
+    found = read(connection)
+
+    first = START.replace(second=10, microsecond=0)
+    assert [bucket.started_at for bucket in found.buckets] == [
+        first + number * BUCKET for number in range(30)
+    ]
+    # The window cuts off the first one's beginning, so it is left out; its attempt is counted.
+    assert [bucket.attempts for bucket in found.buckets] == [0] * 29 + [1]
+    assert found.attempts == 2
+    assert [bucket.is_complete for bucket in found.buckets] == [True] * 29 + [False]
+
+
+def test_a_window_that_ends_with_a_bucket_holds_whole_buckets_only(
+    connection: psycopg.Connection[Any],
+) -> None:
+    end = END.replace(second=0, microsecond=0)
+    add(connection, attempt(end - WINDOW), attempt(end))
+
+    found = read(connection, end=end)
+
+    assert len(found.buckets) == 30
+    assert found.buckets[0] == Bucket(
+        end - WINDOW, 1, Percentiles(10_000, 10_000, 10_000), is_complete=True
+    )
+    assert found.buckets[-1].is_complete
+
+
+def test_percentiles_are_nearest_rank(connection: psycopg.Connection[Any]) -> None:
+    add(connection, *(attempt(duration_us=each * 1_000) for each in range(1, 11)))
+
+    found = read(connection)
+
+    assert found.percentiles == Percentiles(5_000, 10_000, 10_000)
+
+
+def test_limits_are_reached_by_the_duration_that_equals_them(
+    connection: psycopg.Connection[Any],
+) -> None:
+    add(connection, *(attempt(duration_us=each) for each in (499_999, 500_000, 1_000_000)))
+
+    assert read(connection).slower == Slower(p95=2, p99=1)
+
+
+def test_a_sent_quote_is_the_callers_own_doing(connection: psycopg.Connection[Any]) -> None:
+    add(
+        connection,
+        attempt(),
+        attempt(code=ErrorCode.QUOTE_ALREADY_SENT),
+        attempt(code=ErrorCode.QUOTE_CONFLICT_VERSION),
+        attempt(code=ErrorCode.INTERNAL_ERROR),
+    )
+
+    found = read(connection)
+
+    assert found.success_rate == 0.25
+    assert found.service_success_rate == 0.75
+    assert {each.error_code: each.is_ours for each in found.errors} == {
+        TAXONOMY[ErrorCode.QUOTE_ALREADY_SENT].number: False,
+        TAXONOMY[ErrorCode.QUOTE_CONFLICT_VERSION].number: False,
+        TAXONOMY[ErrorCode.INTERNAL_ERROR].number: True,
+    }
+
+
+def test_what_nobody_could_resolve_counts_against_us(
+    connection: psycopg.Connection[Any],
+) -> None:
+    add(connection, attempt(code=ErrorCode.DATABASE_TIMEOUT, outcome=Outcome.INDETERMINATE.value))
+
+    found = read(connection)
+
+    assert found.service_failures == found.unsuccessful == 1
+    assert found.errors[0].is_ours
+
+
+def test_the_sessions_time_zone_changes_nothing(connection: psycopg.Connection[Any]) -> None:
+    add(connection, *mixed_attempts(200))
+    in_utc = read(connection)
+
+    connection.execute("SET timezone = 'Asia/Kathmandu'")
+
+    assert read(connection) == in_utc
+
+
+def test_the_newest_are_the_newest_also_within_one_instant(
+    connection: psycopg.Connection[Any],
+) -> None:
+    rows = [
+        attempt(id=uuid7(number, b"0123456789"), correlation_id=f"REQ-{number:02}")
+        for number in range(25)
+    ]
+    add(connection, *rows)
+
+    found = read(connection)
+
+    assert [each.correlation_id for each in found.newest] == [
+        f"REQ-{number:02}" for number in range(24, 4, -1)
+    ]
+
+
+def test_a_recent_attempt_says_what_its_row_says(connection: psycopg.Connection[Any]) -> None:
+    row = attempt(
+        START + timedelta(milliseconds=120),
+        ErrorCode.DATABASE_TIMEOUT,
+        quote_id=CLOCK.uuid7(),
+        retries=2,
+        correlation_id="<b>*no markup*</b>",
+    )
+    add(connection, row)
+
+    (found,) = read(connection).newest
+
+    assert msgspec.structs.asdict(found) == {
+        "started_at": row.started_at,
+        "correlation_id": "<b>*no markup*</b>",
+        "operation": Operation.UPDATE,
+        "outcome": Outcome.FAILED,
+        "error_code": TAXONOMY[ErrorCode.DATABASE_TIMEOUT].number,
+        "duration_us": 10_000,
+        "retries": 2,
+        "quote_id": row.quote_id,
+        "is_agent_known": True,
+    }
+
+
+def test_only_the_days_of_the_window_are_scanned(connection: psycopg.Connection[Any]) -> None:
+    today = END.astimezone(UTC).date()
+    midnight = datetime(today.year, today.month, today.day, tzinfo=UTC)
+    yesterday = midnight - timedelta(days=1)
+
+    assert scanned(plan(connection, END)) == {f"attempt_{today:%Y%m%d}"}
+    across = plan(connection, midnight + timedelta(minutes=2))
+    assert scanned(across) == {f"attempt_{today:%Y%m%d}", f"attempt_{yesterday:%Y%m%d}"}
+
+
+def test_a_large_day_is_not_read_from_end_to_end(
+    connection: psycopg.Connection[Any], target: Target
+) -> None:
+    with psycopg.connect(target.owner, autocommit=True) as owner:
+        owner.execute(
+            """
+            INSERT INTO attempt (
+                agent_id, started_at, id, origin_id, duration_us, database_us, operation, outcome,
+                retries, path, source, correlation_id
+            )
+            SELECT md5((n %% 2000)::text)::uuid, %s::timestamptz - n * interval '0.4 seconds',
+                gen_random_uuid(), 1, 9, 9, 1, 1, 0, 1, 1, 'REQ-' || n
+            FROM generate_series(60000, 1, -1) AS n
+            """,
+            [END],
+        )
+        owner.execute("VACUUM ANALYZE attempt")
+
+    text = plan(connection, END)
+
+    assert "Seq Scan" not in text
+    assert "Bitmap Index Scan" in text
+    # The first line with buffers is of the whole plan; the last would be of the planning.
+    (read_blocks,) = re.findall(r"shared hit=(\d+)", text)[:1]
+    size = connection.execute("SELECT pg_relation_size(%s) / 8192", [partition(END)]).fetchone()
+    assert size is not None
+    assert int(read_blocks) < size[0] / 5
+
+
+def plan(connection: psycopg.Connection[Any], end: datetime) -> str:
+    """How the statement runs under the pool's own settings: a plan made for any window."""
+    connection.execute("SET plan_cache_mode = force_generic_plan")
+    values = summary.parameters(end, WINDOW, Limits(), None)
+    names = list(values)
+    numbered = re.sub(
+        r"%\((\w+)\)s", lambda match: f"${names.index(match[1]) + 1}", summary.SUMMARY_SQL
+    )
+    connection.execute("DEALLOCATE ALL")
+    connection.execute(f"PREPARE planned AS {numbered}".encode())
+    marks = ", ".join(["%s"] * len(values))
+    cursor = psycopg.ClientCursor(connection)
+    cursor.execute(
+        f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) EXECUTE planned ({marks})".encode(),
+        list(values.values()),
+    )
+    return "\n".join(line for (line,) in cursor)
+
+
+def scanned(text: str) -> set[str]:
+    return set(re.findall(r"Scan (?:using \w+ )?on (\w+) attempt", text))
+
+
+def partition(instant: datetime) -> str:
+    return f"attempt_{instant.astimezone(UTC):%Y%m%d}"
+
+
+def percentiles_of(durations: Sequence[int]) -> Percentiles:
+    """The smallest value that at least this share of the values does not exceed."""
+    in_order = sorted(durations)
+    p50, p95, p99 = (in_order[math.ceil(share * len(in_order)) - 1] for share in (0.5, 0.95, 0.99))
+    return Percentiles(p50, p95, p99)
+
+
+def codes_of(errors: Sequence[summary.ErrorCount]) -> Counter[str]:
+    names = {meaning.number: code.value for code, meaning in TAXONOMY.items()}
+    counts: Counter[str] = Counter()
+    for error in errors:
+        counts[names[error.error_code]] += error.count
+    return counts

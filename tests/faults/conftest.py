@@ -1,0 +1,53 @@
+"""What the tests of faults share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from engine.clock import SystemClock
+from engine.database.target import APP_ROLE, OWNER_ROLE, Target
+
+
+@pytest.fixture(params=["one-statement", "several-statements"])
+def write_form(request: pytest.FixtureRequest) -> str:
+    """Both ways in which a save is written."""
+    form: str = request.param
+    return form
+
+
+@pytest.fixture(scope="module")
+def target(server: str, template: str) -> Iterator[Target]:
+    """A database for the scenes of one module; each has an agent of its own in it."""
+    with cloned(server, template) as made:
+        yield made
+
+
+@pytest.fixture
+def own_target(server: str, template: str) -> Iterator[Target]:
+    """A database for a test that does to it what others should not see."""
+    with cloned(server, template) as made:
+        yield made
+
+
+@contextmanager
+def cloned(server: str, template: str) -> Iterator[Target]:
+    """A clone of the migrated template, dropped in the end."""
+    name = f"faults_{SystemClock().token(6).hex()}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
+                sql.Identifier(name), sql.Identifier(template), sql.Identifier(OWNER_ROLE)
+            )
+        )
+    yield Target(
+        app=make_conninfo(server, dbname=name, user=APP_ROLE),
+        owner=make_conninfo(server, dbname=name, user=OWNER_ROLE),
+    )
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -1,0 +1,268 @@
+"""A scene for faults: an engine behind a proxy, a history of what was asked, and a conclusion.
+
+A scene is left through its conclusion: journals are swept until nothing is open, the history is
+judged, every integrity rule is checked, no connection is missing from its pool, no thread is stuck.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, Final, LiteralString, NamedTuple
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg_pool import PoolTimeout
+
+from engine.clock import SystemClock
+from engine.database.pool import Pool
+from engine.database.target import APP_ROLE, Target
+from engine.integrity.verification import verify
+from engine.quotes.lifecycle import Operation
+from engine.runtime import Runtime, open_runtime
+from engine.saving.answer import Refused, Replayed, Saved, SaveResult
+from engine.saving.request import SaveRequest
+from engine.settings import Settings
+from tests.database.cluster_harness import eventually
+from tests.faults.history import Facts, History, facts_of, judge
+from tests.faults.proxy import FaultProxy
+from tests.support import Agency, new_agency, quote_body
+
+CLOCK: Final = SystemClock()
+PATIENCE_S: Final = 30.0
+
+
+class Standing(NamedTuple):
+    """How a quote stands."""
+
+    version: int
+    status: str
+    trip_name: str
+
+
+@dataclass
+class Scene:
+    """What a test of faults works with.
+
+    Attributes:
+        runtime: the engine; its database is reached through the proxy.
+        agency: an agent with a client.
+        direct: the database, past the proxy.
+        proxy: breaks lines.
+        history: what was asked and answered.
+        never_begun: correlation ids of calls that a killed process had not begun.
+        surprises: what the engine reported as never to happen.
+    """
+
+    runtime: Runtime
+    agency: Agency
+    direct: Target
+    proxy: FaultProxy
+    history: History = field(default_factory=History)
+    never_begun: set[str] = field(default_factory=set)
+    surprises: list[BaseException] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def request(
+        self,
+        operation: Operation,
+        quote_id: UUID | None = None,
+        body: dict[str, Any] | None = None,
+        **more: Any,
+    ) -> SaveRequest:
+        """A request of the agency's; what it writes is told apart by its trip's name."""
+        named = {"tripName": f"Trip {next(self._numbers)}"}
+        if operation is Operation.CREATE:
+            body = quote_body(**named) | (body or {})
+        elif operation is Operation.UPDATE:
+            body = named | (body or {})
+        return self.agency.request(operation, quote_id, body, **more)
+
+    def send(self, request: SaveRequest) -> SaveResult:
+        """Makes a call and notes it."""
+        return self.history.save(self.runtime.saver, request)
+
+    def save(
+        self,
+        operation: Operation,
+        quote_id: UUID | None = None,
+        body: dict[str, Any] | None = None,
+        **more: Any,
+    ) -> SaveResult:
+        """Makes a call and notes it."""
+        return self.send(self.request(operation, quote_id, body, **more))
+
+    def create(self, **more: Any) -> UUID:
+        """A new quote's id."""
+        return saved(self.save(Operation.CREATE, **more)).quote_id
+
+    def update(self, quote_id: UUID, version: int, **more: Any) -> SaveResult:
+        """Changes a quote from a version."""
+        return self.save(Operation.UPDATE, quote_id, {"version": version}, **more)
+
+    def stored(self, quote_id: UUID) -> Standing:
+        """A quote as it stands, asked past the proxy."""
+        with psycopg.connect(self.direct.owner) as connection:
+            row = connection.execute(
+                "SELECT version, status, trip_name FROM quote WHERE id = %s", [quote_id]
+            ).fetchone()
+        assert row is not None
+        return Standing(*row)
+
+    def row_of(self, result: SaveResult) -> dict[str, Any]:
+        """The ledger's one row of an answered call."""
+        (row,) = rows_of(self.direct, result.correlation_id)
+        return row
+
+    def sweep(self) -> None:
+        """Sweeps until nothing is open, trying again while the database is away."""
+        journal = self.runtime.journal
+
+        def is_swept() -> bool:
+            with suppress(psycopg.Error, PoolTimeout):
+                self.runtime.sweeper.sweep()
+            return not (journal.open_count or journal.spooled() or journal.in_doubt())
+
+        assert eventually(is_swept, PATIENCE_S), "the journal never became empty"
+        left = [path.name for path in journal.directory.iterdir() if path != journal._path]
+        assert left == []
+
+    def conclude(self) -> Facts:
+        """Ends the faults and holds the engine to its promises."""
+        self.proxy.by_chance(None)
+        self.proxy.speak()
+        self.proxy.accept()
+        self.sweep()
+        facts = facts_of(self.direct.owner, self.agency.agent_id)
+        anomalies = judge(self.history.calls, facts, never_begun=self.never_begun)
+        assert anomalies == [], "\n".join(["", *anomalies])
+        check_integrity(self.direct)
+        for pool in (self.runtime.save_pool, self.runtime.read_pool):
+            assert eventually(lambda pool=pool: is_at_rest(pool), PATIENCE_S), pool.stats()
+        assert self.surprises == []
+        return facts
+
+
+@contextmanager
+def open_scene(data_dir: Path, direct: Target, **settings: Any) -> Iterator[Scene]:
+    """A scene on a database of its own; leaving it in peace concludes it.
+
+    Args:
+        data_dir: for the journal.
+        direct: a migrated database.
+        settings: of the engine.
+    """
+    before = set(threading.enumerate())
+    with ExitStack() as stack:
+        proxy = stack.enter_context(FaultProxy(direct.app))
+        target = Target(app=proxy.through(direct.app), owner=direct.owner)
+        surprises: list[BaseException] = []
+        runtime = stack.enter_context(
+            open_runtime(
+                Settings(data_dir=data_dir, **settings),
+                target,
+                report=lambda _correlation_id, error: surprises.append(error),
+            )
+        )
+        agency = new_agency(runtime)
+        scene = Scene(runtime, agency, direct, proxy, surprises=surprises)
+        yield scene
+        scene.conclude()
+    assert eventually(lambda: set(threading.enumerate()) <= before, PATIENCE_S), (
+        set(threading.enumerate()) - before
+    )
+
+
+def is_at_rest(pool: Pool) -> bool:
+    """Whether every connection of a pool is in it, and nobody waits for one."""
+    stats = pool.stats()
+    return (
+        stats["pool_available"] == stats["pool_size"] and not stats["requests_waiting"]
+    )
+
+
+def check_integrity(target: Target) -> None:
+    """Checks every rule of the domain page's section 10."""
+    with psycopg.connect(target.owner, autocommit=True) as connection:
+        broken = [each for each in verify(connection, CLOCK) if each.violations]
+    assert broken == []
+
+
+def rows_of(target: Target, correlation_id: str) -> list[dict[str, Any]]:
+    """The ledger's rows under a correlation id."""
+    with psycopg.connect(target.owner, row_factory=dict_row) as connection:
+        return connection.execute(
+            "SELECT * FROM ledger WHERE correlation_id = %s", [correlation_id]
+        ).fetchall()
+
+
+def saved(result: SaveResult) -> Saved:
+    """The answer of a save that has to have succeeded by itself."""
+    assert isinstance(result, Saved), result
+    return result
+
+
+def replayed(result: SaveResult) -> Replayed:
+    """The answer of a save that has to have been a replay."""
+    assert isinstance(result, Replayed), result
+    return result
+
+
+def refused(result: SaveResult) -> tuple[str, bool]:
+    """The code of a save that has to have been refused, and whether anything is in doubt."""
+    assert isinstance(result, Refused), result
+    is_in_doubt = result.refusal.details.get("outcome") == "indeterminate"
+    return result.refusal.code.value, is_in_doubt
+
+
+def in_background(call: Callable[[], SaveResult]) -> tuple[threading.Thread, list[SaveResult]]:
+    """Makes a call in a thread of its own; its answer is in the list when the thread is over."""
+    results: list[SaveResult] = []
+    thread = threading.Thread(target=lambda: results.append(call()), name="caller")
+    thread.start()
+    return thread, results
+
+
+def ask(target: Target, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+    """The rows that a query returns, asked past every proxy."""
+    with psycopg.connect(target.owner, autocommit=True) as connection:
+        return connection.execute(query, values).fetchall()
+
+
+def waiting(target: Target, beginning: str) -> list[int]:
+    """Server processes that wait for a lock in a statement that begins so."""
+    found = ask(
+        target,
+        """
+        SELECT pid
+        FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE %s || '%%'
+        """,
+        beginning,
+    )
+    return [pid for (pid,) in found]
+
+
+def idle_in_transaction(target: Target) -> list[int]:
+    """Server processes of the application whose transaction waits for its client."""
+    found = ask(
+        target,
+        """
+        SELECT pid
+        FROM pg_stat_activity
+        WHERE datname = current_database() AND state = 'idle in transaction' AND usename = %s
+        """,
+        APP_ROLE,
+    )
+    return [pid for (pid,) in found]
+
+
+def terminate(target: Target, *pids: int) -> None:
+    """Ends server processes as an administrator would."""
+    for pid in pids:
+        ask(target, "SELECT pg_terminate_backend(%s)", pid)
