@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import streamlit
 from starlette.routing import BaseRoute
+from streamlit import config
 
 from dashboard import plot
 from engine.logs import report
@@ -23,7 +24,6 @@ _CONFIGS: Final = (
     _HERE / "_streamlit" / "config.toml",
 )
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
-_ENVIRONMENT_PREFIX: Final = "STREAMLIT_"
 
 
 def build_app(routes: Sequence[BaseRoute], announce: Callable[[], None]) -> streamlit.App:
@@ -71,10 +71,8 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _is_overridden(option: str) -> bool:
-    section, _, name = option.partition(".")
-    words = "".join(f"_{each}" if each.isupper() else each for each in name)
-    variable = f"{_ENVIRONMENT_PREFIX}{section}_{words}".upper().replace(".", "_")
-    return variable in os.environ
+    known = config.get_config_options().get(option)
+    return known is not None and known.env_var in os.environ
 
 
 def _warm_up() -> None:

@@ -177,7 +177,7 @@ def errors(summary: Summary) -> str:
         range=[len(order) - 0.5 - rows, len(order) - 0.5],
         ticklabelstandoff=6,
     )
-    figure.update_layout(barmode="overlay", bargap=0.35)
+    figure.update_layout(barmode="stack", bargap=0.35)
     return plot.serialised(figure)
 
 

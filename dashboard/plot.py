@@ -12,16 +12,15 @@ import gzip
 from pathlib import Path
 from typing import Any, Final
 
-import plotly
 import plotly.graph_objects as go
 import streamlit as st
-from plotly.offline import get_plotlyjs
+from plotly.offline import get_plotlyjs, get_plotlyjs_version
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 _SCRIPT: Final = Path(__file__).resolve().with_name("plot.js")
-_LIBRARY: Final = f"/plotly-{plotly.__version__}.min.js"
+_LIBRARY: Final = f"/plotly-{get_plotlyjs_version()}.min.js"
 _CONFIG: Final = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
 
 

@@ -52,5 +52,6 @@ def render_once() -> None:
     """Draws an example, so that lazy imports are done and first uses are over."""
     charts.durations(_EXAMPLE)
     charts.errors(_EXAMPLE)
+    charts.nothing("Nothing")
     tables.newest(_EXAMPLE.newest, None)
     plot.load()

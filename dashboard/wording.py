@@ -226,7 +226,7 @@ def _success(summary: Summary | None, freshness: Freshness) -> Card:
         verdict,
         basis,
         "Committed and replayed attempts of all, as the checklist counts it; the target is > 99 %."
-        " The service rate above counts only failures of ours, not what was rejected or conflicted.",
+        " The service rate above counts failures of ours only: no rejections, no conflicts.",
     )
 
 

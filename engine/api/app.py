@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Final
+from functools import cache
+from typing import Final
 
-from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Mount
+from fastapi import FastAPI, Response
+from starlette.routing import BaseRoute, Match, Mount
+from starlette.types import Scope
 
 from engine.access.rate_limits import RateLimits
-from engine.api.desk import QUOTES, Desk, no_such_address, no_such_method
+from engine.api.desk import QUOTES, Desk
 from engine.api.document import CALLS
-from engine.api.edge import Edge, read_exchange
-from engine.api.exchange import refusal_to_answer
+from engine.api.edge import Edge
 from engine.api.gate import Gate
 from engine.api.health import health_routes
 from engine.api.metrics import Metrics
 from engine.api.reads import Reads
 from engine.api.schemas import components
 from engine.api.writes import Writes
-from engine.clock import Clock
+from engine.payload import encode
 from engine.runtime import Runtime
 
 PREFIX: Final = "/api"
-_NOT_FOUND: Final = 404
 _READ_THREADS: Final = 4
 
 
@@ -55,60 +54,56 @@ def open_api(
             clock=clock,
             body_limit=settings.body_limit,
             report=report,
-            otherwise=documented_api(settings.release, clock),
+            document=cache(lambda: document_of(settings.release)),
         )
         edge = Edge(desk, clock, metrics.arrived)
-        yield [Mount(PREFIX, app=edge), *health_routes(runtime, metrics)]
+        yield [Everything(PREFIX, app=edge), *health_routes(runtime, metrics)]
 
 
-def documented_api(release: str, clock: Clock) -> FastAPI:
-    """FastAPI with the document at `/openapi.json`; also refuses addresses that do not exist.
+class Everything(Mount):
+    """A mount of every path below its own, and of its own.
+
+    Starlette's leaves out paths with a line break in them, and redirects from its own path to
+    wherever the caller's Host says.
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether a connection is for the mounted application."""
+        root_path: str = scope.get("root_path", "")
+        path: str = scope.get("path", "").removeprefix(root_path)
+        if path != self.path and not path.startswith(f"{self.path}/"):
+            return Match.NONE, {}
+        return Match.FULL, {"root_path": root_path + self.path, "endpoint": self.app}
+
+
+def documented_api(release: str) -> FastAPI:
+    """FastAPI that knows every call and answers none: it writes the document.
 
     Args:
         release: version of the document.
-        clock: for the timestamp of a refusal.
     """
     api = FastAPI(
         title="Saveguard",
         description="Saves travel quotes: nothing lost, nothing doubled, nothing silent.",
         version=release,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url="/openapi.json",
         servers=[{"url": PREFIX}],
-        root_path_in_servers=False,
     )
     for call in CALLS:
         api.add_api_route(
             QUOTES + call.path, _answered_by_the_desk, response_class=Response, **call.described()
         )
-
-    generate = api.openapi
-
-    def openapi() -> dict[str, Any]:
-        return generate() | {
-            "components": {
-                "schemas": components(),
-                "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
-            }
-        }
-
-    api.openapi = openapi  # type: ignore[method-assign]
-
-    @api.exception_handler(HTTPException)
-    async def _no_such_call(request: Request, error: HTTPException) -> Response:
-        exchange = await read_exchange(request.scope, request.receive, 0)
-        refusal = (
-            no_such_address()
-            if error.status_code == _NOT_FOUND
-            else no_such_method(exchange.method)
-        )
-        answer = refusal_to_answer(exchange, refusal, clock.now(), error.headers or {})
-        return Response(answer.body, answer.status, dict(answer.headers), answer.media_type)
-
     return api
 
 
+def document_of(release: str) -> bytes:
+    """The OpenAPI document as JSON."""
+    schemas = {
+        "schemas": components(),
+        "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
+    }
+    return encode(documented_api(release).openapi() | {"components": schemas})
+
+
 async def _answered_by_the_desk() -> Response:
-    """Never reached: the desk stands in front and answers every call that is documented here."""
+    """Never reached: nothing serves this application."""
     raise AssertionError

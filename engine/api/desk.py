@@ -1,7 +1,7 @@
 """The desk: takes exchanges from the event loop to the threads that answer them.
 
 It is an ASGI application of its own, without a framework's layers: measured, those cost more than
-the save itself (docs/decisions). FastAPI stands behind it for the document and for what is no call.
+the save itself (docs/decisions).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from engine.api.edge import CallerLeft, read_exchange, send_answer
 from engine.api.exchange import Answer, Exchange, refusal_to_answer
@@ -25,6 +25,7 @@ from engine.quotes.lifecycle import Operation
 from engine.saving.refusals import from_failure
 
 QUOTES: Final = "/agents/quotes"
+_DOCUMENT: Final = "/openapi.json"
 
 Call = Callable[[Exchange], Answer]
 
@@ -34,7 +35,7 @@ _MOVES: Final = {"send": Operation.SEND, "accept": Operation.ACCEPT, "reject": O
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Answers the calls of the API; hands everything else on."""
+    """Answers the calls of the API, and refuses in kind what is none."""
 
     writes: Writes
     reads: Reads
@@ -43,19 +44,20 @@ class Desk:
     clock: Clock
     body_limit: int
     report: Callable[[str, BaseException], None]
-    otherwise: ASGIApp
+    document: Callable[[], bytes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
         if scope["type"] != "http":
-            await self.otherwise(scope, receive, send)
+            await send({"type": "websocket.close"})
             return
         path: str = scope["path"].removeprefix(scope.get("root_path", ""))
         matched = _PATH.fullmatch(path)
-        if matched is None:
-            await self.otherwise(scope, receive, send)
-            return
-        found = self._call(scope["method"], matched["id"], matched["what"])
+        found = (
+            self._elsewhere(scope["method"], path)
+            if matched is None
+            else self._call(scope["method"], matched["id"], matched["what"])
+        )
         try:
             exchange = await read_exchange(scope, receive, self.body_limit)
         except CallerLeft:
@@ -99,8 +101,16 @@ class Desk:
                 allowed = _ALLOWED.get((quote_id is not None, what))
                 return self.read_threads, lambda each: self._no_call(each, allowed)
 
+    def _elsewhere(self, method: str, path: str) -> tuple[Executor, Call]:
+        """What is no quote's address: the document, or nothing."""
+        if path != _DOCUMENT:
+            return self.read_threads, lambda each: self._no_call(each, None)
+        if method in _READING:
+            return self.read_threads, lambda _each: Answer(_OK, self.document())
+        return self.read_threads, lambda each: self._no_call(each, ", ".join(_READING))
+
     def _no_call(self, exchange: Exchange, allowed: str | None) -> Answer:
-        refusal = no_such_address() if allowed is None else no_such_method(exchange.method)
+        refusal = _no_such_address() if allowed is None else _no_such_method(exchange.method)
         headers = {} if allowed is None else {"allow": allowed}
         return refusal_to_answer(exchange, refusal, self.clock.now(), headers)
 
@@ -114,16 +124,15 @@ _ALLOWED: Final = {
     (True, "accept"): "POST",
     (True, "reject"): "POST",
 }
-_METHOD_NOT_ALLOWED: Final = 405
+_READING: Final = ("GET", "HEAD")
+_OK, _METHOD_NOT_ALLOWED = 200, 405
 
 
-def no_such_address() -> Refusal:
-    """The refusal of an address that does not exist."""
+def _no_such_address() -> Refusal:
     return Refusal(ErrorCode.QUOTE_NOT_FOUND, "There is nothing at this address.")
 
 
-def no_such_method(method: str) -> Refusal:
-    """The refusal of a method that an address does not take."""
+def _no_such_method(method: str) -> Refusal:
     return Refusal(
         ErrorCode.QUOTE_VALIDATION_FAILED,
         "This address does not take this method.",

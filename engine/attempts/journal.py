@@ -173,7 +173,7 @@ class Journal:
             self._file = _CLOSED
 
     def _be_findable(self) -> None:
-        """Starts a new file when ours was removed: after a kill, nobody would find what is in it."""
+        """Starts a new file when ours was removed: nobody would find it after a kill."""
         if not os.fstat(self._file).st_nlink:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._rotate()

@@ -13,7 +13,7 @@ from uuid import UUID
 import psycopg
 
 from engine.attempts import ledger
-from engine.attempts.journal import Journal, LeftOver, left_over_journals
+from engine.attempts.journal import Journal, left_over_journals
 from engine.attempts.ledger import AttemptRow
 from engine.clock import Clock
 from engine.database.pool import Pool

@@ -16,7 +16,8 @@ from engine.clock import Clock, SystemClock
 from engine.database.target import Target
 from engine.logs import configure_logs, report
 from engine.replay.bookings import read_bookings
-from engine.replay.http_sender import Address
+from engine.replay.http_sender import must_answer
+from engine.replay.line import Address
 from engine.replay.printout import as_text
 from engine.replay.replay import Plan
 from engine.replay.replay import replay as replay_bookings
@@ -88,7 +89,7 @@ def replay(
     clock = SystemClock()
     address = Address(url) if via == "http" else None
     if address is not None:
-        address.must_answer()
+        must_answer(address)
     settings = settings_of(data_dir=data_dir, pool_size=workers)
     configure_logs(settings.log_format)
     target = open_database(settings, clock)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, LiteralString
@@ -106,8 +105,7 @@ def bootstrap(superuser: str, database: str) -> None:
 def _make_role(connection: psycopg.Connection[Any], role: str) -> None:
     name = sql.Identifier(role)
     if _is_missing(connection, "SELECT FROM pg_roles WHERE rolname = %s", role):
-        with suppress(errors.DuplicateObject, errors.UniqueViolation):
-            connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
     # The migrations make the application's role too, for which they need no login.
     if _is_missing(connection, "SELECT FROM pg_roles WHERE rolname = %s AND rolcanlogin", role):
         connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(name))
@@ -126,12 +124,11 @@ def _make_member(connection: psycopg.Connection[Any], role: str, member: str) ->
 
 def _make_database(connection: psycopg.Connection[Any], database: str) -> None:
     """Makes it in UTF-8, whatever the server's own databases are encoded in."""
-    with suppress(errors.DuplicateDatabase, errors.UniqueViolation):
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} OWNER {} ENCODING 'UTF8' TEMPLATE template0").format(
-                sql.Identifier(database), sql.Identifier(OWNER_ROLE)
-            )
+    connection.execute(
+        sql.SQL("CREATE DATABASE {} OWNER {} ENCODING 'UTF8' TEMPLATE template0").format(
+            sql.Identifier(database), sql.Identifier(OWNER_ROLE)
         )
+    )
 
 
 def _is_missing(connection: psycopg.Connection[Any], query: LiteralString, name: str) -> bool:
@@ -187,9 +184,9 @@ def explain(error: psycopg.Error, conninfo: str) -> str:
 def _reason(said: str) -> str:
     """The reason in what libpq says, which is what follows the last marker.
 
-    With several hosts it is the last one's; questions and guesses follow on indented lines.
+    With several hosts it is the last one's; questions and guesses follow on lines without one.
     """
-    lines = [line for line in said.splitlines() if line.strip() and not line[0].isspace()]
+    lines = [line for line in said.splitlines() if line.strip()]
     marked = [line for line in lines if any(marker in line for marker in _MARKERS)]
     reason = marked[-1] if marked else "".join(lines[:1])
     for marker in _MARKERS:

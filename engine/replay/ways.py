@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from engine.attempts.outcome import Source
 from engine.replay.agencies import Agency
 from engine.replay.engine_sender import EngineSender
-from engine.replay.http_sender import Address, HttpSender
+from engine.replay.http_sender import HttpSender, must_know
+from engine.replay.line import Address
 from engine.replay.sender import Sender
 from engine.runtime import Runtime
 
@@ -50,6 +51,6 @@ def http_way(address: Address) -> Way:
     return Way(
         "http",
         lambda: HttpSender(address),
-        lambda agency: address.must_know(agency.api_key),
+        lambda agency: must_know(address, agency.api_key),
         lambda: None,
     )

@@ -29,27 +29,19 @@ class Caller:
     http: httpx.Client
 
     def call(
-        self,
-        method: str,
-        path: str = "",
-        body: object = None,
-        *,
-        content: bytes | None = None,
-        **headers: str,
+        self, method: str, path: str = "", body: object = None, **headers: str
     ) -> httpx.Response:
         """Sends one request.
 
         Args:
             method: GET, POST, …
             path: after the quotes' address.
-            body: what to send as JSON, Decimal included.
-            content: the bytes of the body instead.
+            body: bytes as they are, anything else as JSON, Decimal included.
             headers: with underscores for hyphens.
         """
-        if body is not None:
-            content = encode(body)
+        content = body if isinstance(body, bytes) or body is None else encode(body)
+        media = {} if content is None else JSON
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        media = JSON if content is not None else {}
         return self.http.request(method, QUOTES + path, content=content, headers=media | given)
 
     def create(self, **changes: Any) -> str:

@@ -42,6 +42,20 @@ def caller(service: Service) -> Iterator[Caller]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def module_caller(module_service: Service) -> Iterator[Caller]:
+    """One agent's program for the whole module."""
+    with calling(module_service) as made:
+        yield made
+
+
+@pytest.fixture
+def shared_caller(service: Service, module_caller: Caller) -> Caller:
+    """The module's agent, for tests that mind no company: a new agent costs more than they do."""
+    assert module_caller.service is service
+    return module_caller
+
+
 @pytest.fixture
 def stranger(service: Service) -> Iterator[Caller]:
     """Another agent's program."""

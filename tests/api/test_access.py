@@ -51,9 +51,7 @@ def new_user(service: Service) -> NewUser:
     return user
 
 
-def send(
-    http: httpx.Client, call: Call, quote_id: str, **headers: str
-) -> httpx.Response:
+def send(http: httpx.Client, call: Call, quote_id: str, **headers: str) -> httpx.Response:
     """Makes one of the calls."""
     method, path, body = call
     return http.request(method, QUOTES + path.format(id=quote_id), json=body, headers=headers)
@@ -126,9 +124,7 @@ def test_two_authorization_headers_are_refused_whichever_comes_first(
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_user_without_an_agent_profile_is_told_so(
-    service: Service, call: Call
-) -> None:
+def test_a_user_without_an_agent_profile_is_told_so(service: Service, call: Call) -> None:
     user = new_user(service)
     before = service.stock()
 
@@ -143,13 +139,9 @@ def test_a_user_without_an_agent_profile_is_told_so(
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_suspended_agent_may_do_nothing(
-    service: Service, caller: Caller, call: Call
-) -> None:
+def test_a_suspended_agent_may_do_nothing(service: Service, caller: Caller, call: Call) -> None:
     quote_id = caller.create()
-    service.execute(
-        "UPDATE agent SET status = 'SUSPENDED' WHERE id = %s", caller.agency.agent_id
-    )
+    service.execute("UPDATE agent SET status = 'SUSPENDED' WHERE id = %s", caller.agency.agent_id)
     before = service.stock()
 
     answer = send(caller.http, call, quote_id)
@@ -312,9 +304,7 @@ def test_a_quote_keeps_a_client_that_was_archived_when_it_is_only_moved(caller: 
 
 
 @pytest.mark.parametrize("call", READS)
-def test_a_read_leaves_no_attempt(
-    caller: Caller, call: Call
-) -> None:
+def test_a_read_leaves_no_attempt(caller: Caller, call: Call) -> None:
     quote_id = caller.create()
     before = caller.service.stock()
 
@@ -325,9 +315,7 @@ def test_a_read_leaves_no_attempt(
 
 
 @pytest.mark.parametrize("call", WRITES)
-def test_a_write_leaves_one_attempt_that_knows_what_it_was(
-    caller: Caller, call: Call
-) -> None:
+def test_a_write_leaves_one_attempt_that_knows_what_it_was(caller: Caller, call: Call) -> None:
     is_answer = "accept" in call[1] or "reject" in call[1]
     quote_id = caller.sent() if is_answer else caller.create()
     if is_answer and call[2] and "version" in call[2]:

@@ -288,7 +288,9 @@ def test_a_number_is_read_as_it_was_answered(caller: Caller) -> None:
 
 
 def test_texts_come_back_as_they_went_in(caller: Caller) -> None:
-    strange = "tab\t nl\n cr\r del\x7f bell\x07 \u2028\u2029 \ufeff\ufffe\uffff 😀 é e\u0301 <&'\"\\"
+    strange = (
+        "tab\t nl\n cr\r del\x7f bell\x07 \u2028\u2029 \ufeff\ufffe\uffff 😀 é e\u0301 <&'\"\\"
+    )
 
     created = caller.call("POST", body=quote_body(customNotes=strange, inclusions=[strange, ""]))
 
@@ -312,9 +314,7 @@ def test_texts_come_back_as_they_went_in(caller: Caller) -> None:
         ("9999-12-31T23:59:59-00:00", "9999-12-31T23:59:59Z"),
     ],
 )
-def test_an_instant_may_be_written_in_any_iso_form(
-    caller: Caller, written: str, read: str
-) -> None:
+def test_an_instant_may_be_written_in_any_iso_form(caller: Caller, written: str, read: str) -> None:
     year = read[:4]
     day_after = {"0001": "0001-01-02", "9999": "9999-12-31T23:59:59.999999Z"}
 

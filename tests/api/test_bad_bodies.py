@@ -93,12 +93,18 @@ NO_OBJECT = {
 Send = Callable[[Caller, bytes], httpx.Response]
 
 
+@pytest.fixture
+def caller(shared_caller: Caller) -> Caller:
+    """Nothing here is saved that another test would notice."""
+    return shared_caller
+
+
 def create(caller: Caller, content: bytes, **headers: str) -> httpx.Response:
-    return caller.call("POST", content=content, **headers)
+    return caller.call("POST", body=content, **headers)
 
 
 def change(caller: Caller, content: bytes, **headers: str) -> httpx.Response:
-    return caller.call("PATCH", f"/{caller.create()}", content=content, **headers)
+    return caller.call("PATCH", f"/{caller.create()}", body=content, **headers)
 
 
 @pytest.mark.parametrize("send", [create, change])
@@ -128,7 +134,7 @@ def test_a_body_that_might_have_been_left_out_is_no_better(
 ) -> None:
     quote_id = caller.create()
 
-    answer = caller.call("POST" if path else "DELETE", f"/{quote_id}{path}", content=content)
+    answer = caller.call("POST" if path else "DELETE", f"/{quote_id}{path}", body=content)
 
     refusal(answer, "QUOTE_VALIDATION_FAILED", 400)
     assert caller.service.version(quote_id) == 1
@@ -137,7 +143,7 @@ def test_a_body_that_might_have_been_left_out_is_no_better(
 def test_a_body_nested_as_deeply_as_allowed_is_read_and_its_fields_refused(caller: Caller) -> None:
     content = b'{"a":' + b"[" * 31 + b"]" * 31 + b"}"
 
-    answer = caller.call("POST", content=content)
+    answer = caller.call("POST", body=content)
 
     assert ("a", "unknown") in marks(refusal(answer, "QUOTE_VALIDATION_FAILED", 400))
 
@@ -149,7 +155,7 @@ def test_a_body_nested_as_deeply_as_allowed_is_read_and_its_fields_refused(calle
 def test_a_body_larger_than_a_mebibyte_is_refused(caller: Caller, size: int) -> None:
     before = caller.service.stock()
 
-    answer = caller.call("POST", content=b" " * size)
+    answer = caller.call("POST", body=b" " * size)
 
     body = refusal(answer, "QUOTE_VALIDATION_FAILED", 413)
     assert body["details"] == {"limitBytes": LIMIT}
@@ -157,9 +163,7 @@ def test_a_body_larger_than_a_mebibyte_is_refused(caller: Caller, size: int) -> 
 
 
 @pytest.mark.parametrize("size", [LIMIT + 1, 2 * LIMIT])
-def test_a_body_that_does_not_say_how_large_it_is_is_refused_too(
-    caller: Caller, size: int
-) -> None:
+def test_a_body_that_does_not_say_how_large_it_is_is_refused_too(caller: Caller, size: int) -> None:
     def chunks() -> Any:
         for _ in range(size // 4096):
             yield b" " * 4096
@@ -178,13 +182,13 @@ def test_a_body_that_does_not_say_how_large_it_is_is_refused_too(
 def test_a_body_of_a_mebibyte_is_read(caller: Caller) -> None:
     content = GOOD + b" " * (LIMIT - len(GOOD))
 
-    assert caller.call("POST", content=content).status_code == 201
+    assert caller.call("POST", body=content).status_code == 201
 
 
 def test_a_hundred_thousand_mistakes_are_counted_and_a_hundred_named(caller: Caller) -> None:
     content = json.dumps({f"field{number}": 1 for number in range(60_000)}).encode()
 
-    answer = caller.call("POST", content=content)
+    answer = caller.call("POST", body=content)
 
     details = refusal(answer, "QUOTE_VALIDATION_FAILED", 400)["details"]
     assert len(details["errors"]) == 100
@@ -193,7 +197,7 @@ def test_a_hundred_thousand_mistakes_are_counted_and_a_hundred_named(caller: Cal
 
 
 def test_a_field_with_a_name_as_long_as_the_body_is_named_in_part(caller: Caller) -> None:
-    answer = caller.call("POST", content=b'{"' + b"n" * (LIMIT - 10) + b'":1}')
+    answer = caller.call("POST", body=b'{"' + b"n" * (LIMIT - 10) + b'":1}')
 
     refusal(answer, "QUOTE_VALIDATION_FAILED", 400)
     assert len(answer.content) < 2_000
@@ -224,7 +228,7 @@ def test_a_body_is_not_read_for_a_call_that_needs_none(caller: Caller) -> None:
     ],
 )
 def test_json_by_any_of_its_names_is_taken(caller: Caller, media_type: str) -> None:
-    answer = caller.call("POST", content=GOOD, Content_Type=media_type)
+    answer = caller.call("POST", body=GOOD, Content_Type=media_type)
 
     assert answer.status_code == 201, answer.text
 
@@ -258,7 +262,7 @@ def test_another_media_type_is_refused(caller: Caller, method: str, media_type: 
     path = "" if method == "POST" else f"/{caller.create()}"
     before = caller.service.stock()
 
-    answer = caller.call(method, path, content=GOOD, Content_Type=media_type)
+    answer = caller.call(method, path, body=GOOD, Content_Type=media_type)
 
     body = refusal(answer, "QUOTE_VALIDATION_FAILED", 415)
     assert body["details"]["supported"] == ["application/json"]
@@ -298,7 +302,7 @@ def test_an_encoded_body_is_refused_and_never_unpacked(
 ) -> None:
     before = caller.service.stock()
 
-    answer = caller.call("POST", content=content, Content_Encoding=encoding)
+    answer = caller.call("POST", body=content, Content_Encoding=encoding)
 
     refusal(answer, "QUOTE_VALIDATION_FAILED", 415)
     assert answer.headers["accept-encoding"] == "identity"
@@ -307,7 +311,7 @@ def test_an_encoded_body_is_refused_and_never_unpacked(
 
 @pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
 def test_the_identity_encoding_is_none(caller: Caller, encoding: str) -> None:
-    answer = caller.call("POST", content=GOOD, Content_Encoding=encoding)
+    answer = caller.call("POST", body=GOOD, Content_Encoding=encoding)
 
     assert answer.status_code == 201
 
@@ -333,7 +337,9 @@ def test_the_identity_encoding_is_none(caller: Caller, encoding: str) -> None:
     ],
 )
 def test_a_problem_document_comes_when_it_is_accepted(
-    caller: Caller, accept: str, is_problem: bool  # noqa: FBT001 - a column of the table
+    caller: Caller,
+    accept: str,
+    is_problem: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     answer = caller.call("POST", body={}, Accept=accept)
 

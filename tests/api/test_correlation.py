@@ -38,9 +38,7 @@ def test_a_well_formed_id_is_taken_and_goes_everywhere(caller: Caller, given: st
     quote_id = answer.json()["quoteId"]
     assert answer.headers.get_list("x-correlation-id") == [given]
     assert answer.json()["correlationId"] == given
-    row = next(
-        row for row in caller.service.attempts(given) if str(row["quote_id"]) == quote_id
-    )
+    row = next(row for row in caller.service.attempts(given) if str(row["quote_id"]) == quote_id)
     assert (row["operation"], row["traceparent"]) == ("CREATE", TRACEPARENT)
     (revision,) = caller.call("GET", f"/{quote_id}/history").json()["revisions"]
     assert revision["correlationId"] == given

@@ -38,9 +38,7 @@ def test_authentication_comes_before_the_agent(service: Service) -> None:
     with Session(owner_engine(service.runtime.target.app)) as session:
         user = add_user(session, CLOCK, email=f"{CLOCK.uuid7()}@users.example")
         session.commit()
-    service.execute(
-        "UPDATE api_key SET revoked_at = now() WHERE account_id = %s", user.account_id
-    )
+    service.execute("UPDATE api_key SET revoked_at = now() WHERE account_id = %s", user.account_id)
 
     with client_of(service, user.api_key) as http:
         refusal(http.post(QUOTES, json={}), "AUTHENTICATION_FAILED", 401)
@@ -68,7 +66,7 @@ def test_the_rate_limit_comes_before_the_shape(
 ) -> None:
     spent(service, caller)
 
-    answer = caller.call("POST", content=content, **headers)
+    answer = caller.call("POST", body=content, **headers)
 
     refusal(answer, "RATE_LIMIT_EXCEEDED", 429)
     refusal(caller.call("GET", "?limit=0"), "RATE_LIMIT_EXCEEDED", 429)
@@ -110,7 +108,7 @@ def test_the_shape_comes_before_whether_the_quote_exists(
 
 
 def test_a_body_that_is_no_json_is_refused_before_a_malformed_id(caller: Caller) -> None:
-    answer = caller.call("PATCH", "/no-uuid", content=b"{")
+    answer = caller.call("PATCH", "/no-uuid", body=b"{")
 
     refusal(answer, "QUOTE_VALIDATION_FAILED", 400)
 
@@ -124,9 +122,7 @@ def test_a_malformed_key_is_refused_before_the_quote_is_looked_for(
     assert fields(refusal(answer, "QUOTE_VALIDATION_FAILED", 400)) == {"Idempotency-Key"}
 
 
-def test_whether_the_quote_exists_comes_before_its_status(
-    caller: Caller, stranger: Caller
-) -> None:
+def test_whether_the_quote_exists_comes_before_its_status(caller: Caller, stranger: Caller) -> None:
     others = stranger.sent()
 
     refusal(caller.call("PATCH", f"/{others}", {"version": 2}), "QUOTE_NOT_FOUND", 404)

@@ -41,9 +41,7 @@ MATRIX = {
     "EXPIRED": dict.fromkeys(
         ("update", "delete", "send", "accept", "reject"), "QUOTE_STATE_INVALID"
     ),
-    "CANCELLED": dict.fromkeys(
-        ("update", "delete", "send", "accept", "reject"), "QUOTE_NOT_FOUND"
-    ),
+    "CANCELLED": dict.fromkeys(("update", "delete", "send", "accept", "reject"), "QUOTE_NOT_FOUND"),
 }
 ALLOWED = {
     "update": ["DRAFT", "REJECTED"],
@@ -143,9 +141,7 @@ def test_a_deleted_quote_is_not_there_for_anyone(caller: Caller) -> None:
 
 def test_sending_starts_the_days_of_the_offer_anew(caller: Caller) -> None:
     quote_id = caller.create(expiresInDays=3)
-    caller.service.execute(
-        "UPDATE quote SET expires_at = created_at WHERE id = %s", quote_id
-    )
+    caller.service.execute("UPDATE quote SET expires_at = created_at WHERE id = %s", quote_id)
 
     answer = caller.call("POST", f"/{quote_id}/send")
 

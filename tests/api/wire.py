@@ -54,6 +54,10 @@ class Line:
         """Lets go of the reading end; the connection goes with its block."""
         self._file.close()
 
+    def hear_all(self) -> bytes:
+        """Everything that comes until the other end hangs up."""
+        return self._file.read()
+
     def is_closed(self) -> bool:
         """Whether the other end hangs up, now or soon."""
         try:

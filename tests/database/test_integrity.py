@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from engine.attempts.partitions import partition_name
 from engine.clock import SystemClock
 from engine.database.target import Target
-from engine.integrity import verification
+from engine.integrity import repricing, verification
 from engine.integrity.report import as_json, report_lines
 from engine.integrity.rules import RULES, RuleResult, is_clean
 from engine.integrity.verification import Progress, verify
@@ -166,7 +166,17 @@ def test_saves_from_many_threads_break_no_rule_while_they_run(book: Book) -> Non
     assert broken(verified(agency.runtime.target)) == {}
 
 
-def test_attempts_that_retention_dropped_are_not_missed(agency: Agency) -> None:
+def drop_days_until(book: Book, last: datetime) -> None:
+    """Does what retention does."""
+    with psycopg.connect(book.agency.runtime.target.owner) as owner:
+        # At midnight the oldest day may be the one before.
+        for day in (last - timedelta(days=1), last):
+            partition = sql.Identifier(partition_name(day.date()))
+            owner.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(partition))
+
+
+def test_attempts_that_retention_dropped_are_not_missed(book: Book) -> None:
+    agency = book.agency
     yesterday = agency.runtime.clock.now() - timedelta(days=1)
     created = agency.save(Operation.CREATE, body=quote_body(), started_at=yesterday)
     assert isinstance(created, Saved)
@@ -174,16 +184,24 @@ def test_attempts_that_retention_dropped_are_not_missed(agency: Agency) -> None:
     agency.save(Operation.UPDATE, created.quote_id, changes, started_at=yesterday)
     agency.update(created.quote_id, 2, fees=2)
     before = verified(agency.runtime.target)
-    with psycopg.connect(agency.runtime.target.owner) as owner:
-        # At midnight the oldest day may be the one before.
-        for day in (yesterday - timedelta(days=1), yesterday):
-            partition = sql.Identifier(partition_name(day.date()))
-            owner.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(partition))
+    drop_days_until(book, yesterday)
 
     after = verified(agency.runtime.target)
 
     assert (broken(before), broken(after)) == ({}, {})
     assert before["DI-13"].checked - after["DI-13"].checked == 2
+
+
+def test_a_revision_keeps_its_correlation_id_when_its_attempt_is_dropped(book: Book) -> None:
+    yesterday = book.agency.runtime.clock.now() - timedelta(days=1)
+    book.agency.save(Operation.CREATE, body=quote_body(), started_at=yesterday)
+    drop_days_until(book, yesterday)
+    old = "UPDATE quote_revision SET correlation_id = '' WHERE attempt_started_at <"
+    sabotage(book, f"{old} now() - interval '23 hours'")
+
+    results = verified(book.agency.runtime.target)
+
+    assert broken(results).keys() == {"DI-15"}
 
 
 def test_an_attempt_that_is_gone_from_a_day_that_is_kept_is_missed(book: Book) -> None:
@@ -288,6 +306,8 @@ NOT_NEGATIVE = "DROP CONSTRAINT quote_amounts_not_negative"
 SENT_HAS_INSTANT = "DROP CONSTRAINT quote_sent_has_instant"
 DELETED_IS_CANCELLED = "DROP CONSTRAINT quote_deleted_is_cancelled"
 CURRENCY_KNOWN = "DROP CONSTRAINT quote_currency_known"
+TRAVELERS_ADD_UP = "DROP CONSTRAINT quote_travelers_add_up"
+DATES_IN_ORDER = "DROP CONSTRAINT quote_dates_in_order"
 NUMBER_UNIQUE = "DROP CONSTRAINT quote_number_key"
 
 SABOTAGES = (
@@ -324,7 +344,7 @@ SABOTAGES = (
     Sabotage(
         "the whole history is gone",
         {"DI-2", "DI-13", "DI-14"},
-        ("DELETE FROM quote_revision WHERE quote_id = %(bare)s",),
+        ("DELETE FROM quote_revision WHERE quote_id = %(accepted)s",),
     ),
     Sabotage(
         "a version twice and another never",
@@ -404,17 +424,30 @@ SABOTAGES = (
     quote_sabotage("items that are no list", {"DI-6"}, "custom_items = '{}'"),
     quote_sabotage("a policy that nobody knows", {"DI-6"}, "pricing_policy = 'summer'"),
     quote_sabotage(
-        "a traveller too many",
-        {"DI-7"},
-        "travelers = travelers + 1",
-        drop=["DROP CONSTRAINT quote_travelers_add_up"],
+        "a traveller too many", {"DI-7"}, "travelers = travelers + 1", drop=[TRAVELERS_ADD_UP]
+    ),
+    quote_sabotage("children alone", {"DI-7"}, "adults = 0, children = 2", drop=[TRAVELERS_ADD_UP]),
+    quote_sabotage(
+        "a child less than none", {"DI-7"}, "adults = 3, children = -1", drop=[TRAVELERS_ADD_UP]
+    ),
+    quote_sabotage(
+        "an infant less than none", {"DI-7"}, "adults = 3, infants = -1", drop=[TRAVELERS_ADD_UP]
+    ),
+    quote_sabotage(
+        "a whole bus", {"DI-7"}, "adults = 51, travelers = 51", "bare", drop=[TRAVELERS_ADD_UP]
     ),
     quote_sabotage("a day too many", {"DI-8"}, "duration_days = duration_days + 1"),
     quote_sabotage(
         "a trip that ends before it starts",
         {"DI-8"},
         "end_date = start_date - interval '1 day', duration_days = -1",
-        drop=["DROP CONSTRAINT quote_dates_in_order"],
+        drop=[DATES_IN_ORDER],
+    ),
+    quote_sabotage(
+        "a trip of more than a year",
+        {"DI-8"},
+        "end_date = start_date + interval '400 days', duration_days = 400",
+        drop=[DATES_IN_ORDER],
     ),
     quote_sabotage(
         "a markup of half as much again",
@@ -454,6 +487,13 @@ SABOTAGES = (
         "rejected and never sent", {"DI-12"}, "sent_at = NULL", "rejected", drop=[SENT_HAS_INSTANT]
     ),
     quote_sabotage(
+        "expired and never sent",
+        {"DI-12"},
+        "status = 'EXPIRED', sent_at = NULL",
+        "sent",
+        drop=[SENT_HAS_INSTANT],
+    ),
+    quote_sabotage(
         "accepted at no time",
         {"DI-12"},
         "accepted_at = NULL",
@@ -488,6 +528,11 @@ SABOTAGES = (
             WHERE quote_id = %(draft)s AND outcome = 1 AND actual_version = 2
             """,
         ),
+    ),
+    Sabotage(
+        "an attempt says another quote",
+        {"DI-13", "DI-16"},
+        ("UPDATE attempt SET quote_id = %(sent)s WHERE quote_id = %(bare)s",),
     ),
     Sabotage(
         "an attempt says another operation",
@@ -689,7 +734,10 @@ def test_several_checks_of_a_rule_share_the_room_for_offenders(book: Book) -> No
 # --- its manners ----------------------------------------------------------------------------------
 
 
-def test_progress_tells_of_every_rule_and_ends_at_its_rows(book: Book) -> None:
+def test_progress_tells_of_every_rule_and_ends_at_its_rows(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repricing, "_BATCH", 3)
     told: dict[str, list[tuple[int, int]]] = {}
 
     results = verified(
@@ -701,6 +749,7 @@ def test_progress_tells_of_every_rule_and_ends_at_its_rows(book: Book) -> None:
     for id_, result in results.items():
         assert told[id_][0][0] == 0
         assert told[id_][-1] == (result.checked, result.checked)
+    assert told["DI-6"] == [(0, 8), (3, 8), (6, 8), (8, 8)]
 
 
 def test_verifying_leaves_the_connection_as_it_was(book: Book) -> None:
@@ -722,6 +771,8 @@ def test_the_tables_are_read_and_not_their_indexes(book: Book) -> None:
         psycopg.connect(book.agency.runtime.target.app) as connection,
         verification._one_snapshot(connection) as values,
     ):
+        # Of small tables the planner would not think of anything else.
+        connection.execute("SET LOCAL enable_seqscan = off")
         plans = [
             str(connection.execute(sql.SQL("EXPLAIN ") + relation.counting(), values).fetchall())
             for relation in verification._RELATIONS

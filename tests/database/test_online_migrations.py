@@ -187,7 +187,8 @@ def test_nothing_blocks_quotes_while_they_get_their_first_revision(
 def test_taking_0002_back_meets_a_save_without_a_deadlock(
     versioned: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrate, "_PAUSE_S", 0.05)
+    monkeypatch.setattr(migrate, "_TRIES", 1)
+    monkeypatch.setattr(session, "LOCK_WAIT", "30s")
     migrate_up(versioned.owner, CLOCK, "0002")
     with (
         ThreadPoolExecutor(1) as threads,

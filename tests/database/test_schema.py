@@ -68,7 +68,7 @@ def tables() -> None:
             importlib.import_module(module.name)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def created(server: str, tables: None) -> Iterator[Target]:  # noqa: ARG001 - before it is read
     """A database made from the SQLModel tables, without any migration."""
     with blank_database(server) as target:
@@ -77,32 +77,38 @@ def created(server: str, tables: None) -> Iterator[Target]:  # noqa: ARG001 - be
         yield target
 
 
+@pytest.fixture(scope="module")
+def migrated(server: str) -> Iterator[Target]:
+    """A database made by the migrations."""
+    with blank_database(server) as target:
+        migrate_up(target.owner, CLOCK)
+        yield target
+
+
 def _is_described(_object: object, name: str | None, *_more: object) -> bool:
     return name is None or not name.startswith("attempt_default")
 
 
 @pytest.mark.usefixtures("tables")
-def test_alembic_finds_no_difference_between_the_tables_and_the_database(server: str) -> None:
+def test_alembic_finds_no_difference_between_the_tables_and_the_database(migrated: Target) -> None:
     options: dict[str, Any] = {
         "compare_type": True,
         "compare_server_default": True,
         "include_object": _is_described,
     }
-    with blank_database(server) as target:
-        migrate_up(target.owner, CLOCK)
-        with owner_engine(target.owner).connect() as connection:
-            context = MigrationContext.configure(connection, opts=options)
+    with owner_engine(migrated.owner).connect() as connection:
+        context = MigrationContext.configure(connection, opts=options)
 
-            assert compare_metadata(context, SQLModel.metadata) == []
+        assert compare_metadata(context, SQLModel.metadata) == []
 
 
 @pytest.mark.parametrize("aspect", list(_ASPECTS))
 def test_the_tables_and_the_migrations_make_the_same(
-    aspect: str, created: Target, target: Target
+    aspect: str, created: Target, migrated: Target
 ) -> None:
-    described, migrated = (set(rows(t.owner, _ASPECTS[aspect])) for t in (created, target))
+    described, found = (set(rows(t.owner, _ASPECTS[aspect])) for t in (created, migrated))
 
-    assert described == migrated
+    assert described == found
     assert described or aspect in {"triggers", "routines", "sequences"}
 
 

@@ -14,28 +14,14 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from engine.attempts import ledger, summary
-from engine.attempts.ledger import AttemptRow
-from engine.attempts.outcome import UNKNOWN_AGENT, Outcome, Source
+from engine.attempts import summary
+from engine.attempts.outcome import UNKNOWN_AGENT, Outcome
 from engine.attempts.summary import BUCKET, Bucket, Limits, Percentiles, Slower, Summary
-from engine.clock import SystemClock, uuid7
+from engine.clock import uuid7
 from engine.database.target import Target
 from engine.errors import TAXONOMY, ErrorCode
 from engine.quotes.lifecycle import Operation
-
-CLOCK = SystemClock()
-AGENT = CLOCK.uuid7()
-WINDOW = timedelta(minutes=5)
-# The partitions are made for the present days; an instant within a bucket shows both its edges.
-END = CLOCK.now().replace(hour=12, minute=0, second=7, microsecond=500_000)
-START = END - WINDOW
-
-_CODES = (
-    ErrorCode.QUOTE_VALIDATION_FAILED,
-    ErrorCode.QUOTE_CONFLICT_VERSION,
-    ErrorCode.QUOTE_ALREADY_SENT,
-    ErrorCode.DATABASE_TIMEOUT,
-)
+from tests.dashboard.attempts import CLOCK, END, START, WINDOW, add, attempt, mixed_attempts
 
 
 @pytest.fixture
@@ -44,66 +30,9 @@ def connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
         yield opened
 
 
-def attempt(started_at: datetime = START, code: ErrorCode | None = None, **more: Any) -> AttemptRow:
-    """An attempt that took 10 ms and was committed, unless told otherwise."""
-    given: dict[str, Any] = {
-        "agent_id": AGENT,
-        "started_at": started_at,
-        "id": CLOCK.uuid7(),
-        "origin_id": 1,
-        "duration_us": 10_000,
-        "operation": Operation.UPDATE.value,
-        "correlation_id": "REQ-SOME",
-        "outcome": Outcome.COMMITTED.value,
-        "error_code": None,
-        "severity": None,
-        "retryable": None,
-    }
-    if code is not None:
-        given |= {
-            "outcome": ledger.outcome_of(code).value,
-            "error_code": TAXONOMY[code].number,
-            "severity": TAXONOMY[code].severity.value,
-        }
-    return AttemptRow(**given | more)
-
-
-def add(connection: psycopg.Connection[Any], *rows: AttemptRow) -> None:
-    with connection.pipeline():
-        for row in rows:
-            ledger.insert(connection, row)
-
-
 def read(connection: psycopg.Connection[Any], **more: Any) -> Summary:
     given: dict[str, Any] = {"end": END, "window": WINDOW, "limits": Limits()}
     return summary.read(connection, **given | more)
-
-
-def mixed_attempts(count: int) -> list[AttemptRow]:
-    """Attempts of every kind, spread unevenly over eight minutes around the window."""
-    rows = []
-    for number in range(count):
-        chance = number * 2_654_435_761 % 1_000
-        code = _CODES[number % 4] if chance < 120 else None
-        kind: dict[str, Any] = {
-            "operation": 1 + chance % 7,
-            "duration_us": 2_000 + chance * chance * 2,
-            "retries": chance % 3,
-            "correlation_id": f"REQ-{number:06}",
-            "quote_id": CLOCK.uuid7() if chance % 2 else None,
-        }
-        if chance % 11 == 0:
-            kind["source"] = Source(2 + chance % 3).value
-        elif chance % 13 == 0:
-            code = ErrorCode.AUTHENTICATION_FAILED
-            kind["agent_id"] = UNKNOWN_AGENT
-        elif chance % 50 == 1 and code is None:
-            kind["outcome"] = Outcome.REPLAYED.value
-        elif chance % 97 == 5 and code is not None:
-            kind["outcome"] = Outcome.INDETERMINATE.value
-        offset = timedelta(microseconds=chance * number * 7_919 % 480_000_000)
-        rows.append(attempt(END - timedelta(minutes=6) + offset, code, **kind))
-    return rows
 
 
 def test_an_empty_window_has_no_rate_and_no_percentile(

@@ -70,16 +70,24 @@ class History:
         self._lock = threading.Lock()
         self.calls: list[Call] = []
 
+    def asked(self, call: Call) -> None:
+        """Notes a call before it is made."""
+        with self._lock:
+            self.calls.append(call)
+
+    def answered(self, call: Call) -> None:
+        """Is told of a call's answer, which stands in it."""
+
     def save(self, saver: Saver, request: SaveRequest) -> SaveResult:
         """Saves, and notes what was asked and what was answered."""
         call = call_of(request, self._clock.monotonic())
-        with self._lock:
-            self.calls.append(call)
+        self.asked(call)
         result = saver.save(request)
         note_answer(call, result, self._clock.monotonic())
+        self.answered(call)
         return result
 
-    def count(self, *answers: str) -> int:
+    def count(self, *answers: str | None) -> int:
         """How many calls were answered so."""
         with self._lock:
             return sum(call.answer in answers for call in self.calls)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -15,14 +16,14 @@ from engine.clock import SystemClock
 from engine.quotes.lifecycle import Operation
 from engine.saving.answer import Refused, Replayed, Saved, SaveResult
 from engine.saving.request import SaveRequest
-from tests.faults.scene import Scene
+from tests.faults.calls import Calls
 
 THREADS: Final = 8
 _TRIES_MAX: Final = 4
 _FAILURES: Final = frozenset(
     {"QUOTE_PERSISTENCE_FAILED", "DATABASE_TIMEOUT", "DATABASE_TRANSACTION_ABORTED"}
 )
-_MIX: Final = (
+MIX: Final = (
     *[Operation.CREATE] * 5,
     *[Operation.UPDATE] * 12,
     *[Operation.SEND] * 2,
@@ -60,15 +61,27 @@ def new_seed() -> str:
 class Load:
     """Callers that save until told to stop, or until they have made enough calls."""
 
-    def __init__(self, scene: Scene, seed: str, *, most: int = sys.maxsize) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        seed: str,
+        *,
+        most: int = sys.maxsize,
+        mix: Sequence[Operation] = MIX,
+        more: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         """Describes a load.
 
         Args:
-            scene: whose engine is called.
+            calls: whose engine is called.
             seed: of what the callers do.
             most: attempts, retries included, after which they stop.
+            mix: what they do, as often as it stands there.
+            more: part of every request.
         """
-        self._scene = scene
+        self._calls = calls
+        self._mix = mix
+        self._more = more
         self._seed = seed
         self._most = most
         self._made = count()
@@ -107,7 +120,7 @@ class Load:
 
     def _one(self, dice: Dice) -> None:
         """One wish of a caller, tried until it is answered or given up."""
-        operation = dice.pick(_MIX)
+        operation = dice.pick(self._mix)
         with self._lock:
             known = list(self._shared.items())
         if not known:
@@ -115,19 +128,18 @@ class Load:
         quote_id, version = (None, 0) if operation is Operation.CREATE else dice.pick(known)
         body: dict[str, Any] = {} if quote_id is None else {"version": version}
         key = f"key-{dice.chance()}" if dice.chance() < 0.6 else None
-        request = self._scene.request(operation, quote_id, body, idempotency_key=key)
+        more = {**self._more, "idempotency_key": key}
+        request = self._calls.request(operation, quote_id, body, **more)
         for _ in range(_TRIES_MAX):
             if next(self._made) >= self._most:
                 self._stop.set()
                 return
-            result = self._scene.send(request)
+            result = self._calls.send(request)
             # Now and then an answer is lost on the caller's side of us: it asks again.
             is_heard = key is None or dice.chance() >= 0.1
             if is_heard and not may_try_again(request, result):
                 break
-            request = self._scene.agency.request(
-                operation, quote_id, dict(request.body), idempotency_key=key
-            )
+            request = self._calls.agency.request(operation, quote_id, dict(request.body), **more)
         else:
             return
         self._learn(request, result)
@@ -154,4 +166,3 @@ def may_try_again(request: SaveRequest, result: SaveResult) -> bool:
     if not isinstance(result, Refused) or result.refusal.code.value not in _FAILURES:
         return False
     return not result.refusal.details or request.idempotency_key is not None
-

@@ -127,7 +127,8 @@ class FaultProxy:
         self.requests = 0
         self._listener: socket.socket | None = None
         self._acceptor: threading.Thread | None = None
-        self.port = self._free_port()
+        self.port = free_port()
+        self._listen(self.port)
 
     def __enter__(self) -> Self:
         return self
@@ -248,17 +249,6 @@ class FaultProxy:
 
     # --- listening ---
 
-    def _free_port(self) -> int:
-        start = int.from_bytes(_CLOCK.token(4), "big")
-        for offset in range(len(_PORTS)):
-            port = _PORTS[(start + offset) % len(_PORTS)]
-            try:
-                self._listen(port)
-            except OSError:
-                continue
-            return port
-        raise OSError("every port is taken")
-
     def _listen(self, port: int) -> None:
         listener = socket.socket()
         try:
@@ -357,16 +347,8 @@ class _Line:
     # --- one request ---
 
     def _next_request(self) -> tuple[bytes, Request]:
-        while not self._from_client:
-            if not self._is_client_there:
-                raise _LineEnds
-            self._await_either()
-            if self._from_server:
-                # The server speaks unasked: it is going down, or a setting changed.
-                self._to_client(self._from_server)
-                self._from_server = b""
-        raw, executed = b"", ""
-        bound = ""
+        self._await_client()
+        raw, executed, bound = b"", "", ""
         while True:
             kind, body = self._client_message()
             raw += kind + body
@@ -379,13 +361,22 @@ class _Line:
                     bound = self._statements.get(name, "")
                 case b"E":
                     executed = bound
-                case b"Q":
-                    return raw, self._request(body[4:-1].decode())
-                case b"S":
-                    return raw, self._request(executed)
+                case b"Q" | b"S":
+                    sql = body[4:-1].decode() if kind == b"Q" else executed
+                    return raw, self._request(sql)
                 case b"X":
                     self._to_server(raw)
                     raise _LineEnds
+
+    def _await_client(self) -> None:
+        while not self._from_client:
+            if not self._is_client_there:
+                raise _LineEnds
+            self._await_either()
+            if self._from_server:
+                # The server speaks unasked: it is going down, or a setting changed.
+                self._to_client(self._from_server)
+                self._from_server = b""
 
     def _request(self, sql: str) -> Request:
         writes = "INSERT INTO quote_revision" in sql
@@ -559,6 +550,22 @@ class _Line:
         self._is_client_there = False
         with contextlib.suppress(OSError):
             self._client.shutdown(socket.SHUT_RDWR)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on, and that no kernel hands out by itself.
+
+    Raises:
+        OSError: every one is taken.
+    """
+    start = int.from_bytes(_CLOCK.token(4), "big")
+    for offset in range(len(_PORTS)):
+        port = _PORTS[(start + offset) % len(_PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("every port is taken")
 
 
 def _sqlstate(body: bytes) -> str:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, LiteralString, NamedTuple
 from uuid import UUID
@@ -23,15 +23,14 @@ from engine.clock import SystemClock
 from engine.database.pool import Pool
 from engine.database.target import APP_ROLE, Target
 from engine.integrity.verification import verify
-from engine.quotes.lifecycle import Operation
-from engine.runtime import Runtime, open_runtime
-from engine.saving.answer import Refused, Replayed, Saved, SaveResult
-from engine.saving.request import SaveRequest
+from engine.runtime import open_runtime
+from engine.saving.answer import Refused, Replayed, SaveResult
 from engine.settings import Settings
 from tests.database.cluster_harness import eventually
+from tests.faults.calls import Calls
 from tests.faults.history import Facts, History, facts_of, judge
 from tests.faults.proxy import FaultProxy
-from tests.support import Agency, new_agency, quote_body
+from tests.support import new_agency
 
 CLOCK: Final = SystemClock()
 PATIENCE_S: Final = 30.0
@@ -46,64 +45,20 @@ class Standing(NamedTuple):
 
 
 @dataclass
-class Scene:
+class Scene(Calls):
     """What a test of faults works with.
 
     Attributes:
-        runtime: the engine; its database is reached through the proxy.
-        agency: an agent with a client.
-        direct: the database, past the proxy.
+        direct: the database, past the proxy; the runtime's leads through it.
         proxy: breaks lines.
-        history: what was asked and answered.
         never_begun: correlation ids of calls that a killed process had not begun.
         surprises: what the engine reported as never to happen.
     """
 
-    runtime: Runtime
-    agency: Agency
     direct: Target
     proxy: FaultProxy
-    history: History = field(default_factory=History)
     never_begun: set[str] = field(default_factory=set)
     surprises: list[BaseException] = field(default_factory=list)
-    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
-
-    def request(
-        self,
-        operation: Operation,
-        quote_id: UUID | None = None,
-        body: dict[str, Any] | None = None,
-        **more: Any,
-    ) -> SaveRequest:
-        """A request of the agency's; what it writes is told apart by its trip's name."""
-        named = {"tripName": f"Trip {next(self._numbers)}"}
-        if operation is Operation.CREATE:
-            body = quote_body(**named) | (body or {})
-        elif operation is Operation.UPDATE:
-            body = named | (body or {})
-        return self.agency.request(operation, quote_id, body, **more)
-
-    def send(self, request: SaveRequest) -> SaveResult:
-        """Makes a call and notes it."""
-        return self.history.save(self.runtime.saver, request)
-
-    def save(
-        self,
-        operation: Operation,
-        quote_id: UUID | None = None,
-        body: dict[str, Any] | None = None,
-        **more: Any,
-    ) -> SaveResult:
-        """Makes a call and notes it."""
-        return self.send(self.request(operation, quote_id, body, **more))
-
-    def create(self, **more: Any) -> UUID:
-        """A new quote's id."""
-        return saved(self.save(Operation.CREATE, **more)).quote_id
-
-    def update(self, quote_id: UUID, version: int, **more: Any) -> SaveResult:
-        """Changes a quote from a version."""
-        return self.save(Operation.UPDATE, quote_id, {"version": version}, **more)
 
     def stored(self, quote_id: UUID) -> Standing:
         """A quote as it stands, asked past the proxy."""
@@ -143,7 +98,7 @@ class Scene:
         assert anomalies == [], "\n".join(["", *anomalies])
         check_integrity(self.direct)
         for pool in (self.runtime.save_pool, self.runtime.read_pool):
-            assert eventually(lambda pool=pool: is_at_rest(pool), PATIENCE_S), pool.stats()
+            assert eventually(partial(is_at_rest, pool), PATIENCE_S), pool.stats()
         assert self.surprises == []
         return facts
 
@@ -170,7 +125,7 @@ def open_scene(data_dir: Path, direct: Target, **settings: Any) -> Iterator[Scen
             )
         )
         agency = new_agency(runtime)
-        scene = Scene(runtime, agency, direct, proxy, surprises=surprises)
+        scene = Scene(runtime, agency, History(), direct, proxy, surprises=surprises)
         yield scene
         scene.conclude()
     assert eventually(lambda: set(threading.enumerate()) <= before, PATIENCE_S), (
@@ -181,16 +136,14 @@ def open_scene(data_dir: Path, direct: Target, **settings: Any) -> Iterator[Scen
 def is_at_rest(pool: Pool) -> bool:
     """Whether every connection of a pool is in it, and nobody waits for one."""
     stats = pool.stats()
-    return (
-        stats["pool_available"] == stats["pool_size"] and not stats["requests_waiting"]
-    )
+    return stats["pool_available"] == stats["pool_size"] and not stats["requests_waiting"]
 
 
 def check_integrity(target: Target) -> None:
     """Checks every rule of the domain page's section 10."""
     with psycopg.connect(target.owner, autocommit=True) as connection:
         broken = [each for each in verify(connection, CLOCK) if each.violations]
-    assert broken == []
+    assert not broken, [(each.rule.id, each.violations, each.offenders[:3]) for each in broken]
 
 
 def rows_of(target: Target, correlation_id: str) -> list[dict[str, Any]]:
@@ -199,12 +152,6 @@ def rows_of(target: Target, correlation_id: str) -> list[dict[str, Any]]:
         return connection.execute(
             "SELECT * FROM ledger WHERE correlation_id = %s", [correlation_id]
         ).fetchall()
-
-
-def saved(result: SaveResult) -> Saved:
-    """The answer of a save that has to have succeeded by itself."""
-    assert isinstance(result, Saved), result
-    return result
 
 
 def replayed(result: SaveResult) -> Replayed:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,7 +16,8 @@ import pytest
 from engine.database.target import Target
 from engine.quotes.lifecycle import Operation
 from tests.database.cluster_harness import eventually
-from tests.faults.proxy import CUTS, UNSEEN, Fault, records, saves
+from tests.faults.calls import saved
+from tests.faults.proxy import CUTS, UNSEEN, Fault, Request, records, saves
 from tests.faults.scene import (
     CLOCK,
     Scene,
@@ -22,7 +26,6 @@ from tests.faults.scene import (
     open_scene,
     refused,
     rows_of,
-    saved,
     terminate,
     waiting,
 )
@@ -57,6 +60,11 @@ def test_a_line_cut_around_the_commit_is_answered_as_the_database_says(
                 assert scene.row_of(result)["outcome"] == "committed"
 
 
+def is_at(steps: Iterator[int], step: int, _request: Request) -> bool:
+    """Counts requests, and is true of one of them."""
+    return next(steps) == step
+
+
 @pytest.mark.parametrize("fault", CUTS)
 def test_a_line_may_be_cut_at_every_step_of_a_save(
     tmp_path: Path, target: Target, write_form: str, fault: Fault
@@ -67,10 +75,8 @@ def test_a_line_may_be_cut_at_every_step_of_a_save(
             while rule is None or rule.met.is_set():
                 scene.create()  # so that a connection is there, with its statements prepared
                 quote_id, body = start_of(scene, operation)
-                steps = iter(range(1000))
-                rule = scene.proxy.on(
-                    lambda _request, steps=steps, step=step: next(steps) == step, fault
-                )
+                steps = count()
+                rule = scene.proxy.on(partial(is_at, steps, step), fault)
 
                 scene.save(operation, quote_id, body, idempotency_key=f"{operation.name}-{step}")
 
@@ -182,9 +188,7 @@ def test_a_tombstone_waits_for_a_save_that_is_still_running(
 def test_the_outcome_is_asked_until_the_database_is_back(
     tmp_path: Path, target: Target, write_form: str, fault: Fault
 ) -> None:
-    with open_scene(
-        tmp_path, target, write_form=write_form, pool_wait=SHORT["pool_wait"]
-    ) as scene:
+    with open_scene(tmp_path, target, write_form=write_form, pool_wait=SHORT["pool_wait"]) as scene:
         quote_id = scene.create()
         scene.proxy.on(saves, fault, then=scene.proxy.stop_listening)
         caller, results = in_background(lambda: scene.update(quote_id, 1))
@@ -222,5 +226,3 @@ def test_an_outcome_that_cannot_be_asked_in_time_is_called_indeterminate_and_fou
         is_there = fault is Fault.LOSE_REPLY
         assert scene.row_of(result)["outcome"] == ("committed" if is_there else "failed")
         assert scene.stored(quote_id).version == (2 if is_there else 1)
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Barrier, Thread
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from engine.quotes.lifecycle import Operation
 from engine.quotes.numbers import QuoteNumbers
 from engine.saving.answer import Refused, Replayed, Saved, SaveResult
 from engine.saving.request import SaveRequest
-from tests.faults.scene import Scene, open_scene, replayed, saved
+from tests.faults.scene import Scene, open_scene, replayed
 
 ROUNDS = 25
 OPERATIONS = (Operation.CREATE, Operation.UPDATE, Operation.SEND, Operation.DELETE)
@@ -101,7 +102,7 @@ def test_the_second_click_is_a_replay_also_when_the_first_took_the_last_of_the_q
     tmp_path: Path, target: Target, write_form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_scene(tmp_path, target, write_form=write_form) as scene:
-        more = {"idempotency_key": "last-one", "max_active_quotes": 1}
+        more: dict[str, Any] = {"idempotency_key": "last-one", "max_active_quotes": 1}
         first = scene.request(Operation.CREATE, **more)
         second = scene.agency.request(Operation.CREATE, None, dict(first.body), **more)
         take = QuoteNumbers.take

@@ -14,16 +14,15 @@ import msgspec
 import psycopg
 import pytest
 
-from engine.attempts import journal as journal_module
 from engine.attempts.journal import Journal
 from engine.attempts.ledger import AttemptRow
 from engine.clock import SystemClock
 from engine.correlation import make_correlation_id
 from engine.database.target import Target
-from engine.quotes.lifecycle import Operation
 from engine.runtime import open_runtime
 from engine.settings import Settings
-from tests.faults.scene import CLOCK, ask, open_scene, refused, saved
+from tests.faults.calls import saved
+from tests.faults.scene import CLOCK, ask, open_scene, refused
 
 
 class FullDisk:
@@ -46,7 +45,7 @@ def test_nothing_is_begun_that_cannot_be_journaled(
     with open_scene(tmp_path, target) as scene:
         quote_id = scene.create()
         with monkeypatch.context() as patch:
-            patch.setattr(journal_module.os, "write", FullDisk(takes))
+            patch.setattr(os, "write", FullDisk(takes))
             sent = scene.proxy.requests
 
             result = scene.update(quote_id, 1)
@@ -67,7 +66,7 @@ def test_a_full_disk_and_an_absent_database_together_lose_no_row(
     with open_scene(tmp_path, target, **waits) as scene:
         quote_id = scene.create()
         with monkeypatch.context() as patch:
-            patch.setattr(journal_module.os, "write", FullDisk(0))
+            patch.setattr(os, "write", FullDisk(0))
             scene.proxy.refuse()
 
             assert refused(scene.update(quote_id, 1)) == ("QUOTE_PERSISTENCE_FAILED", False)

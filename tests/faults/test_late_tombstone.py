@@ -11,8 +11,9 @@ from engine.attempts import ledger
 from engine.attempts.ledger import AttemptRow
 from engine.database.target import Target
 from engine.quotes.lifecycle import Operation
+from tests.faults.calls import saved
 from tests.faults.proxy import Fault, Request
-from tests.faults.scene import in_background, open_scene, refused, saved
+from tests.faults.scene import in_background, open_scene, refused
 
 
 def writes_the_attempt(request: Request) -> bool:

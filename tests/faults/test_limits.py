@@ -16,8 +16,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from engine.database.target import Target
 from engine.quotes.lifecycle import Operation
 from tests.database.cluster_harness import eventually
+from tests.faults.calls import saved
 from tests.faults.proxy import Fault, saves
-from tests.faults.scene import in_background, open_scene, refused, saved, waiting
+from tests.faults.scene import in_background, open_scene, refused, waiting
 
 
 @contextmanager

@@ -65,9 +65,7 @@ def test_an_absent_database_refuses_saves_in_time_and_gets_every_row_when_it_is_
 
         assert scene.row_of(answered)["outcome"] == "failed"
         assert scene.row_of(invalid)["outcome"] == "rejected"
-        longest = max(
-            call.returned - call.invoked for call in scene.history.calls if call.returned
-        )
+        longest = max(call.returned - call.invoked for call in scene.history.calls if call.returned)
         assert longest < BUDGET_S + SLACK_S
         sys.stdout.write(
             f"{write_form}: away {away_s} s, {len(scene.history.calls)} attempts, longest"

@@ -1,4 +1,4 @@
-"""The server dies under load, in every way it can, and comes back: nothing acknowledged is missing."""
+"""The server dies under load and comes back: nothing acknowledged is missing."""
 
 from __future__ import annotations
 

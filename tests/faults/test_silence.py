@@ -1,4 +1,4 @@
-"""The line is there and nothing comes through: a firewall forgot it, a switch died, a host hangs."""
+"""The line is there and nothing comes through: a firewall forgot it, or a host hangs."""
 
 from __future__ import annotations
 

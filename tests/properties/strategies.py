@@ -42,17 +42,16 @@ offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(
 def amounts(currency: str, most: Decimal = AMOUNT_MAX) -> SearchStrategy[Decimal]:
     """Amounts in a currency's minor digits, the small and the largest among them."""
     digits = MINOR_DIGITS[currency]
-    whole = st.one_of(
-        st.integers(0, 500),
-        st.integers(0, int(most.scaleb(digits))),
-        st.just(int(most.scaleb(digits))),
-    )
+    largest = int(most.scaleb(digits))
+    whole = st.one_of(st.sampled_from([0, largest]), st.integers(0, 500), st.integers(0, largest))
     return whole.map(lambda minor: Decimal(minor).scaleb(-digits))
 
 
 def spelled(amount: Decimal) -> SearchStrategy[Any]:
     """An amount as callers spell it: number or text, with more zeros or fewer."""
     spellings: list[Any] = [amount, str(amount), amount.normalize() + 0]
+    if not amount:
+        spellings += [amount.copy_negate(), f"-{amount}"]
     if amount == int(amount):
         spellings.append(int(amount))
     else:
@@ -271,6 +270,9 @@ _PIECES: Final = [bytes([sign]) for sign in _TOKENS] + [
     b"null", b"NaN", b"Infinity", b"\\ud800", b"\\u0000", b'"\\udfff"', b"\xed\xa0\x80", b"\xff",
     b"\xef\xbb\xbf", b"\0", "旅".encode(), b"9" * 50, b"[" * 50, b'{"a":' * 40,
 ]  # fmt: skip
+odd_numbers = st.from_regex(
+    r"-?(0|[1-9][0-9]{0,45})(\.[0-9]{1,45})?([eE][+-]?[0-9]{1,25})?", fullmatch=True
+).map(lambda number: f'{{"taxes":{number}}}'.encode("ascii"))
 token_soup = st.lists(st.sampled_from(_PIECES), max_size=25).map(b"".join)
 
 

@@ -60,7 +60,7 @@ def break_writes(
     patch.setattr(os, "write", chosen)
 
 
-def disk_full(_file: int, _line: bytes) -> int:
+def disk_full(_file: int, _line: object) -> int:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -267,6 +267,23 @@ def test_an_attempt_is_not_begun_when_the_disk_takes_only_a_part_of_it(
     assert adopted(tmp_path) == [([1, 3], [])]
 
 
+def test_a_torn_line_that_cannot_be_taken_back_hides_nothing_after_it(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.begin(attempt_row(1))
+    honest = os.write
+
+    with monkeypatch.context() as patch:
+        break_writes(patch, journal, lambda file, line: honest(file, line[:20]))
+        patch.setattr(os, "ftruncate", disk_full)
+        with pytest.raises(OSError, match="No space"):
+            journal.begin(attempt_row(2))
+    journal.begin(attempt_row(3))
+    journal.close()
+
+    assert adopted(tmp_path) == [([1, 3], [])]
+
+
 def test_an_attempt_is_not_begun_when_the_disk_takes_nothing(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -432,6 +449,26 @@ def test_a_rotation_that_cannot_make_its_file_leaves_the_journal_as_it_was(
 
     assert left == [path]
     assert adopted(tmp_path) == [([1, 3], [])]
+
+
+@pytest.mark.parametrize("is_directory_gone", [False, True])
+def test_a_journal_whose_file_was_removed_starts_anew_with_what_is_open(
+    tmp_path: Path, *, is_directory_gone: bool
+) -> None:
+    directory = tmp_path / "journal"
+    journal = Journal(directory, "a-1")
+    journal.begin(attempt_row(1))
+    journal.begin(attempt_row(2))
+    journal.spool(attempt_row(2))
+    (path,) = files(directory)
+    path.unlink()
+    if is_directory_gone:
+        directory.rmdir()
+
+    journal.begin(attempt_row(3))
+    journal.close()
+
+    assert adopted(directory) == [([1, 3], [2])]
 
 
 # Those who come after.

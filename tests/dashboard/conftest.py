@@ -1,0 +1,51 @@
+"""Pages run without a browser, on an engine of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from dashboard import engine_in_process
+from engine.clock import FrozenClock
+from engine.database.target import Target
+from engine.runtime import Runtime, open_runtime
+from engine.settings import Settings
+from tests.dashboard.attempts import END
+
+APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
+
+
+@pytest.fixture(autouse=True)
+def _empty_caches() -> Iterator[None]:
+    """No test sees what another one read."""
+    st.cache_resource.clear()
+    yield
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def engine(settings: Settings, target: Target) -> Iterator[Runtime]:
+    """The engine that the page reads from, at an instant that does not move."""
+    with open_runtime(settings, target, clock=FrozenClock(END)) as opened:
+        engine_in_process.provide(opened)
+        yield opened
+        engine_in_process.provide(None)
+
+
+@pytest.fixture
+def connection(engine: Runtime) -> Iterator[psycopg.Connection[Any]]:
+    """For putting attempts into the ledger of that engine."""
+    with psycopg.connect(engine.target.app, autocommit=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def page() -> AppTest:
+    """The dashboard, not yet run; it opens on the overview."""
+    return AppTest.from_file(str(APP), default_timeout=30)

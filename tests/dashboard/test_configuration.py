@@ -1,0 +1,109 @@
+"""Streamlit's settings as we hand them over: known to it, complete, and readable in both themes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from streamlit import config
+
+from dashboard import charts
+from dashboard.asgi import streamlit_config
+
+_PALETTE = "chartCategoricalColors"
+_GROUNDS = {
+    "theme.light": ("theme.light.backgroundColor", f"theme.{_PALETTE}"),
+    "theme.dark": ("theme.dark.backgroundColor", f"theme.dark.{_PALETTE}"),
+}
+
+
+@pytest.fixture
+def options() -> dict[str, Any]:
+    return streamlit_config("127.0.0.1", 8501)
+
+
+def test_every_option_is_known_to_streamlit(options: dict[str, Any]) -> None:
+    known = set(config.get_config_options())
+
+    assert set(options) <= known
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("runner.postScriptGC", False),
+        ("runner.magicEnabled", False),
+        ("browser.gatherUsageStats", False),
+        ("server.fileWatcherType", "none"),
+        ("server.runOnSave", False),
+        ("server.headless", True),
+        ("server.address", "127.0.0.1"),
+        ("server.port", 8501),
+        ("client.showErrorDetails", "type"),
+        ("client.showErrorLinks", False),
+        ("client.toolbarMode", "minimal"),
+    ],
+)
+def test_what_must_be_set_is_set(options: dict[str, Any], option: str, value: object) -> None:
+    assert options[option] == value
+
+
+@pytest.mark.parametrize("option", [f"theme.{_PALETTE}", f"theme.dark.{_PALETTE}"])
+def test_a_palette_has_ten_colours(options: dict[str, Any], option: str) -> None:
+    """With fewer, the browser throws the whole palette away."""
+    palette = options[option]
+
+    assert len(palette) == len(set(palette)) == 10
+
+
+@pytest.mark.parametrize("theme", _GROUNDS)
+def test_every_line_stands_out_from_its_ground(options: dict[str, Any], theme: str) -> None:
+    """WCAG 1.4.11: graphics need a contrast of 3."""
+    ground, palette = _GROUNDS[theme]
+
+    for colour in [*options[palette], charts.AMBER, charts.RED, charts.SLATE]:
+        assert contrast(colour, options[ground]) >= 3, colour
+
+
+@pytest.mark.parametrize("theme", ["theme.light", "theme.dark"])
+@pytest.mark.parametrize("name", ["textColor", "greenColor", "orangeColor", "redColor"])
+def test_every_text_can_be_read(options: dict[str, Any], theme: str, name: str) -> None:
+    """WCAG 1.4.3: text needs a contrast of 4.5, on cards as on the page."""
+    for ground in ("backgroundColor", "secondaryBackgroundColor"):
+        assert contrast(options[f"{theme}.{name}"], options[f"{theme}.{ground}"]) >= 4.5
+
+
+def test_only_names_of_this_machine_may_open_a_session() -> None:
+    """Else a page whose name was made to point here could read along."""
+    assert streamlit_config("127.0.0.1", 1)["server.allowedHosts"] == [
+        "127.0.0.1",
+        "localhost",
+        "::1",
+    ]
+    assert "127.0.0.9" in streamlit_config("127.0.0.9", 1)["server.allowedHosts"]
+
+
+def test_the_operators_environment_outranks_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMLIT_CLIENT_SHOW_ERROR_DETAILS", "full")
+    monkeypatch.setenv("STREAMLIT_RUNNER_POST_SCRIPT_GC", "true")
+
+    options = streamlit_config("127.0.0.1", 8501)
+
+    assert "client.showErrorDetails" not in options
+    assert "runner.postScriptGC" not in options
+    assert "client.toolbarMode" in options
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours as WCAG defines it, from 1 to 21."""
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    channels = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    red, green, blue = (
+        channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
+        for channel in channels
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

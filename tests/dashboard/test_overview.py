@@ -1,0 +1,355 @@
+"""The overview as a viewer gets it: honest when empty, small, faulty and cut off."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from streamlit.testing.v1 import AppTest
+
+from dashboard import engine_in_process, reads, wording
+from engine.attempts.outcome import UNKNOWN_AGENT, Source
+from engine.database.pool import Pool
+from engine.errors import TAXONOMY, ErrorCode
+from engine.quotes.lifecycle import Operation
+from engine.runtime import Runtime
+from tests.dashboard.attempts import END, START, add, attempt, mixed_attempts
+
+# The same questions as the page's, put plainly to the view that people read.
+_ORACLE = """
+    SELECT
+        count(*) AS attempts,
+        count(*) FILTER (WHERE outcome IN ('committed', 'replayed')) AS succeeded,
+        count(*) FILTER (WHERE outcome IN ('failed', 'indeterminate')) AS ours,
+        percentile_disc(0.95) WITHIN GROUP (ORDER BY duration_us) AS p95,
+        percentile_disc(0.99) WITHIN GROUP (ORDER BY duration_us) AS p99
+    FROM ledger
+    WHERE source = 'live'
+        AND agent_id <> %(unknown)s
+        AND started_at >= %(start)s
+        AND started_at < %(end)s
+        AND operation = coalesce(%(operation)s, operation)
+"""
+_ERRORS = """
+    SELECT error_code, count(*) AS count
+    FROM ledger
+    WHERE source = 'live'
+        AND agent_id <> %(unknown)s
+        AND started_at >= %(start)s
+        AND started_at < %(end)s
+        AND operation = coalesce(%(operation)s, operation)
+        AND error_code IS NOT NULL
+    GROUP BY error_code
+"""
+
+
+def run(page: AppTest) -> AppTest:
+    """One look at the page; nothing on it may have broken."""
+    page.run()
+    assert not page.exception
+    return page
+
+
+def cards(page: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in page.metric}
+
+
+def verdicts(page: AppTest) -> dict[str, str]:
+    return {metric.label: metric.delta for metric in page.metric}
+
+
+def texts(page: AppTest) -> str:
+    """Everything that goes through Markdown: titles, badges, captions."""
+    elements = [*page.title, *page.subheader, *page.caption, *page.markdown, *page.error]
+    return "\n".join(element.value for element in elements)
+
+
+def figure(page: AppTest, number: int) -> dict[str, Any]:
+    """A chart's figure: 0 is that of the durations, 1 that of the errors."""
+    data = json.loads(page.get("bidi_component")[number].proto.json)
+    found: dict[str, Any] = json.loads(data["figure"])
+    return found
+
+
+@pytest.mark.usefixtures("engine")
+def test_an_empty_ledger_is_neither_good_nor_bad(page: AppTest) -> None:
+    run(page)
+
+    assert cards(page) == {
+        "Attempts": "0",
+        "Success rate": "No data",
+        "P95 duration": "No data",
+        "P99 duration": "No data",
+    }
+    assert set(verdicts(page).values()) == {""}
+    assert "%" not in "".join(cards(page).values())
+    assert "green" not in texts(page)
+    assert ":gray-badge[No attempts]" in texts(page)
+    assert figure(page, 0)["data"] == figure(page, 1)["data"] == []
+    assert "None in this window." in texts(page)
+    assert not page.dataframe
+    assert not page.error
+
+
+def test_a_few_clean_attempts_prove_nothing(
+    page: AppTest, connection: psycopg.Connection[Any]
+) -> None:
+    add(connection, *(attempt() for _ in range(12)))
+
+    run(page)
+
+    assert cards(page)["Success rate"] == "100 %"
+    assert verdicts(page)["Success rate"] == "Not enough data to say"
+    assert page.metric[1].proto.delta_description == "12 attempts, needs 299"
+    assert "green" not in texts(page)
+
+
+@pytest.mark.parametrize("operation", [None, Operation.UPDATE, Operation.CREATE])
+def test_numbers_equal_a_plain_query_of_the_ledger(
+    page: AppTest,
+    engine: Runtime,
+    connection: psycopg.Connection[Any],
+    operation: Operation | None,
+) -> None:
+    add(connection, *mixed_attempts(1_200))
+    name = None if operation is None else operation.name
+    asked = {"unknown": UNKNOWN_AGENT, "start": START, "end": END, "operation": name}
+    with psycopg.connect(engine.target.owner, row_factory=dict_row) as plain:
+        expected = plain.execute(_ORACLE, asked).fetchone()
+        by_code = {row["error_code"]: row["count"] for row in plain.execute(_ERRORS, asked)}
+    assert expected is not None
+    if operation is not None:
+        page.query_params["operation"] = operation.name.capitalize()
+
+    run(page)
+
+    assert cards(page) == {
+        "Attempts": wording.count(expected["attempts"]),
+        "Success rate": wording.percent(expected["succeeded"] / expected["attempts"]),
+        "P95 duration": wording.milliseconds(expected["p95"]),
+        "P99 duration": wording.milliseconds(expected["p99"]),
+    }
+    service = wording.percent((expected["attempts"] - expected["ours"]) / expected["attempts"])
+    assert f"service rate {service}]" in texts(page)
+    drawn = {
+        code: number
+        for trace in figure(page, 1)["data"]
+        for code, number in zip(trace["y"], trace["x"], strict=True)
+    }
+    assert drawn == by_code
+
+
+def test_a_bad_quarter_of_an_hour_is_called_one(
+    page: AppTest, connection: psycopg.Connection[Any]
+) -> None:
+    timeout = ErrorCode.DATABASE_TIMEOUT
+    add(connection, *(attempt() for _ in range(80)))
+    add(connection, *(attempt(code=timeout, duration_us=2_000_000) for _ in range(20)))
+
+    run(page)
+
+    assert verdicts(page) == {
+        "Attempts": "",
+        "Success rate": "Misses > 99 %",
+        "P95 duration": "Misses < 500 ms",
+        "P99 duration": "Misses < 1,000 ms",
+    }
+    assert ":red-badge[20 failures of ours, service rate 80 %]" in texts(page)
+
+
+def test_what_is_not_counted_is_told(page: AppTest, connection: psycopg.Connection[Any]) -> None:
+    add(
+        connection,
+        attempt(),
+        attempt(code=ErrorCode.AUTHENTICATION_FAILED, agent_id=UNKNOWN_AGENT),
+        attempt(source=Source.LOAD.value),
+        attempt(source=Source.DRILL.value),
+    )
+
+    run(page)
+
+    assert cards(page)["Attempts"] == "1"
+    assert cards(page)["Success rate"] == "100 %"
+    assert "1 refused before an agent was known, in no rate: AUTHENTICATION_FAILED 1" in texts(page)
+    assert ":gray-badge[2 not live, not counted]" in texts(page)
+
+
+def test_the_newest_attempts_stand_in_a_table_as_text(
+    page: AppTest, connection: psycopg.Connection[Any]
+) -> None:
+    quote = attempt().id
+    hostile = "**bold** [link](http://evil.example) <img src=x> :red[x]"
+    add(
+        connection,
+        attempt(START, correlation_id="REQ-OLDER"),
+        attempt(
+            END - timedelta(milliseconds=1_500),
+            ErrorCode.QUOTE_CONFLICT_VERSION,
+            correlation_id=hostile,
+            quote_id=quote,
+            retries=1,
+            duration_us=12_345,
+        ),
+    )
+
+    run(page)
+
+    assert page.dataframe[0].value.to_dict("records") == [
+        {
+            "UTC": "12:00:06.000",
+            "Correlation id": hostile,
+            "Operation": "UPDATE",
+            "Outcome": "conflict",
+            "Code": "QUOTE_CONFLICT_VERSION",
+            "Duration, ms": 12.345,
+            "Retries": 1,
+            "Quote": f"…{quote.hex[-8:]}",
+        },
+        {
+            "UTC": "11:55:07.500",
+            "Correlation id": "REQ-OLDER",
+            "Operation": "UPDATE",
+            "Outcome": "committed",
+            "Code": "",
+            "Duration, ms": 10.0,
+            "Retries": 0,
+            "Quote": "",
+        },
+    ]
+    assert "evil" not in texts(page)
+
+
+def test_a_picked_id_stays_for_copying_when_its_row_has_moved_on(
+    page: AppTest, connection: psycopg.Connection[Any]
+) -> None:
+    add(connection, attempt(correlation_id="REQ-NEW"))
+    page.session_state["picked_correlation_id"] = "<b>REQ-PICKED</b>"
+
+    run(page)
+
+    assert [code.value for code in page.code] == ["<b>REQ-PICKED</b>"]
+    assert "REQ-PICKED" not in texts(page)
+
+
+def test_instants_are_told_in_utc_and_in_the_viewers_zone(
+    page: AppTest, connection: psycopg.Connection[Any]
+) -> None:
+    add(connection, attempt())
+    page.context["timezone"] = "Asia/Kolkata"
+
+    run(page)
+
+    assert "as of 12:00:07 UTC (17:30:07 Asia/Kolkata)" in texts(page)
+    assert page.dataframe[0].value["Asia/Kolkata"].tolist() == ["17:25:07.500"]
+
+
+def test_the_address_decides_what_is_shown(
+    page: AppTest, connection: psycopg.Connection[Any]
+) -> None:
+    add(connection, attempt(), attempt(operation=Operation.SEND.value))
+    page.query_params["operation"] = "Send"
+    page.query_params["refresh"] = "Paused"
+
+    run(page)
+
+    assert cards(page)["Attempts"] == "1"
+    assert page.selectbox(key="operation").value == "Send"
+    assert ":gray-badge[Paused]" in texts(page)
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("name", ["operation", "refresh"])
+def test_an_address_that_makes_no_sense_is_passed_over(page: AppTest, name: str) -> None:
+    page.query_params[name] = "<script>"
+
+    run(page)
+
+    assert page.selectbox(key="operation").value == "All operations"
+    assert ":blue-badge[Live, every 2 s]" in texts(page)
+
+
+def test_a_database_that_goes_away_leaves_the_last_numbers_marked_stale(
+    page: AppTest, engine: Runtime, connection: psycopg.Connection[Any]
+) -> None:
+    add(connection, *(attempt() for _ in range(400)))
+    run(page)
+    assert verdicts(page)["Success rate"] == "Meets > 99 %"
+    before = cards(page)
+
+    cut_off(engine)
+    run(page)
+
+    (error,) = page.error
+    assert error.value == (
+        "The database has not accepted a connection since 12:00:07 UTC."
+        " The numbers below are those of 12:00:07 UTC."
+    )
+    assert cards(page) == before
+    assert set(verdicts(page).values()) == {"Stale"}
+    assert "green" not in texts(page)
+    assert ":orange-badge[Stale]" in texts(page)
+    assert figure(page, 0)["data"]
+    assert len(page.dataframe[0].value) == 20
+
+
+def test_a_database_that_was_never_there_leaves_no_number(page: AppTest, engine: Runtime) -> None:
+    cut_off(engine)
+
+    run(page)
+
+    assert "No numbers were read before that." in page.error[0].value
+    assert set(cards(page).values()) == {"No data"}
+    assert figure(page, 0)["layout"]["annotations"][0]["text"] == "Nothing could be read yet"
+
+
+def test_numbers_come_back_with_the_database(
+    page: AppTest, engine: Runtime, connection: psycopg.Connection[Any]
+) -> None:
+    cut_off(engine)
+    run(page)
+    add(connection, attempt())
+
+    engine_in_process.provide(engine)
+    reads._last_attempts.clear()
+    run(page)
+
+    assert not page.error
+    assert cards(page)["Attempts"] == "1"
+
+
+def test_without_an_engine_the_page_says_how_to_start_one(page: AppTest) -> None:
+    engine_in_process.provide(None)
+
+    run(page)
+
+    assert "saveguard up" in page.error[0].value
+    assert not page.metric
+
+
+def test_a_code_of_a_newer_release_is_shown_by_its_number(
+    page: AppTest, connection: psycopg.Connection[Any]
+) -> None:
+    row = attempt(code=ErrorCode.INTERNAL_ERROR)
+    row.error_code = 99
+    add(connection, row)
+
+    run(page)
+
+    assert 99 not in {meaning.number for meaning in TAXONOMY.values()}
+    assert page.dataframe[0].value["Code"].tolist() == ["code 99"]
+    assert figure(page, 1)["data"][0]["y"] == ["code 99"]
+
+
+def cut_off(engine: Runtime) -> None:
+    """From here on nothing listens where the database was."""
+    impatient = engine.settings.model_copy(update={"pool_wait": timedelta(milliseconds=100)})
+    nowhere = replace(engine.target, app="host=127.0.0.1 port=1 dbname=saveguard")
+    dead = Pool(nowhere, impatient, engine.clock, size=1)
+    dead.open()
+    engine_in_process.provide(replace(engine, read_pool=dead))
+    reads._last_attempts.clear()

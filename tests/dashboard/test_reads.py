@@ -1,0 +1,219 @@
+"""What viewers share: one query for all of them, and the memory of what was read last."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, cast
+
+import psycopg
+import pytest
+from psycopg_pool import PoolTimeout
+
+from dashboard import engine_in_process, reads
+from dashboard.reads import Reading, last_attempts
+from engine.attempts import summary
+from engine.clock import FrozenClock
+from engine.database.pool import Pool, Unreachable
+from engine.quotes.lifecycle import Operation
+from engine.runtime import Runtime
+from tests.dashboard.attempts import END, WINDOW, add, attempt
+
+_PATIENCE_S = 30.0
+
+
+def expire() -> None:
+    """As if the time that a reading lives had passed."""
+    reads._last_attempts.clear()
+
+
+def advance(engine: Runtime, seconds: float) -> None:
+    cast("FrozenClock", engine.clock).advance(timedelta(seconds=seconds))
+
+
+@pytest.fixture
+def queries(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What the database was asked for, in order."""
+    asked: list[object] = []
+    original = summary.read
+
+    def read(connection: psycopg.Connection[Any], **more: Any) -> summary.Summary:
+        asked.append(more["operation"])
+        return original(connection, **more)
+
+    monkeypatch.setattr(summary, "read", read)
+    return asked
+
+
+@pytest.fixture
+def break_reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException | None], None]:
+    """Makes every read fail with an error, or work again."""
+    original = summary.read
+
+    def choose(error: BaseException | None) -> None:
+        def read(connection: psycopg.Connection[Any], **more: Any) -> summary.Summary:
+            if error is not None:
+                raise error
+            return original(connection, **more)
+
+        monkeypatch.setattr(summary, "read", read)
+
+    return choose
+
+
+@pytest.mark.usefixtures("engine")
+def test_viewers_of_the_same_numbers_cost_one_query(queries: list[object]) -> None:
+    viewers = 8
+    together = threading.Barrier(viewers)
+    readings: list[Reading] = []
+
+    def view() -> None:
+        together.wait(_PATIENCE_S)
+        readings.append(last_attempts(WINDOW, None))
+
+    threads = [threading.Thread(target=view) for _ in range(viewers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(_PATIENCE_S)
+
+    assert len(readings) == viewers
+    assert queries == [None]
+
+
+@pytest.mark.usefixtures("engine")
+def test_each_operation_is_a_reading_of_its_own(queries: list[object]) -> None:
+    for operation in (None, Operation.UPDATE, None, Operation.UPDATE):
+        last_attempts(WINDOW, operation)
+
+    assert queries == [None, Operation.UPDATE]
+
+
+def test_a_reading_lives_less_long_than_the_time_between_refreshes() -> None:
+    """Else every other refresh would show the numbers of the one before."""
+    assert reads._FRESH_S < 2
+
+
+def test_a_failure_is_shared_too(
+    engine: Runtime, break_reading: Callable[[BaseException | None], None]
+) -> None:
+    """While the database is away it is not asked once for every viewer."""
+    break_reading(psycopg.OperationalError("gone"))
+    first = last_attempts(WINDOW, None)
+    advance(engine, 1)
+
+    assert last_attempts(WINDOW, None) is first
+
+
+def test_the_last_numbers_are_kept_with_the_instant_since_when_they_are_stale(
+    engine: Runtime,
+    connection: psycopg.Connection[Any],
+    break_reading: Callable[[BaseException | None], None],
+) -> None:
+    add(connection, attempt())
+    read = last_attempts(WINDOW, None).summary
+    break_reading(psycopg.OperationalError("gone"))
+
+    for _ in range(3):
+        expire()
+        advance(engine, 2)
+        last_attempts(WINDOW, None)
+    reading = last_attempts(WINDOW, None)
+
+    assert reading.summary == read is not None
+    assert reading.freshness.failing_since == END + timedelta(seconds=2)
+    assert reading.freshness.reason == "The database has not answered"
+
+
+def test_another_operation_is_stale_since_the_same_instant_and_has_no_numbers(
+    engine: Runtime, break_reading: Callable[[BaseException | None], None]
+) -> None:
+    last_attempts(WINDOW, None)
+    break_reading(psycopg.OperationalError("gone"))
+    expire()
+    first = last_attempts(WINDOW, None)
+    advance(engine, 2)
+
+    reading = last_attempts(WINDOW, Operation.SEND)
+
+    assert reading.summary is None
+    assert reading.freshness == first.freshness
+
+
+def test_the_next_outage_counts_anew(
+    engine: Runtime, break_reading: Callable[[BaseException | None], None]
+) -> None:
+    break_reading(psycopg.OperationalError("gone"))
+    last_attempts(WINDOW, None)
+    break_reading(None)
+    expire()
+    assert not last_attempts(WINDOW, None).freshness.is_stale
+    break_reading(psycopg.OperationalError("gone"))
+    expire()
+    advance(engine, 9)
+
+    reading = last_attempts(WINDOW, None)
+
+    assert reading.freshness.failing_since == END + timedelta(seconds=9)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Unreachable("host=10.0.0.1"), "The database has not accepted a connection"),
+        (PoolTimeout("4 waiting"), "No connection to the database has been free"),
+        (psycopg.errors.QueryCanceled("x"), "The database has not answered"),
+        (
+            psycopg.errors.UndefinedTable('relation "attempt"'),
+            "The database has refused to answer (UndefinedTable)",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("engine")
+def test_the_reason_says_what_failed_and_never_the_databases_own_words(
+    break_reading: Callable[[BaseException | None], None], error: psycopg.Error, reason: str
+) -> None:
+    break_reading(error)
+
+    assert last_attempts(WINDOW, None).freshness.reason == reason
+
+
+def test_a_dead_port_is_a_reading_and_not_an_exception(engine: Runtime) -> None:
+    impatient = engine.settings.model_copy(update={"pool_wait": timedelta(milliseconds=200)})
+    nowhere = replace(engine.target, app="host=127.0.0.1 port=1 dbname=saveguard")
+    dead = Pool(nowhere, impatient, engine.clock, size=1)
+    dead.open()
+    engine_in_process.provide(replace(engine, read_pool=dead))
+    try:
+        reading = last_attempts(WINDOW, None)
+    finally:
+        dead.close()
+
+    assert reading.summary is None
+    assert reading.freshness.reason == "The database has not accepted a connection"
+
+
+def test_a_bug_of_ours_is_not_called_an_outage(
+    engine: Runtime, break_reading: Callable[[BaseException | None], None]
+) -> None:
+    assert engine is not None
+    break_reading(ZeroDivisionError())
+
+    with pytest.raises(ZeroDivisionError):
+        last_attempts(WINDOW, None)
+
+
+def test_attempts_that_wait_for_the_ledger_are_counted(engine: Runtime) -> None:
+    engine.journal.spool(attempt())
+
+    assert last_attempts(WINDOW, None).waiting == 1
+    engine.journal.end(engine.journal.spooled()[0].id)
+
+
+def test_without_an_engine_there_is_nothing_to_read() -> None:
+    engine_in_process.provide(None)
+
+    with pytest.raises(RuntimeError, match="saveguard up"):
+        last_attempts(WINDOW, None)

@@ -1,0 +1,88 @@
+"""A process that saves, for a test to kill; it tells every call before and after, line by line.
+
+Its one argument is an `Order` as JSON. It leaves when it has made as many calls as it was told to.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from engine.database.target import Target
+from engine.quotes.lifecycle import Operation
+from engine.runtime import open_runtime
+from engine.settings import Settings
+from tests.faults.calls import Calls
+from tests.faults.history import Call, History
+from tests.faults.load import MIX, Load
+from tests.support import Agency
+
+
+class Order(msgspec.Struct, kw_only=True):
+    """What a program is to do.
+
+    Attributes:
+        app: conninfo of the application.
+        owner: conninfo of the owner.
+        data_dir: for the journal.
+        write_form: how saves are written.
+        agent_id: who saves.
+        account_id: who is written down as the modifier.
+        client_id: a client of the agent's.
+        seed: of what it does.
+        threads: how many save at once.
+        most: how many calls in all.
+        only_creates: nothing else.
+        quota: the agent's.
+    """
+
+    app: str
+    owner: str
+    data_dir: str
+    write_form: str
+    agent_id: UUID
+    account_id: UUID
+    client_id: UUID
+    seed: str
+    threads: int = 8
+    most: int = 1_000_000_000
+    only_creates: bool = False
+    quota: int = 100_000
+
+
+class Told(History):
+    """A history that is told to whoever reads our output; a line is written in one piece."""
+
+    def asked(self, call: Call) -> None:
+        os.write(1, msgspec.json.encode(call) + b"\n")
+
+    def answered(self, call: Call) -> None:
+        os.write(1, msgspec.json.encode(call) + b"\n")
+
+
+def main(given: str) -> None:
+    order = msgspec.json.decode(given, type=Order)
+    settings = Settings.model_validate(
+        {
+            "data_dir": Path(order.data_dir),
+            "write_form": order.write_form,
+            # On a busy machine several of these start at once.
+            "pool_wait": timedelta(seconds=8),
+        }
+    )
+    with open_runtime(settings, Target(app=order.app, owner=order.owner)) as runtime:
+        agency = Agency(runtime, order.agent_id, order.account_id, order.client_id, "")
+        mix = [Operation.CREATE] if order.only_creates else MIX
+        more = {"max_active_quotes": order.quota}
+        load = Load(Calls(runtime, agency, Told()), order.seed, most=order.most, mix=mix, more=more)
+        with load.running(order.threads):
+            pass
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
