@@ -17,7 +17,7 @@ from engine.quotes.lifecycle import Operation
 _WINDOW: Final = timedelta(minutes=5)
 _PICKED: Final = "picked_correlation_id"
 _PICK: Final = "pick"
-_ROW_HEIGHT: Final = 32
+ROW_HEIGHT: Final = 32
 # The picked id is taller than the hint in its place; the table must not move under the pointer.
 _PICK_HEIGHT: Final = 52
 _NOTHING: Final = "Nothing could be read yet"
@@ -106,7 +106,7 @@ def _newest(summary: Summary | None, zone: ZoneInfo | None) -> None:
     st.dataframe(
         tables.newest(summary.newest, zone),
         hide_index=True,
-        row_height=_ROW_HEIGHT,
+        row_height=ROW_HEIGHT,
         height="content",
         key="newest",
         column_config={

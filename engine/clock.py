@@ -86,7 +86,8 @@ class FrozenClock:
     def sleep(self, seconds: float) -> None:
         """Moves instead of waiting."""
         if seconds > 0:
-            self.advance(timedelta(seconds=seconds))
+            # A wait shorter than the calendar can show would never be over.
+            self.advance(max(timedelta(seconds=seconds), _MICROSECOND))
 
     def advance(self, by: timedelta) -> None:
         """Moves both the calendar and the elapsed time."""

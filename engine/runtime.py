@@ -18,7 +18,7 @@ from engine.attempts.sweeper import Sweeper
 from engine.clock import Clock, SystemClock
 from engine.database.migrate import migrate_up, migration_status
 from engine.database.pool import Pool
-from engine.database.target import Target, open_target
+from engine.database.target import APP_ROLE, Target, open_target
 from engine.errors import SetupError
 from engine.quotes.store import QuoteStore
 from engine.saving.save import Observer, Reporter, Saver
@@ -128,7 +128,18 @@ def _register(pool: Pool, settings: Settings, clock: Clock) -> None:
     try:
         with pool.connection() as connection:
             ledger.register_origin(connection, settings, clock.now())
+            may_change = connection.execute(_MAY_CHANGE_LEDGER).fetchone()
     except psycopg.errors.UndefinedTable:
         raise SetupError("the database is not migrated; run: saveguard migrate up") from None
     except (psycopg.Error, PoolTimeout) as error:
         raise SetupError(f"the database cannot be used: {type(error).__name__}") from None
+    if may_change is None or may_change[0]:
+        raise SetupError(
+            "this login may change the ledger, which then proves nothing:"
+            f" log in as {APP_ROLE}, or as a member of it"
+        )
+
+
+_MAY_CHANGE_LEDGER: Final = """
+    SELECT has_table_privilege('attempt', 'UPDATE') OR has_table_privilege('attempt', 'DELETE')
+"""

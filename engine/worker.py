@@ -1,4 +1,4 @@
-"""The background work of a process: sweeping, expiring, reaping and making partitions.
+"""The background work of a process: reviving, sweeping, expiring, reaping, making partitions.
 
 Every job is safe to run in several processes at once; expiring is kept to one by a lock, so that
 two do not race for the same quote and fill the ledger with conflicts.
@@ -18,11 +18,13 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from engine.attempts.partitions import ensure_partitions
+from engine.errors import SetupError
 from engine.logs import report
 from engine.runtime import Runtime
 from engine.saving import idempotency
 from engine.saving.expiry import expire_due
 
+_REVIVE_EVERY: Final = timedelta(seconds=3)
 _EXPIRE_EVERY: Final = timedelta(seconds=30)
 _REAP_EVERY: Final = timedelta(minutes=5)
 _PARTITIONS_EVERY: Final = timedelta(hours=1)
@@ -46,6 +48,7 @@ class Job:
 def jobs_of(runtime: Runtime) -> tuple[Job, ...]:
     """The jobs of a process."""
     return (
+        Job("server", _REVIVE_EVERY, lambda: _revive(runtime)),
         Job("sweep", runtime.settings.sweep_interval, lambda: sum(runtime.sweeper.sweep())),
         Job("expire", _EXPIRE_EVERY, lambda: _expire(runtime)),
         Job("reap", _REAP_EVERY, lambda: _reap(runtime)),
@@ -77,7 +80,7 @@ def _repeat(job: Job, stop: threading.Event) -> None:
     while True:
         try:
             done = job.run()
-        except (psycopg.Error, PoolTimeout, OSError) as error:
+        except (psycopg.Error, PoolTimeout, OSError, SetupError) as error:
             if not is_failing:  # once for each outage, not once for each try
                 log.warning("job_failed", error=type(error).__name__)
             is_failing = True
@@ -89,6 +92,15 @@ def _repeat(job: Job, stop: threading.Event) -> None:
                 log.info("job_done", count=done)
         if stop.wait(job.interval.total_seconds()):
             return
+
+
+def _revive(runtime: Runtime) -> int:
+    """Starts the embedded server again when it has died; another server is not ours to start."""
+    cluster = runtime.target.cluster
+    if cluster is None or not runtime.save_pool.is_unreachable:
+        return 0
+    cluster.start()
+    return 1
 
 
 def _expire(runtime: Runtime) -> int:

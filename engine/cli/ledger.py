@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,14 @@ import click
 import psycopg
 from psycopg.rows import dict_row
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from engine.cli.options import data_dir_option, json_option, ready_database
+from engine.integrity.report import as_json as results_as_json
+from engine.integrity.report import report_lines
+from engine.integrity.rules import Rule, is_clean
+from engine.integrity.verification import verify
 
 _FIND = """
     SELECT *
@@ -41,6 +48,42 @@ def attempts(correlation_id: str, data_dir: Path | None, as_json: bool) -> None:
     for row in [] if as_json else rows:
         _print(row)
     sys.exit(0 if rows else 1)
+
+
+@click.command("verify")
+@data_dir_option
+@json_option
+def verify_command(data_dir: Path | None, as_json: bool) -> None:  # noqa: FBT001
+    """Runs the integrity rules over the whole database; exits 1 with the offending rows."""
+    with (
+        ready_database(data_dir) as (_, target, clock),
+        psycopg.connect(target.app) as connection,
+        _progress(is_wanted=not as_json) as progress,
+    ):
+        results = verify(connection, clock, progress=progress)
+    if as_json:
+        click.echo(results_as_json(results))
+    else:
+        for line in report_lines(results):
+            click.echo(line)
+    sys.exit(0 if is_clean(results) else 1)
+
+
+@contextmanager
+def _progress(*, is_wanted: bool) -> Iterator[Callable[[Rule, int, int], None]]:
+    """A bar on standard error while a person is watching."""
+    console = Console(stderr=True)
+    if not (is_wanted and console.is_terminal):
+        yield lambda _rule, _done, _total: None
+        return
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(),
+        console=console, transient=True,
+    ) as bars:  # fmt: skip
+        bar = bars.add_task("verify", total=None)
+        yield lambda rule, done, total: bars.update(
+            bar, description=f"{rule.id} {rule.statement}", completed=done, total=total
+        )
 
 
 def _print(row: dict[str, Any]) -> None:

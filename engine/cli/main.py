@@ -7,9 +7,10 @@ import sys
 
 import click
 
-from engine.cli.ledger import attempts
+from engine.cli.ledger import attempts, verify_command
 from engine.cli.migrating import migrate_group
 from engine.cli.people import agent_group, client_group, user_group
+from engine.cli.replay import replay
 from engine.cli.serving import api, worker
 from engine.errors import SetupError
 
@@ -28,7 +29,9 @@ for command in (
     attempts,
     client_group,
     migrate_group,
+    replay,
     user_group,
+    verify_command,
     worker,
 ):
     cli.add_command(command)

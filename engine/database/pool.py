@@ -22,6 +22,9 @@ from engine.settings import Settings
 # How long the pool itself waits between attempts to connect. Its own default doubles from a
 # second, which would keep saves refused for many seconds after the database is back.
 _RECONNECT_S = 0.5
+# When the last attempt to connect failed, waiting the whole time for another would only keep
+# callers from hearing so. One more attempt fits in.
+_UNREACHABLE_WAIT_S = 0.6
 # A new connection that has not taken its settings by now never does: the line has fallen silent.
 # The pool's worker must not wait on it for ever, since it is the one that makes all connections.
 _CONFIGURE_S = 5.0
@@ -116,6 +119,11 @@ class Pool:
         """Closes every connection."""
         self._pool.close()
 
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether the last attempt to connect failed."""
+        return self._last_connect_failed
+
     def stats(self) -> dict[str, int]:
         """The pool's own counters, for the metrics."""
         return dict(self._pool.get_stats())
@@ -145,7 +153,10 @@ class Pool:
             self._pool.putconn(connection)
 
     def _checkout(self, deadline: float) -> EngineConnection:
-        give_up = min(self._clock.monotonic() + self._wait.total_seconds(), deadline)
+        wait = self._wait.total_seconds()
+        if self._last_connect_failed:
+            wait = min(wait, _UNREACHABLE_WAIT_S)
+        give_up = min(self._clock.monotonic() + wait, deadline)
         while True:
             try:
                 connection = self._pool.getconn(max(give_up - self._clock.monotonic(), 0.001))
@@ -170,15 +181,18 @@ class Pool:
             return
         for statement in session_settings(settings):
             connection.execute(statement)
+        # Since 16 a member may be one that must not take the role on.
+        membership = "SET" if connection.info.server_version >= _SET_OPTION_SINCE else "MEMBER"
         member = connection.execute(
-            "SELECT current_user <> %s AND pg_has_role(current_user, %s, 'MEMBER')",
-            [APP_ROLE, APP_ROLE],
+            "SELECT current_user <> %s AND pg_has_role(current_user, %s, %s)",
+            [APP_ROLE, APP_ROLE, membership],
         ).fetchone()
         if member is not None and member[0]:
             # The ledger is append-only for the application, even when it connects as its owner.
             connection.execute(f"SET ROLE {APP_ROLE}")
 
 
+_SET_OPTION_SINCE = 160_000
 _REUSABLE = frozenset({pq.TransactionStatus.IDLE})
 
 

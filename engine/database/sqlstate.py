@@ -37,9 +37,12 @@ _ABORTED = frozenset({"40001", "40P01"})
 _OUTCOME_UNKNOWN_CLASSES = ("08", "57P", "XX")
 # Constraint violated, resources exhausted, standby instead of primary, in-failed-transaction.
 _NOT_STORED_CLASSES = ("23", "53", "54", "58", "25")
+# With these a server process ends. A full or broken disk that refuses a statement leaves nothing;
+# one that fails while the commit is flushed ends the server with the commit in its log.
+_LAST_WORDS = frozenset({"FATAL", "PANIC"})
 
 
-def classify(error: Exception, *, write_was_sent: bool) -> Failure:  # noqa: PLR0911  # a table
+def classify(error: Exception, *, write_was_sent: bool) -> Failure:
     """Understands an error of the database layer.
 
     Args:
@@ -53,6 +56,13 @@ def classify(error: Exception, *, write_was_sent: bool) -> Failure:  # noqa: PLR
     state = error.sqlstate
     if state is None:
         return _without_state(error, write_was_sent=write_was_sent)
+    failure = _with_state(state, write_was_sent=write_was_sent)
+    if write_was_sent and error.diag.severity_nonlocalized in _LAST_WORDS:
+        return failure._replace(remedy=Remedy.RESOLVE)
+    return failure
+
+
+def _with_state(state: str, *, write_was_sent: bool) -> Failure:
     if state in _ABORTED:
         return Failure(ErrorCode.DATABASE_TRANSACTION_ABORTED, Remedy.RETRY)
     if state in _TIMEOUTS:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, LiteralString, TypeAlias
 
 import msgspec
 import psycopg
@@ -45,12 +47,8 @@ _RELATIONS: Final = (
     ledger.REVISIONS_BY_ATTEMPT_ID,
 )
 
-# In this order: a lock takes no snapshot, and everything after it shares the first one that is
-# taken. Without the locks, a partition that retention drops or a table that a migration rewrites
-# between the two would look empty in our snapshot, and every row that refers to it like a fault.
-# These are the weakest locks there are: they stand in the way of no save.
-_OPENING: Final = (
-    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+_READING: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+_SETTINGS: Final = (
     "SET LOCAL search_path = public",
     "SET LOCAL timezone = 'UTC'",
     # The limits of a save are not for a statement that reads everything. One that is left open
@@ -64,28 +62,34 @@ _OPENING: Final = (
     # The rules are about the rows. An index that has gone wrong, as those of texts do when the
     # system's collations change, must not be what answers for them.
     "SET LOCAL enable_indexscan = off",
-    "SET LOCAL enable_indexonlyscan = off",
     "SET LOCAL enable_bitmapscan = off",
-    """
+)
+# Comes before the snapshot, which a lock does not take yet: a partition that retention drops, or a
+# table that a migration rewrites, between the two would look empty, and every row that refers to it
+# like a fault. These are the weakest locks there are and stand in the way of no save.
+_LOCKS: Final = """
     LOCK TABLE quote, quote_revision, client, attempt, idempotency_key, quote_number_block
         IN ACCESS SHARE MODE
-    """,
-)
+"""
 
 
 def verify(
     connection: psycopg.Connection[Any],
     clock: Clock,
     *,
+    beside: psycopg.Connection[Any] | None = None,
     progress: Progress | None = None,
     offenders_max: int = OFFENDERS_MAX,
 ) -> list[RuleResult]:
-    """Checks every rule, in one read-only transaction with one snapshot of the database.
+    """Checks every rule, read-only and in one snapshot of the database.
 
     Args:
         connection: idle, of any role that may read; the application's may.
         clock: for the durations.
-        progress: told of each rule when its turn comes, and of how far it is.
+        beside: another such connection to the same database. With it, DI-6 keeps this process
+            busy while the other rules keep the server busy, which halves the time.
+        progress: told of each rule when its turn comes, and of how far it is; never by two threads
+            at once.
         offenders_max: how many offenders of each rule to name.
 
     Returns:
@@ -95,40 +99,71 @@ def verify(
         ValueError: a transaction is open on the connection.
         psycopg.Error: the database could not be read; nothing is known.
     """
-    if connection.info.transaction_status != pq.TransactionStatus.IDLE:
-        raise ValueError("a transaction is open on this connection; verify needs its own snapshot")
+    for each in (connection, beside):
+        if each is not None and each.info.transaction_status != pq.TransactionStatus.IDLE:
+            raise ValueError("a transaction is open on the connection; verify needs its own")
+    verification = _Verification(clock, progress, offenders_max)
     with _one_snapshot(connection) as values:
-        verification = _Verification(
-            connection,
-            clock,
-            progress or (lambda _rule, _done, _total: None),
-            values,
-            offenders_max,
-        )
-        return verification.run()
+        if beside is None:
+            verification.judge_all(connection, values)
+            verification.reprice(connection)
+        else:
+            with _same_snapshot(beside, connection), ThreadPoolExecutor(1) as pool:
+                repricing_beside = pool.submit(verification.reprice, beside)
+                verification.judge_all(connection, values)
+                repricing_beside.result()
+    return verification.results()
 
 
 @contextmanager
 def _one_snapshot(connection: psycopg.Connection[Any]) -> Iterator[dict[str, Any]]:
     """Opens the transaction; gives the parameters of the checks."""
     with connection.transaction():
-        for statement in _OPENING:
+        for statement in (_READING, *_SETTINGS, _LOCKS):
             connection.execute(statement, prepare=False)
-        with connection.cursor(row_factory=tuple_row) as cursor:
-            row = cursor.execute(ledger.LEDGER_FROM, prepare=False).fetchone()
         yield {
             "committed": Outcome.COMMITTED.value,
             "replayed": Outcome.REPLAYED.value,
             "currencies": list(MINOR_DIGITS),
             "travelers_max": TRAVELERS_MAX,
             "trip_days_max": TRIP_DAYS_MAX,
-            "ledger_from": "-infinity" if row is None else row[0],
+            "ledger_from": _value(connection, ledger.LEDGER_FROM),
             # A column that a later migration adds has a default in the record: old snapshots
             # cannot hold it.
             "snapshot_columns": [
                 column.name for column in msgspec.structs.fields(QuoteRecord) if column.required
             ],
         }
+
+
+@contextmanager
+def _same_snapshot(
+    beside: psycopg.Connection[Any], connection: psycopg.Connection[Any]
+) -> Iterator[None]:
+    """Opens a transaction that sees what another one sees, which must stay open as long."""
+    snapshot = _value(connection, "SELECT pg_export_snapshot()")
+    with beside.transaction():
+        beside.execute(_READING, prepare=False)
+        beside.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot), prepare=False)
+        for statement in _SETTINGS:
+            beside.execute(statement, prepare=False)
+        yield
+
+
+def _value(connection: psycopg.Connection[Any], query: LiteralString) -> Any:  # noqa: ANN401
+    return _row(connection, sql.SQL(query))[0]
+
+
+def _row(
+    connection: psycopg.Connection[Any],
+    query: sql.SQL | sql.Composed,
+    values: Mapping[str, Any] | None = None,
+) -> tuple[Any, ...]:
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute(query, values, prepare=False).fetchone()
+    if row is None:
+        raise psycopg.InternalError("a query that always returns a row returned none")
+    return row
 
 
 @dataclass(slots=True)
@@ -144,26 +179,34 @@ class _Tally:
 class _Verification:
     """One run over the database, and what it has found."""
 
-    def __init__(
-        self,
-        connection: psycopg.Connection[Any],
-        clock: Clock,
-        progress: Progress,
-        values: Mapping[str, Any],
-        offenders_max: int,
-    ) -> None:
-        self._connection = connection
+    def __init__(self, clock: Clock, progress: Progress | None, offenders_max: int) -> None:
         self._clock = clock
-        self._progress = progress
-        self._values = values
+        self._observer = progress
+        self._telling = threading.Lock()
         self._offenders_max = offenders_max
         self._tallies = {rule: _Tally() for rule in RULES.values()}
 
-    def run(self) -> list[RuleResult]:
-        """Looks at everything once."""
+    def judge_all(self, connection: psycopg.Connection[Any], values: Mapping[str, Any]) -> None:
+        """Checks every rule but DI-6."""
         for relation in _RELATIONS:
-            self._judge(relation)
-        self._reprice()
+            self._judge(connection, relation, values)
+
+    def reprice(self, connection: psycopg.Connection[Any]) -> None:
+        """Checks DI-6."""
+        tally = self._tallies[_REPRICED]
+        scanned = self._tallies[_SCANNED]
+        self._tell(_REPRICED, 0, scanned.checked)
+        started = self._clock.monotonic()
+        tally.checked, tally.violations, tally.offenders = repricing.reprice(
+            connection,
+            self._offenders_max,
+            lambda done: self._tell(_REPRICED, done, scanned.checked),
+        )
+        tally.duration_s = self._clock.monotonic() - started
+        self._tell(_REPRICED, tally.checked, tally.checked)
+
+    def results(self) -> list[RuleResult]:
+        """What was found of each rule."""
         return [
             RuleResult(
                 rule, tally.checked, tally.violations, tally.offenders, round(tally.duration_s, 6)
@@ -171,13 +214,17 @@ class _Verification:
             for rule, tally in self._tallies.items()
         ]
 
-    def _judge(self, relation: Relation) -> None:
+    def _judge(
+        self, connection: psycopg.Connection[Any], relation: Relation, values: Mapping[str, Any]
+    ) -> None:
         """Reads a relation once for all its judgments, and again only to name offenders."""
         judgments = relation.judgments
         for judgment in judgments:
-            self._progress(judgment.rule, self._tallies[judgment.rule].checked, 0)
+            self._tell(judgment.rule, self._tallies[judgment.rule].checked, 0)
         started = self._clock.monotonic()
-        rows, *violations = self._count(relation)
+        with connection.cursor() as cursor:
+            cursor.execute(_WORKERS, [str(relation.workers)], prepare=False)
+        rows, *violations = _row(connection, relation.counting(), values)
         shared_s = (self._clock.monotonic() - started) / len(judgments)
         for judgment, count in zip(judgments, violations, strict=True):
             started = self._clock.monotonic()
@@ -186,33 +233,14 @@ class _Verification:
             tally.violations += count
             room = self._offenders_max - len(tally.offenders)
             if count and room > 0:
-                tally.offenders += [
-                    {"problem": judgment.problem, **row}
-                    for row in self._rows(relation.offending(judgment), {"offenders_max": room})
-                ]
+                with connection.cursor(row_factory=dict_row) as cursor:
+                    query = relation.offending(judgment)
+                    cursor.execute(query, {**values, "offenders_max": room}, prepare=False)
+                    tally.offenders += [{"problem": judgment.problem, **row} for row in cursor]
             tally.duration_s += shared_s + self._clock.monotonic() - started
-            self._progress(judgment.rule, tally.checked, tally.checked)
+            self._tell(judgment.rule, tally.checked, tally.checked)
 
-    def _reprice(self) -> None:
-        quotes_in_all = self._tallies[_SCANNED].checked
-        tally = self._tallies[_REPRICED]
-        self._progress(_REPRICED, 0, quotes_in_all)
-        started = self._clock.monotonic()
-        tally.checked, tally.violations, tally.offenders = repricing.reprice(
-            self._connection,
-            self._offenders_max,
-            lambda done: self._progress(_REPRICED, done, quotes_in_all),
-        )
-        tally.duration_s = self._clock.monotonic() - started
-
-    def _count(self, relation: Relation) -> tuple[int, ...]:
-        with self._connection.cursor(row_factory=tuple_row) as cursor:
-            cursor.execute(_WORKERS, [str(relation.workers)], prepare=False)
-            row = cursor.execute(relation.counting(), self._values, prepare=False).fetchone()
-        if row is None:
-            raise psycopg.InternalError("a count that always returns a row returned none")
-        return row
-
-    def _rows(self, query: sql.Composed, more: Mapping[str, Any]) -> list[dict[str, Any]]:
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(query, {**self._values, **more}, prepare=False).fetchall()
+    def _tell(self, rule: Rule, done: int, total: int) -> None:
+        if self._observer is not None:
+            with self._telling:
+                self._observer(rule, done, total)

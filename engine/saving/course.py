@@ -112,7 +112,7 @@ class Course:
         if isinstance(intent, Refusal):
             return self.refused(intent)
         if self._request.idempotency_key is not None:
-            self._fingerprint = fingerprint(self._request, self._row.payload_hash or b"")
+            self._fingerprint = fingerprint(self._request, self._row.payload_hash)
         if not isinstance(intent, Creation):
             self._row.expected_version = intent.expected_version
         while True:

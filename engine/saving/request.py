@@ -96,12 +96,18 @@ class Move:
 Intent: TypeAlias = Creation | Edit | Move
 
 
-def payload_hash(request: SaveRequest) -> bytes:
-    """SHA-256 of the body in canonical form."""
-    return canonical_hash(request.body)
+def payload_hash(request: SaveRequest) -> bytes | None:
+    """SHA-256 of the body in canonical form; None for a body that JSON cannot say.
+
+    Such a body can only come from a caller in this process; its validation says what is wrong.
+    """
+    try:
+        return canonical_hash(request.body)
+    except (TypeError, ValueError, ArithmeticError):
+        return None
 
 
-def fingerprint(request: SaveRequest, body_hash: bytes) -> bytes:
+def fingerprint(request: SaveRequest, body_hash: bytes | None) -> bytes:
     """What must be the same when an idempotency key comes again: target, version and body."""
     target = (
         request.operation.name,
@@ -109,7 +115,7 @@ def fingerprint(request: SaveRequest, body_hash: bytes) -> bytes:
         request.if_match or "",
         request.query_version or "",
     )
-    return hashlib.sha256("\0".join(target).encode() + body_hash).digest()
+    return hashlib.sha256("\0".join(target).encode() + (body_hash or b"")).digest()
 
 
 def read_request(request: SaveRequest) -> Intent | Refusal:

@@ -28,6 +28,7 @@ from engine.api.app import document_of, open_api
 from engine.api.metrics import Metrics
 from engine.clock import Clock, SystemClock
 from engine.database.target import APP_ROLE, OWNER_ROLE, Target
+from engine.logs import report
 from engine.runtime import Runtime, open_runtime
 from engine.settings import Settings
 from tests.support import Agency, new_agency
@@ -158,6 +159,7 @@ def served(target: Target, settings: Settings, clock: Clock = CLOCK) -> Iterator
     surprises: list[Surprise] = []
 
     def note(correlation_id: str, error: BaseException) -> None:
+        report(correlation_id, error)
         surprises.append(Surprise(correlation_id, error))
 
     metrics = Metrics()
@@ -214,6 +216,16 @@ def _server_errors(note: Callable[[str, BaseException], None]) -> Iterator[None]
         yield
     finally:
         logging.getLogger("uvicorn.error").removeHandler(handler)
+
+
+def eventually(condition: Callable[[], object], limit_s: float = 20) -> bool:
+    """Waits for a condition; whether it came true in time."""
+    deadline = CLOCK.monotonic() + limit_s
+    while not condition():
+        if CLOCK.monotonic() > deadline:
+            return False
+        CLOCK.sleep(0.01)
+    return True
 
 
 def settings_in(directory: Path, **more: Any) -> Settings:

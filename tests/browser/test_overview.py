@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from dashboard.asgi import streamlit_config
+from dashboard.panels import ROW_HEIGHT
 from engine.payload import decode_stored
 from tests.browser.chromium import LAPTOP, PHONE
 from tests.browser.overview_page import OverviewPage, Viewer
@@ -220,6 +221,7 @@ def test_a_paused_page_stands_still(
 
     saveguard.create()
 
+    overview.tab.bring_to_front()  # a hidden tab need not draw
     expect(overview.value("Attempts")).to_have_text(f"{before + 1:,}")
     overview.await_refreshes(1)
     assert paused.as_of().inner_text() == shown
@@ -233,7 +235,10 @@ def test_a_clicked_correlation_id_stays_to_be_copied(
     ids = [correlation_id(saveguard.create()) for _ in range(4)]
     expect(overview.table().locator("[role=gridcell]").filter(has_text=ids[-1])).to_have_count(1)
 
-    overview.table().locator("canvas").first.click(position={"x": 380, "y": 32 * 2 + 16})
+    # The grid is a canvas: the second row's id is found by its place.
+    table = overview.table().bounding_box()
+    assert table is not None
+    overview.tab.mouse.click(table["x"] + 380, table["y"] + 2 * ROW_HEIGHT + ROW_HEIGHT / 2)
     picked = overview.tab.locator(".st-key-picked code")
     expect(picked).to_have_text(ids[-2])
     saveguard.create_many(3)

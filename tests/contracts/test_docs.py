@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from dashboard.__main__ import cli
+import dashboard.__main__  # noqa: F401  # adds its commands to the group
+from engine.cli.main import cli
 from engine.errors import TAXONOMY, ErrorCode
 from engine.settings import Settings, environment_name
 

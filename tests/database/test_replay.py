@@ -156,6 +156,19 @@ def test_a_second_replay_on_the_same_database_makes_other_agents(
     assert agents == emails == 2 * len(needed(bookings[:50]))
 
 
+def test_agencies_and_guests_may_have_any_name(runtime: Runtime, tmp_path: Path) -> None:
+    odd = {"agent": "a\x00b", "country": "\x1b[31m" * 50, "customer_type": ""}
+    path = write_csv(tmp_path / "odd.csv", [row(**odd), row(meal="a\x00b"), row(hotel="Zürich")])
+
+    report = via_engine(runtime, read_bookings(path))
+
+    assert report.is_clean, report
+    assert [each.reason for each in report.reasons] == [
+        "customNotes must not contain the NUL character"
+    ]
+    assert report.fates["told to the end"] == 2
+
+
 def test_the_ledger_calls_it_what_it_is_told_to(runtime: Runtime, bookings: list[Booking]) -> None:
     replayed(engine_way(runtime, Source.LOAD), runtime.target, runtime, bookings[:20])
 

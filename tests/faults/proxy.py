@@ -30,6 +30,9 @@ _CHUNK: Final = 65_536
 _HELD_S: Final = 60.0
 _READY, _ERROR = b"Z", b"E"
 _IDLE: Final = b"I"
+# What a server says that cannot flush its log: the commit is in the log, and may survive.
+_PANIC_FIELDS: Final = b"SPANIC\0VPANIC\0C58030\0Mcould not fsync\0\0"
+_PANIC: Final = _ERROR + struct.pack("!i", 4 + len(_PANIC_FIELDS)) + _PANIC_FIELDS
 
 
 class Fault(Enum):
@@ -39,6 +42,7 @@ class Fault(Enum):
     TEAR_REQUEST = "cut when half of the request has gone through"
     LOSE_REPLY = "the server answers, its answer is swallowed, the line is cut"
     TEAR_REPLY = "cut when half of the answer has gone through"
+    PANIC = "the server commits, and says that it dies of its disk"
     SEVER = "the client loses the line at once, the server works on"
     STRAND = "the client loses the line at once, the request waits for the gate"
     HOLD_REQUEST = "the request waits for the gate, whether or not the client does"
@@ -421,6 +425,10 @@ class _Line:
         reply = self._read_reply(rule)
         match fault:
             case Fault.LOSE_REPLY:
+                self._happens(rule)
+                raise _LineEnds
+            case Fault.PANIC:
+                self._to_client(_PANIC)
                 self._happens(rule)
                 raise _LineEnds
             case Fault.TEAR_REPLY:

@@ -19,6 +19,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import PoolTimeout
 
+from engine.attempts.journal import left_over_journals
 from engine.clock import SystemClock
 from engine.database.pool import Pool
 from engine.database.target import APP_ROLE, Target
@@ -84,8 +85,7 @@ class Scene(Calls):
             return not (journal.open_count or journal.spooled() or journal.in_doubt())
 
         assert eventually(is_swept, PATIENCE_S), "the journal never became empty"
-        left = [path.name for path in journal.directory.iterdir() if path != journal._path]
-        assert left == []
+        assert [each.path.name for each in left_over_journals(journal.directory)] == []
 
     def conclude(self) -> Facts:
         """Ends the faults and holds the engine to its promises."""

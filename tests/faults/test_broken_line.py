@@ -60,6 +60,18 @@ def test_a_line_cut_around_the_commit_is_answered_as_the_database_says(
                 assert scene.row_of(result)["outcome"] == "committed"
 
 
+def test_the_last_word_of_a_dying_server_is_not_believed(
+    tmp_path: Path, target: Target, write_form: str
+) -> None:
+    with open_scene(tmp_path, target, write_form=write_form) as scene:
+        quote_id = scene.create()
+        scene.proxy.on(saves, Fault.PANIC)
+
+        result = scene.update(quote_id, 1)
+
+        assert saved(result).version == 2
+
+
 def is_at(steps: Iterator[int], step: int, _request: Request) -> bool:
     """Counts requests, and is true of one of them."""
     return next(steps) == step

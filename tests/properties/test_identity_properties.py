@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from engine.access.keys import bearer_key
@@ -24,7 +24,7 @@ from engine.correlation import (
 from engine.quotes.money import AMOUNT_MAX, MINOR_DIGITS, fits_minor, round_to_minor
 from engine.quotes.shape import Unfit, as_decimal, day, decimal, instant, integer
 from engine.saving.retry import RetrySchedule
-from tests.properties.strategies import TRIED, TRIED_OFTEN, anything, currencies, offsets
+from tests.properties.strategies import TRIED, TRIED_OFTEN, currencies, leaves, offsets
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ids = st.builds(uuid7, st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))
@@ -172,7 +172,11 @@ def test_an_amount_fits_exactly_when_it_is_within_and_fine_enough(
 
 
 @TRIED_OFTEN
-@given(anything)
+@given(leaves)
+@example(Decimal("NaN"))
+@example(Decimal("sNaN"))
+@example(Decimal("1E+999999999"))
+@example(float("nan"))
 def test_any_value_fits_a_number_rule_or_does_not(value: object) -> None:
     whole = cleaned(integer(1, 50), value)
     amount = cleaned(decimal(AMOUNT_MAX, digits=2), value)

@@ -182,11 +182,11 @@ def test_the_hash_tells_look_alikes_apart(one: Any, other: Any) -> None:
 
 
 @TRIED_OFTEN
-@given(st.integers(0, 10**39), st.integers(0, 2), st.integers(0, 30))
+@given(st.text("0123456789", min_size=1, max_size=38), st.integers(0, 2), st.integers(0, 30))
 def test_the_hash_tells_numbers_apart_by_their_last_digit(
-    digits: int, step: int, exponent: int
+    digits: str, step: int, exponent: int
 ) -> None:
-    one, other = (Decimal(f"{each}E-{exponent}") for each in (digits, digits + step))
+    one, other = (Decimal(f"{each}E-{exponent}") for each in (int(digits), int(digits) + step))
 
     assert (canonical_hash({"a": one}) == canonical_hash({"a": other})) is (step == 0)
 
