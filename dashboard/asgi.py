@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -12,7 +13,6 @@ from typing import Any, Final
 
 import streamlit
 from starlette.routing import BaseRoute
-from streamlit import config
 
 from dashboard import plot
 from engine.logs import report
@@ -71,8 +71,18 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _is_overridden(option: str) -> bool:
-    known = config.get_config_options().get(option)
-    return known is not None and known.env_var in os.environ
+    return environment_name(option) in os.environ
+
+
+def environment_name(option: str) -> str:
+    """The variable that sets an option, by Streamlit's own rule.
+
+    Streamlit could be asked, but would read its configuration before ours is given to it.
+    """
+    name = option.replace(".", "_")
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    name = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
+    return f"STREAMLIT_{name}".upper()
 
 
 def _warm_up() -> None:

@@ -24,37 +24,83 @@ _ALWAYS: Final = (
     _C.AGENT_NOT_FOUND,
     _C.AUTHORIZATION_FAILED,
     _C.RATE_LIMIT_EXCEEDED,
-    _C.QUOTE_VALIDATION_FAILED,
     _C.QUOTE_PERSISTENCE_FAILED,
     _C.DATABASE_TIMEOUT,
     _C.DATABASE_TRANSACTION_ABORTED,
     _C.INTERNAL_ERROR,
 )
-_ONE_QUOTE: Final = (*_ALWAYS, _C.QUOTE_NOT_FOUND)
+_READ_ONE: Final = (*_ALWAYS, _C.QUOTE_NOT_FOUND)
 _CONTENT: Final = (
     _C.CURRENCY_INVALID,
     _C.PRICING_VALIDATION_FAILED,
     _C.ITEMS_INCONSISTENT,
     _C.CLIENT_NOT_FOUND,
 )
-_MOVE: Final = (*_ONE_QUOTE, _C.QUOTE_STATE_INVALID, _C.QUOTE_CONFLICT_VERSION)
+_MOVE: Final = (
+    *_READ_ONE,
+    _C.QUOTE_VALIDATION_FAILED,
+    _C.QUOTE_STATE_INVALID,
+    _C.QUOTE_CONFLICT_VERSION,
+)
 
-# Codes that are answered with more than their usual status.
+# Codes that a save is answered with under more than their usual status: for a body that is too
+# large or of another type, for a key used again, and for a version that came as If-Match.
 _MORE_STATUSES: Final[Mapping[ErrorCode, tuple[int, ...]]] = {
-    _C.QUOTE_VALIDATION_FAILED: (405, 413, 415, 422),
+    _C.QUOTE_VALIDATION_FAILED: (413, 415, 422),
     _C.QUOTE_CONFLICT_VERSION: (412,),
 }
 
-_COMMON_HEADERS: Final = {"X-Correlation-ID": {"schema": CORRELATION_ID, "required": True}}
+
+def _header(description: str, schema: JsonSchema, *, is_required: bool = True) -> JsonSchema:
+    return {"description": description, "schema": schema, "required": is_required}
+
+
+_COMMON_HEADERS: Final = {
+    "X-Correlation-ID": _header("The id of this request, in the ledger, too.", CORRELATION_ID)
+}
+_ENTITY_TAG: Final = _header(
+    "The version that the quote now has, in quotes.", {"type": "string", "pattern": '^"[0-9]+"$'}
+)
+_REPLAYED: Final = _header(
+    "Stands where the answer of an earlier request is given again.",
+    {"type": "string", "enum": ["true"]},
+    is_required=False,
+)
+_LOCATION: Final = _header(
+    "Address of the new quote.", {"type": "string", "format": "uri-reference"}
+)
+_SUCCESS_HEADERS: Final = {
+    "SavedAnswer": {"ETag": _ENTITY_TAG, "Idempotent-Replayed": _REPLAYED},
+    "DeletedAnswer": {"ETag": _ENTITY_TAG, "Idempotent-Replayed": _REPLAYED},
+    "QuoteAnswer": {"ETag": _ENTITY_TAG},
+    None: {"ETag": _ENTITY_TAG},
+}
+_REFUSAL_HEADERS: Final = {
+    401: {"WWW-Authenticate": _header("How to log in.", {"type": "string"})},
+    412: {"ETag": _ENTITY_TAG},
+    429: {"Retry-After": _header("Seconds to wait.", {"type": "integer", "minimum": 1})},
+}
 
 
 def _parameter(where: str, name: str, description: str, schema: JsonSchema) -> JsonSchema:
     return {"in": where, "name": name, "description": description, "schema": schema}
 
 
-_QUOTE_ID: Final = _parameter("path", "quote_id", "Which quote.", {"type": "string"}) | {
-    "required": True
-}
+_QUOTE_ID: Final = _parameter(
+    "path", "quote_id", "Which quote.", {"type": "string", "format": "uuid"}
+) | {"required": True}
+_TRACING: Final = (
+    _parameter(
+        "header",
+        "X-Correlation-ID",
+        "Taken when it is 8 to 64 characters of A-Z a-z 0-9 . _ -, else replaced.",
+        {"type": "string"},
+    ),
+    _parameter("header", "traceparent", "W3C trace context, recorded.", {"type": "string"}),
+)
+_IF_NONE_MATCH: Final = _parameter(
+    "header", "If-None-Match", "Entity tags of the versions already known.", {"type": "string"}
+)
 _IDEMPOTENCY_KEY: Final = _parameter(
     "header",
     "Idempotency-Key",
@@ -64,8 +110,8 @@ _IDEMPOTENCY_KEY: Final = _parameter(
 _IF_MATCH: Final = _parameter(
     "header",
     "If-Match",
-    "The version that this change starts from, in quotes.",
-    {"type": "string", "pattern": r'^"[1-9][0-9]{0,8}"$'},
+    "The version that this change starts from, in quotes; or * when the body names one.",
+    {"type": "string", "pattern": r'^(\*|"[1-9][0-9]{0,8}")$'},
 )
 _VERSION_QUERY: Final = _parameter(
     "query", "version", "The version that is to be deleted.", VERSION
@@ -122,7 +168,7 @@ class Call:
     def described(self) -> dict[str, Any]:
         """The keyword arguments that describe the call to FastAPI."""
         extra: dict[str, Any] = {
-            "parameters": list(self.parameters),
+            "parameters": [*self.parameters, *_TRACING],
             "security": [{"apiKey": []}],
         }
         if self.body is not None:
@@ -147,7 +193,7 @@ CALLS: Final = (
         method="POST",
         path="",
         summary="Create a quote",
-        codes=(*_ALWAYS, *_CONTENT, _C.QUOTA_EXCEEDED),
+        codes=(*_ALWAYS, _C.QUOTE_VALIDATION_FAILED, *_CONTENT, _C.QUOTA_EXCEEDED),
         answers={_CREATED: "SavedAnswer"},
         body="Draft",
         is_body_required=True,
@@ -157,7 +203,7 @@ CALLS: Final = (
         method="GET",
         path="",
         summary="List quotes",
-        codes=_ALWAYS,
+        codes=(*_ALWAYS, _C.QUOTE_VALIDATION_FAILED),
         answers={_OK: "PageAnswer"},
         parameters=_LISTING,
     ),
@@ -165,9 +211,9 @@ CALLS: Final = (
         method="GET",
         path="/{quote_id}",
         summary="Read a quote",
-        codes=_ONE_QUOTE,
+        codes=_READ_ONE,
         answers={_OK: "QuoteAnswer", _NOT_MODIFIED: None},
-        parameters=(_QUOTE_ID,),
+        parameters=(_QUOTE_ID, _IF_NONE_MATCH),
     ),
     Call(
         method="PATCH",
@@ -219,7 +265,7 @@ CALLS: Final = (
         method="GET",
         path="/{quote_id}/history",
         summary="Read a quote's history",
-        codes=_ONE_QUOTE,
+        codes=_READ_ONE,
         answers={_OK: "HistoryAnswer"},
         parameters=(_QUOTE_ID,),
     ),
@@ -230,18 +276,22 @@ def _responses(call: Call) -> dict[int | str, dict[str, Any]]:
     """Every answer of a call: its successes, and its refusals grouped by status."""
     answers: dict[int | str, dict[str, Any]] = {}
     for status, body in call.answers.items():
-        answers[status] = {"description": "Done", "headers": _COMMON_HEADERS}
+        headers = _COMMON_HEADERS | _SUCCESS_HEADERS.get(body, {})
+        if status == _CREATED:
+            headers |= {"Location": _LOCATION}
+        answers[status] = {"description": "Done", "headers": headers}
         if body is not None:
             answers[status]["content"] = {JSON: {"schema": component(body)}}
     by_status: dict[int, list[ErrorCode]] = {}
     for code in call.codes:
-        for status in (TAXONOMY[code].http_status, *_MORE_STATUSES.get(code, ())):
+        more = () if call.method == "GET" else _MORE_STATUSES.get(code, ())
+        for status in (TAXONOMY[code].http_status, *more):
             by_status.setdefault(status, []).append(code)
     for status in sorted(by_status):
         codes = by_status[status]
         answers[status] = {
             "description": " / ".join(f"{code}: {TAXONOMY[code].when}" for code in codes),
-            "headers": _COMMON_HEADERS,
+            "headers": _COMMON_HEADERS | _REFUSAL_HEADERS.get(status, {}),
             "content": {
                 JSON: {"schema": error_of(codes, "Error")},
                 PROBLEM_JSON: {"schema": error_of(codes, "Problem")},

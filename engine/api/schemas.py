@@ -20,12 +20,12 @@ from engine.quotes.shape import (
     Field,
     JsonSchema,
 )
+from engine.saving.request import REASON_FIELDS, SEND_FIELDS
 
 CORRELATION_ID: Final[JsonSchema] = {"type": "string", "pattern": "^[A-Za-z0-9._-]{8,64}$"}
 VERSION: Final[JsonSchema] = {"type": "integer", "minimum": 1, "maximum": 2_000_000_000}
 _UUID: Final[JsonSchema] = {"type": "string", "format": "uuid"}
 _INSTANT: Final[JsonSchema] = {"type": "string", "format": "date-time"}
-_TEXT: Final[JsonSchema] = {"type": "string", "minLength": 1}
 
 
 def component(name: str) -> JsonSchema:
@@ -35,7 +35,7 @@ def component(name: str) -> JsonSchema:
 
 def components() -> dict[str, JsonSchema]:
     """The schemas that calls refer to, by name."""
-    items = {_item_name(name): _item(ITEM_FIELDS[kind]) for name, kind in ITEM_NAMES.items()}
+    items = {_item_name(name): _item(kind) for name, kind in ITEM_NAMES.items()}
     return {
         **items,
         "Draft": _body(_draft_properties(), required=_required(QUOTE_FIELDS)),
@@ -43,13 +43,15 @@ def components() -> dict[str, JsonSchema]:
         "Send": _body(
             {
                 "version": VERSION,
-                "channel": {"type": "string", "enum": ["email", "whatsapp", "link"]},
-                "to": _TEXT | {"maxLength": 320},
-                "subject": _TEXT,
-                "message": _TEXT | {"maxLength": 2000},
+                **{name: nullable(rule.schema) for name, rule in SEND_FIELDS.items()},
             }
         ),
-        "Reason": _body({"version": VERSION, "reason": {"type": "string", "maxLength": 2000}}),
+        "Reason": _body(
+            {
+                "version": VERSION,
+                **{name: nullable(rule.schema) for name, rule in REASON_FIELDS.items()},
+            }
+        ),
         "Version": _body({"version": VERSION}),
         "Quote": _quote(),
         "Revision": _revision(),
@@ -102,9 +104,19 @@ def _draft_properties() -> dict[str, JsonSchema]:
     return properties
 
 
-def _item(fields: Mapping[str, Field]) -> JsonSchema:
-    properties = {name: _property(field) for name, field in fields.items()}
+def _item(kind: str) -> JsonSchema:
+    fields = ITEM_FIELDS[kind]
+    properties = {name: _item_property(field) for name, field in fields.items()}
+    if kind != "hotels":
+        price_types = properties["priceType"]["anyOf"][0]
+        price_types["enum"] = [each for each in price_types["enum"] if each != "per_night"]
     return _body(properties, _required(fields))
+
+
+def _item_property(field: Field) -> JsonSchema:
+    """Null stands for an optional field of an item that is not there."""
+    schema = _property(field)
+    return schema if field.is_required else nullable(schema)
 
 
 def _item_name(name: str) -> str:
@@ -130,6 +142,7 @@ def _quote() -> JsonSchema:
     )
     hints = get_type_hints(QuoteRecord)
     properties = {wire: _answered(hints[field]) for field, wire in names.items()}
+    properties |= {name: _draft_properties()[name] for name in ITEM_NAMES}
     properties["status"] = {"type": "string", "enum": [status.value for status in Status]}
     return {"type": "object", "required": list(properties), "properties": properties}
 
@@ -144,6 +157,24 @@ _ANSWERED: Final[Mapping[object, JsonSchema]] = {
     list[str]: _list_of({"type": "string"}),
     list[dict[str, Any]]: _list_of({"type": "object"}),
     dict[str, Any]: {"type": "object"},
+}
+# What `details` holds depends on the code; these are common to every refused field.
+_DETAILS: Final[JsonSchema] = {
+    "type": "object",
+    "properties": {
+        "errors": _list_of(
+            {
+                "type": "object",
+                "required": ["field", "message", "code"],
+                "properties": {
+                    "field": {"type": "string", "description": "Path, such as hotels[0].nights."},
+                    "message": {"type": "string"},
+                    "code": {"type": "string"},
+                },
+            }
+        ),
+        "errorCount": {"type": "integer", "description": "When errors names but the first."},
+    },
 }
 
 
@@ -187,7 +218,7 @@ def _error(codes: Iterable[ErrorCode]) -> JsonSchema:
         "severity": {"type": "string", "enum": [severity.name for severity in Severity]},
         "retryable": {"type": "boolean"},
         "correlationId": CORRELATION_ID,
-        "details": {"type": "object"},
+        "details": _DETAILS,
         "timestamp": {"type": "integer", "description": "Milliseconds since 1970."},
     }
     return {"type": "object", "required": list(properties), "properties": properties}

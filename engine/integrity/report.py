@@ -65,13 +65,12 @@ def _offender_lines(result: RuleResult) -> Iterator[str]:
 
 
 def _summary(results: Sequence[RuleResult]) -> str:
-    took_s = sum(result.duration_s for result in results)
     broken = [result.rule.id for result in results if result.violations]
     if broken:
-        return f"Broken: {', '.join(broken)}. {len(results)} rules checked in {took_s:.1f} s."
+        return f"Broken: {', '.join(broken)}; {len(results)} rules checked."
     if not is_clean(results):
         return f"Only {len(results)} rules were checked; nothing is known of the others."
-    return f"All {len(results)} rules hold; checked in {took_s:.1f} s."
+    return f"Nothing found: {len(results)} rules checked."
 
 
 def _text(value: Any) -> str:  # noqa: ANN401  # whatever a column holds

@@ -162,6 +162,11 @@ def as_decimal(value: object) -> Decimal:
     return value
 
 
+_DATE_OR_INSTANT: Final[JsonSchema] = {
+    "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]
+}
+
+
 def instant() -> Rule:
     """An instant in ISO 8601 with an offset, or a bare date, which means its midnight in UTC."""
 
@@ -181,7 +186,7 @@ def instant() -> Rule:
         except OverflowError:
             raise Unfit("range", "must lie within the years 1 to 9999") from None
 
-    return Rule(clean, {"type": "string", "format": "date-time"})
+    return Rule(clean, _DATE_OR_INSTANT)
 
 
 def day() -> Rule:
@@ -193,7 +198,7 @@ def day() -> Rule:
         _parse_iso_8601(value)
         return value
 
-    return Rule(clean, {"type": "string", "format": "date"})
+    return Rule(clean, _DATE_OR_INSTANT)
 
 
 def _parse_iso_8601(written: str) -> datetime:

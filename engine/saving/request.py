@@ -136,22 +136,23 @@ def read_request(request: SaveRequest) -> Intent | Refusal:
         case Operation.UPDATE:
             return _unless(violations, read_change(body), lambda change: Edit(change, version or 0))
         case Operation.SEND:
-            detail = _read_fields(body, _SEND_FIELDS, violations)
+            detail = _read_fields(body, SEND_FIELDS, violations)
             _check_send(detail, violations)
         case Operation.ACCEPT | Operation.REJECT:
-            detail = _read_fields(body, _REASON_FIELDS, violations)
+            detail = _read_fields(body, REASON_FIELDS, violations)
         case _:
             detail = _read_fields(body, {}, violations)
     return refusal(violations) if violations else Move(version, detail or None)
 
 
-_SEND_FIELDS: Final[Mapping[str, Rule]] = {
+# What a send, and an answer of the client, may name besides a version.
+SEND_FIELDS: Final[Mapping[str, Rule]] = {
     "channel": choice("email", "whatsapp", "link"),
     "to": text(320, minimum=1),
     "subject": text(minimum=1),
     "message": text(_MESSAGE_MAX, minimum=1),
 }
-_REASON_FIELDS: Final[Mapping[str, Rule]] = {"reason": text(_MESSAGE_MAX)}
+REASON_FIELDS: Final[Mapping[str, Rule]] = {"reason": text(_MESSAGE_MAX)}
 _VERSION: Final = integer(1, _VERSION_MAX)
 
 

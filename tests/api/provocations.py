@@ -471,7 +471,7 @@ def _allow_connections(
     connection.execute(
         sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
             sql.Identifier(name),
-            sql.SQL(allowed),  # type: ignore[arg-type]
+            sql.SQL(allowed),
         )
     )
 

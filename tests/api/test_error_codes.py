@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,16 +60,23 @@ def laden_service(
 
 
 @pytest.fixture
-def stage(
-    laden_service: Service, server: str, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Stage]:
-    """A stage whose logs come as they would in service."""
-    assert capsys is not None
+def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
+    """What the process says while the test runs, logged as it is in service."""
+    stream = StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", stream)
     configure_logs("json")
-    with staged(laden_service, server) as made:
-        yield made
+    yield stream
     structlog.reset_defaults()
     logging.getLogger("psycopg.pool").setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def stage(laden_service: Service, server: str, said: StringIO) -> Iterator[Stage]:
+    """A stage whose every word is heard."""
+    assert not said.closed
+    with staged(laden_service, server) as made:
+        yield made
 
 
 class Played(NamedTuple):
@@ -83,17 +92,18 @@ class Played(NamedTuple):
 def played(
     request: pytest.FixtureRequest,
     stage: Stage,
-    capsys: pytest.CaptureFixture[str],
+    said: StringIO,
     caplog: pytest.LogCaptureFixture,
 ) -> Played:
     """One provocation, played to its end."""
     provocation: Provocation = request.param
-    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.WARNING, "httpcore"):
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+    with caplog.at_level(logging.DEBUG):
+        for chatty in ("httpcore", "httpx"):  # the test's own client
+            logging.getLogger(chatty).setLevel(logging.WARNING)
         answer = provocation.play(stage)
         stage.afterwards.close()
-    out, err = capsys.readouterr()
-    return Played(provocation, answer, stage, out + err + caplog.text)
+        stage.patch.undo()
+    return Played(provocation, answer, stage, said.getvalue() + caplog.text)
 
 
 def test_a_refusal_is_the_one_in_the_table_and_stands_in_the_ledger(played: Played) -> None:

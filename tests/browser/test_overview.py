@@ -138,7 +138,6 @@ def test_charts_wear_the_themes_palette_and_change_with_it(
     options = streamlit_config("127.0.0.1", 1)
     light, dark = (options[f"{name}.chartCategoricalColors"] for name in ("theme", "theme.dark"))
     saveguard.create()
-    overview.open("?refresh=Paused")
     overview.tab.wait_for_function("document.querySelector('.saveguard-plot')._fullData.length > 0")
 
     assert overview.drawn_colours()[:3] == light[:3]

@@ -8,7 +8,7 @@ import pytest
 from streamlit import config
 
 from dashboard import charts
-from dashboard.asgi import streamlit_config
+from dashboard.asgi import environment_name, streamlit_config
 
 _PALETTE = "chartCategoricalColors"
 _GROUNDS = {
@@ -92,6 +92,11 @@ def test_the_operators_environment_outranks_the_file(monkeypatch: pytest.MonkeyP
     assert "client.showErrorDetails" not in options
     assert "runner.postScriptGC" not in options
     assert "client.toolbarMode" in options
+
+
+def test_variables_are_named_by_streamlits_own_rule() -> None:
+    for name, option in config.get_config_options().items():
+        assert environment_name(name) == option.env_var
 
 
 def contrast(one: str, other: str) -> float:

@@ -30,10 +30,16 @@ from engine.settings import Settings
 from tests.support import Agency, new_agency, quote_body
 
 
-def verified(target: Target, progress: Progress | None = None) -> dict[str, RuleResult]:
+def verified(
+    target: Target, progress: Progress | None = None, *, on_two: bool = False
+) -> dict[str, RuleResult]:
     """As the application's role: whoever serves may verify."""
-    with psycopg.connect(target.app, autocommit=True) as connection:
-        results = verify(connection, SystemClock(), progress=progress)
+    with (
+        psycopg.connect(target.app, autocommit=True) as connection,
+        psycopg.connect(target.app, autocommit=True) as second,
+    ):
+        beside = second if on_two else None
+        results = verify(connection, SystemClock(), beside=beside, progress=progress)
     return {result.rule.id: result for result in results}
 
 
@@ -124,7 +130,8 @@ def test_whatever_was_saved_and_refused_breaks_no_rule(
     assert results["DI-6"].checked == 2 * 8
 
 
-def test_saves_that_commit_between_the_checks_break_no_rule(book: Book) -> None:
+@pytest.mark.parametrize("on_two", [False, True], ids=["one-connection", "two-connections"])
+def test_saves_that_commit_between_the_checks_break_no_rule(book: Book, *, on_two: bool) -> None:
     agency = book.agency
     turns: list[int] = []
 
@@ -134,7 +141,7 @@ def test_saves_that_commit_between_the_checks_break_no_rule(book: Book) -> None:
         agency.save(Operation.DELETE if len(turns) % 2 else Operation.SEND, quote_id)
         turns.append(ending.http_status)
 
-    results = verified(agency.runtime.target, save_meanwhile)
+    results = verified(agency.runtime.target, save_meanwhile, on_two=on_two)
 
     assert broken(results) == {}
     assert len(turns) > len(RULES)
@@ -152,12 +159,13 @@ def test_saves_from_many_threads_break_no_rule_while_they_run(book: Book) -> Non
             current = agency.runtime.quotes.get(agency.agent_id, book.draft)
             agency.update(book.draft, current.version if current else 1, fees=turn)
 
-    found = []
+    found: list[dict[str, Any]] = []
     with ThreadPoolExecutor(4) as pool:
         workers = [pool.submit(work, number) for number in range(4)]
         start.wait()
         while not all(worker.done() for worker in workers):
-            found.append(broken(verified(agency.runtime.target)))
+            on_two = len(found) % 2 == 1
+            found.append(broken(verified(agency.runtime.target, on_two=on_two)))
         for worker in workers:
             worker.result()
 
@@ -689,7 +697,7 @@ def test_an_offender_is_shown_with_what_disagrees(book: Book) -> None:
         "UPDATE quote SET duration_days = 9, custom_notes = 'secret' WHERE id = %(sent)s",
     )
 
-    results = verified(book.agency.runtime.target)
+    results = verified(book.agency.runtime.target, on_two=True)
 
     (price,) = results["DI-6"].offenders
     assert price["quote_id"] == book.draft
@@ -749,7 +757,7 @@ def test_progress_tells_of_every_rule_and_ends_at_its_rows(
     for id_, result in results.items():
         assert told[id_][0][0] == 0
         assert told[id_][-1] == (result.checked, result.checked)
-    assert told["DI-6"] == [(0, 8), (3, 8), (6, 8), (8, 8)]
+    assert told["DI-6"] == [(0, 8), (3, 8), (6, 8), (8, 8), (8, 8)]
 
 
 def test_verifying_leaves_the_connection_as_it_was(book: Book) -> None:
@@ -787,12 +795,13 @@ def test_the_tables_are_read_and_not_their_indexes(book: Book) -> None:
     assert [plan for plan in plans if "Seq Scan" not in plan or "Index" in plan] == []
 
 
-def test_a_connection_in_a_transaction_is_refused(target: Target) -> None:
-    with psycopg.connect(target.app) as connection:
-        connection.execute("SELECT 1")
+@pytest.mark.parametrize("busy", ["first", "second"])
+def test_a_connection_in_a_transaction_is_refused(target: Target, busy: str) -> None:
+    with psycopg.connect(target.app) as first, psycopg.connect(target.app) as second:
+        {"first": first, "second": second}[busy].execute("SELECT 1")
 
-        with pytest.raises(ValueError, match="needs its own snapshot"):
-            verify(connection, SystemClock())
+        with pytest.raises(ValueError, match="verify needs its own"):
+            verify(first, SystemClock(), beside=second)
 
 
 def test_the_json_report_is_json_with_exact_amounts(book: Book) -> None:

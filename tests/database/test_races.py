@@ -23,6 +23,7 @@ from engine.quotes.lifecycle import Operation
 from engine.runtime import open_runtime
 from engine.saving import course, statements, write
 from engine.saving.answer import Refused, Saved, SaveResult
+from engine.saving.expiry import expire_due
 from engine.saving.request import SaveRequest
 from engine.saving.write import Write
 from engine.settings import Settings
@@ -206,6 +207,41 @@ def test_moves_that_name_no_version_wait_for_patches_and_then_take_effect(
             quote = calls.runtime.quotes.get(calls.agency.agent_id, quote_id)
             assert quote is not None
             assert quote.status == "SENT"
+
+
+@by_form
+def test_an_offer_is_accepted_or_it_expires_and_never_both(
+    tmp_path: Path, target: Target, write_form: str
+) -> None:
+    settings = Settings.model_validate({"data_dir": tmp_path, "write_form": write_form})
+    with open_runtime(settings, target) as runtime:
+        calls = Calls(runtime, new_agency(runtime), History())
+        seen = set()
+        for _ in range(15):
+            quote_id = calls.create()
+            saved(calls.save(Operation.SEND, quote_id))
+            with psycopg.connect(target.app, autocommit=True) as connection:
+                connection.execute("UPDATE quote SET expires_at = now() WHERE id = %s", [quote_id])
+            barrier = Barrier(2, timeout=60)
+            results: list[SaveResult] = []
+
+            def accept(quote_id: UUID = quote_id, barrier: Barrier = barrier) -> None:
+                barrier.wait()
+                results.append(calls.save(Operation.ACCEPT, quote_id))  # noqa: B023
+
+            caller = Thread(target=accept)
+            caller.start()
+            barrier.wait()
+            expired = expire_due(runtime.read_pool, runtime.saver, runtime.clock)
+            caller.join(60)
+
+            quote = runtime.quotes.get(calls.agency.agent_id, quote_id)
+            assert quote is not None
+            assert quote.version == 3
+            assert quote.status == ("EXPIRED" if expired else "ACCEPTED")
+            assert isinstance(results[0], Refused if expired else Saved)
+            seen.add(quote.status)
+    sys.stdout.write(f"{write_form}: {seen}\n")
 
 
 # --- the checks above are alive -------------------------------------------------------------------

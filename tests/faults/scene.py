@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, LiteralString, NamedTuple
@@ -115,7 +115,7 @@ def open_scene(data_dir: Path, direct: Target, **settings: Any) -> Iterator[Scen
     before = set(threading.enumerate())
     with ExitStack() as stack:
         proxy = stack.enter_context(FaultProxy(direct.app))
-        target = Target(app=proxy.through(direct.app), owner=direct.owner)
+        target = replace(direct, app=proxy.through(direct.app))
         surprises: list[BaseException] = []
         runtime = stack.enter_context(
             open_runtime(

@@ -15,6 +15,7 @@ import pytest
 
 from engine.database.target import Target
 from engine.quotes.lifecycle import Operation
+from engine.saving import course, write
 from tests.database.cluster_harness import eventually
 from tests.faults.calls import saved
 from tests.faults.proxy import CUTS, UNSEEN, Fault, Request, records, saves
@@ -70,6 +71,27 @@ def test_the_last_word_of_a_dying_server_is_not_believed(
         result = scene.update(quote_id, 1)
 
         assert saved(result).version == 2
+
+
+def test_a_conflict_whose_answer_is_lost_is_told_as_a_conflict(
+    tmp_path: Path, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_scene(tmp_path, target, write_form="one-statement") as scene:
+        quote_id, real = scene.create(), write.write_save
+
+        def overtaken(*args: Any) -> Any:
+            """Somebody else saves between the loser's read and its write."""
+            monkeypatch.setattr(course, "write_save", real)
+            scene.update(quote_id, 1)
+            scene.proxy.on(saves, Fault.LOSE_REPLY)
+            return real(*args)
+
+        monkeypatch.setattr(course, "write_save", overtaken)
+
+        result = scene.update(quote_id, 1)
+
+        assert refused(result) == ("QUOTE_CONFLICT_VERSION", False)
+        assert scene.row_of(result)["outcome"] == "conflict"
 
 
 def is_at(steps: Iterator[int], step: int, _request: Request) -> bool:

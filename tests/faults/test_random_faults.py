@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -38,12 +39,19 @@ class Chance:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
+    ("write_form", "pooler"),
+    # No real pooler is needed to leave the server's sessions alone.
+    [("one-statement", "none"), ("several-statements", "none"), ("one-statement", "transaction")],
+    ids=["one-statement", "several-statements", "pooled"],
+)
+@pytest.mark.parametrize(
     "attempts", [1_500, pytest.param(10_000, marks=pytest.mark.slow)], ids=["small", "full"]
 )
 def test_a_line_that_breaks_at_random_loses_doubles_and_hides_nothing(
-    tmp_path: Path, target: Target, write_form: str, attempts: int
+    tmp_path: Path, target: Target, write_form: str, pooler: str, attempts: int
 ) -> None:
-    with open_scene(tmp_path, target, write_form=write_form) as scene:
+    direct = replace(target, pooler=pooler)
+    with open_scene(tmp_path, direct, write_form=write_form, pooler=pooler) as scene:
         seed = new_seed()
         chance = Chance(seed, of_saves=0.15, of_others=0.004)
         scene.proxy.by_chance(chance)
@@ -57,7 +65,7 @@ def test_a_line_that_breaks_at_random_loses_doubles_and_hides_nothing(
             for answer in (SAVED, REPLAYED, REFUSED, INDETERMINATE)
         }
         sys.stdout.write(
-            f"{write_form}: {attempts} attempts, lines cut {sum(scene.proxy.faults.values())},"
+            f"{write_form}, pooler {pooler}: {attempts} attempts, lines cut {sum(scene.proxy.faults.values())},"
             f" of saves in doubt {dict(chance.of_saves)}, answered {answered}\n"
         )
         assert chance.of_saves["arrived"] > attempts / 50

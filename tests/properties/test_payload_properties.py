@@ -104,7 +104,7 @@ def essence(value: Any) -> Any:
 
 
 @TRIED_OFTEN
-@given(st.one_of(st.binary(max_size=64), token_soup, mutated_bodies(), odd_numbers))
+@given(st.one_of(odd_numbers, st.one_of(st.binary(max_size=64), token_soup, mutated_bodies())))
 def test_any_bytes_are_an_object_or_malformed(body: bytes) -> None:
     try:
         value = parse_object(body)
@@ -182,7 +182,7 @@ def test_the_hash_tells_look_alikes_apart(one: Any, other: Any) -> None:
 
 
 @TRIED_OFTEN
-@given(st.text("0123456789", min_size=1, max_size=38), st.integers(0, 2), st.integers(0, 30))
+@given(st.text("0123456789", min_size=25, max_size=38), st.integers(0, 2), st.integers(0, 30))
 def test_the_hash_tells_numbers_apart_by_their_last_digit(
     digits: str, step: int, exponent: int
 ) -> None:

@@ -157,7 +157,7 @@ def test_bytes_that_are_no_utf_8_are_refused(body: bytes) -> None:
         b'{"a":0x1}',
         b'{"a":"\x01"}',
         b'{"a":"\\x41"}',
-        b'{"a":tru}',
+        b'{"a":yes}',
         b"{a:1}",
         b'{"a":1}\0',
         b"{/**/}",
