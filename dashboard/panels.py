@@ -20,6 +20,8 @@ _PICK: Final = "pick"
 ROW_HEIGHT: Final = 32
 # The picked id is taller than the hint in its place; the table must not move under the pointer.
 _PICK_HEIGHT: Final = 52
+# The copy button must not cover the end of an id of ours.
+_PICK_WIDTH: Final = 320
 _NOTHING: Final = "Nothing could be read yet"
 
 
@@ -90,14 +92,18 @@ def _charts(summary: Summary | None) -> None:
 
 
 def _newest(summary: Summary | None, zone: ZoneInfo | None) -> None:
-    with st.container(
-        horizontal=True, vertical_alignment="center", height=_PICK_HEIGHT, border=False
-    ):
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Newest attempts", anchor=False, width="content")
-        with st.container(width="content", key="picked"):
+        with st.container(
+            width="content",
+            height=_PICK_HEIGHT,
+            border=False,
+            vertical_alignment="center",
+            key="picked",
+        ):
             picked = st.session_state.get(_PICKED)
             if picked:
-                st.code(picked, language=None, width="content")
+                st.code(picked, language=None, width=_PICK_WIDTH)
             else:
                 st.caption("Click a correlation id to keep it here for copying")
     if summary is None or not summary.newest:

@@ -33,6 +33,7 @@ def _seconds(value: object) -> object:
 
 
 Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0))]
+SomeSeconds = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
 
 
 def default_data_dir() -> Path:
@@ -97,17 +98,17 @@ class Settings(BaseModel):
         le=50,
         description="Connections, so saves at once, per process; above 8 only latency grows.",
     )
-    lock_timeout: Seconds = Field(
+    lock_timeout: SomeSeconds = Field(
         default=timedelta(seconds=2), description="Longest wait for a lock."
     )
-    statement_timeout: Seconds = Field(
+    statement_timeout: SomeSeconds = Field(
         default=timedelta(seconds=8), description="Longest run of one statement."
     )
-    save_budget: Seconds = Field(
+    save_budget: SomeSeconds = Field(
         default=timedelta(seconds=10),
         description="Longest a save may take in all, retries and resolution included.",
     )
-    pool_wait: Seconds = Field(
+    pool_wait: SomeSeconds = Field(
         default=timedelta(seconds=2), description="Longest wait for a free connection."
     )
     retry_limit: int = Field(
@@ -119,14 +120,14 @@ class Settings(BaseModel):
     body_limit: int = Field(
         default=1024 * 1024, ge=1024, description="Largest request body, in bytes."
     )
-    idempotency_lifetime: Seconds = Field(
+    idempotency_lifetime: SomeSeconds = Field(
         default=timedelta(hours=24), description="How long an idempotency key is remembered."
     )
     identity_lifetime: Seconds = Field(
         default=timedelta(seconds=2),
         description="How long a verified key is trusted without asking; bounds revocation.",
     )
-    sweep_interval: Seconds = Field(
+    sweep_interval: SomeSeconds = Field(
         default=timedelta(seconds=2),
         description="How often left-over journals and the spool are looked at.",
     )

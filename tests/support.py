@@ -107,7 +107,7 @@ class Agency:
         result = self.save(Operation.CREATE, body=quote_body(**changes))
         assert result.http_status == 201, result.body()
         assert not hasattr(result, "refusal")
-        return result.quote_id  # type: ignore[union-attr]
+        return result.quote_id
 
     def update(self, quote_id: UUID, version: int, **changes: Any) -> SaveResult:
         """Changes a quote from a version."""

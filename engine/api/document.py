@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.api.listing import LIMIT_MAX, LISTED_STATUSES
+from engine.api.listing import LIMIT_DEFAULT, LIMIT_MAX, LISTED_STATUSES
 from engine.api.media import JSON, PROBLEM_JSON
 from engine.api.schemas import CORRELATION_ID, VERSION, component, error_of
 from engine.errors import TAXONOMY, ErrorCode
@@ -111,33 +111,31 @@ _IF_MATCH: Final = _parameter(
     "header",
     "If-Match",
     "The version that this change starts from, in quotes; or * when the body names one.",
-    {"type": "string", "pattern": r'^(\*|"[1-9][0-9]{0,8}")$'},
+    {"type": "string", "pattern": r'^(\*|"[1-9][0-9]{0,8}")$', "examples": ['"3"']},
 )
 _VERSION_QUERY: Final = _parameter(
     "query", "version", "The version that is to be deleted.", VERSION
 )
-_LISTING: Final = (
-    _parameter(
-        "query",
-        "status",
-        "Only quotes in this status.",
-        {"type": "string", "enum": [status.value for status in LISTED_STATUSES]},
-    ),
-    _parameter(
-        "query", "clientId", "Only this client's quotes.", {"type": "string", "format": "uuid"}
-    ),
-    _parameter(
-        "query",
-        "limit",
-        "How many at most.",
-        {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": 20},
-    ),
-    _parameter(
-        "query",
-        "cursor",
-        "The nextCursor of the page before.",
-        {"type": "string", "pattern": "^[A-Za-z0-9_-]{22}$"},
-    ),
+_LISTING: Final = tuple(
+    _parameter("query", name, description, schema) | {"allowEmptyValue": True}
+    for name, description, schema in (
+        (
+            "status",
+            "Only quotes in this status.",
+            {"type": "string", "enum": [status.value for status in LISTED_STATUSES]},
+        ),
+        ("clientId", "Only this client's quotes.", {"type": "string", "format": "uuid"}),
+        (
+            "limit",
+            "How many at most.",
+            {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+        ),
+        (
+            "cursor",
+            "The nextCursor of the page before.",
+            {"type": "string", "pattern": "^[A-Za-z0-9_-]{22}$"},
+        ),
+    )
 )
 
 
@@ -179,7 +177,7 @@ class Call:
         return {
             "methods": [self.method],
             "summary": self.summary,
-            "operation_id": self.summary.lower().replace("'s", "").replace(" ", "_"),
+            "operation_id": self.summary.lower().replace("'", "").replace(" ", "_"),
             "status_code": min(self.answers),
             "responses": _responses(self),
             "openapi_extra": extra,
@@ -272,6 +270,31 @@ CALLS: Final = (
 )
 
 
+# Where a saved quote can be taken next; a change needs the version, which the answer names.
+_NEXT: Final = {
+    "read": "read_a_quote",
+    "change": "change_a_quote",
+    "delete": "delete_a_quote",
+    "send": "send_a_quote",
+    "accept": "accept_a_quote",
+    "reject": "reject_a_quote",
+    "history": "read_a_quotes_history",
+}
+
+
+def _links() -> JsonSchema:
+    links: JsonSchema = {}
+    for name, operation_id in _NEXT.items():
+        link: JsonSchema = {
+            "operationId": operation_id,
+            "parameters": {"path.quote_id": "$response.body#/quoteId"},
+        }
+        if name not in {"read", "history"}:
+            link["requestBody"] = {"version": "$response.body#/version"}
+        links[name] = link
+    return links
+
+
 def _responses(call: Call) -> dict[int | str, dict[str, Any]]:
     """Every answer of a call: its successes, and its refusals grouped by status."""
     answers: dict[int | str, dict[str, Any]] = {}
@@ -282,6 +305,8 @@ def _responses(call: Call) -> dict[int | str, dict[str, Any]]:
         answers[status] = {"description": "Done", "headers": headers}
         if body is not None:
             answers[status]["content"] = {JSON: {"schema": component(body)}}
+        if body == "SavedAnswer":
+            answers[status]["links"] = _links()
     by_status: dict[int, list[ErrorCode]] = {}
     for code in call.codes:
         more = () if call.method == "GET" else _MORE_STATUSES.get(code, ())

@@ -26,6 +26,8 @@ CORRELATION_ID: Final[JsonSchema] = {"type": "string", "pattern": "^[A-Za-z0-9._
 VERSION: Final[JsonSchema] = {"type": "integer", "minimum": 1, "maximum": 2_000_000_000}
 _UUID: Final[JsonSchema] = {"type": "string", "format": "uuid"}
 _INSTANT: Final[JsonSchema] = {"type": "string", "format": "date-time"}
+# A caller may write one in place of the other; what a bare date means stands in the reference.
+_DATE_OR_INSTANT: Final[JsonSchema] = {"anyOf": [_INSTANT, {"type": "string", "format": "date"}]}
 
 
 def component(name: str) -> JsonSchema:
@@ -129,7 +131,11 @@ def _required(fields: Mapping[str, Field]) -> list[str]:
 
 
 def _property(field: Field) -> JsonSchema:
-    schema = nullable(field.rule.schema) if field.is_clearable else dict(field.rule.schema)
+    schema = dict(field.rule.schema)
+    if schema.get("format") in {"date", "date-time"}:
+        schema = dict(_DATE_OR_INSTANT)
+    if field.is_clearable:
+        schema = nullable(schema)
     if field.default is None:
         return schema
     default = list(field.default) if isinstance(field.default, tuple) else field.default

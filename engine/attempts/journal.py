@@ -254,7 +254,7 @@ def left_over_journals(directory: Path) -> Iterator[LeftOver]:
     for path in sorted(directory.glob(f"*{SUFFIX}")):
         try:
             file = os.open(path, os.O_RDWR)
-        except FileNotFoundError:
+        except OSError:  # gone since, or nothing of ours; one odd file must not stop the others
             continue
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -58,9 +58,10 @@ def verify_command(data_dir: Path | None, as_json: bool) -> None:  # noqa: FBT00
     with (
         ready_database(data_dir) as (_, target, clock),
         psycopg.connect(target.app) as connection,
+        psycopg.connect(target.app) as beside,  # half of the work runs there at the same time
         _progress(is_wanted=not as_json) as progress,
     ):
-        results = verify(connection, clock, progress=progress)
+        results = verify(connection, clock, beside=beside, progress=progress)
     if as_json:
         click.echo(results_as_json(results))
     else:
@@ -82,7 +83,7 @@ def _progress(*, is_wanted: bool) -> Iterator[Callable[[Rule, int, int], None]]:
     ) as bars:  # fmt: skip
         bar = bars.add_task("verify", total=None)
         yield lambda rule, done, total: bars.update(
-            bar, description=f"{rule.id} {rule.statement}", completed=done, total=total
+            bar, description=f"{rule.id} {rule.statement}", completed=done, total=total or None
         )
 
 

@@ -87,7 +87,7 @@ def verify(
         connection: idle, of any role that may read; the application's may.
         clock: for the durations.
         beside: another such connection to the same database. With it, DI-6 keeps this process
-            busy while the other rules keep the server busy, which halves the time.
+            busy while the other rules keep the server busy: two thirds of the time, measured.
         progress: told of each rule when its turn comes, and of how far it is; never by two threads
             at once.
         offenders_max: how many offenders of each rule to name.

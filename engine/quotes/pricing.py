@@ -15,6 +15,8 @@ from engine.errors import ErrorCode, Refusal
 from engine.quotes.draft import Draft, Item
 from engine.quotes.money import TOLERANCE, round_to_minor
 
+# The amounts that can come out negative, as callers know them.
+_WIRE_NAMES = {"total": "total", "per_person": "perPerson"}
 _ZERO = Decimal(0)
 _HUNDRED = Decimal(100)
 
@@ -136,5 +138,5 @@ def _broken_invariant(price: Price) -> Refusal | None:
     return Refusal(
         ErrorCode.PRICING_VALIDATION_FAILED,
         "The quote would have a negative amount; lower the discount or fix the items.",
-        {"negative": negative, "calculatedTotal": price.total},
+        {"negative": [_WIRE_NAMES[name] for name in negative], "calculatedTotal": price.total},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -71,6 +71,8 @@ class QuoteRecord(msgspec.Struct, frozen=True, rename="camel"):
 
 
 COLUMNS = QuoteRecord.__struct_fields__
+# column → its name on the wire
+WIRE_NAMES: Final = dict(zip(COLUMNS, QuoteRecord.__struct_encode_fields__, strict=True))
 
 _STORED_DRAFT_FIELDS = tuple(
     name for name in Draft.__struct_fields__ if not name.startswith("claimed_")

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, bindparam, select
 from engine.database.pool import Pool
 from engine.database.sql import Statement, parameter, table_of, whole, word
 from engine.quotes.lifecycle import Operation, Status
-from engine.quotes.record import QuoteRecord
+from engine.quotes.record import WIRE_NAMES, QuoteRecord
 from engine.quotes.tables import Quote, QuoteRevision
 
 _quote, _revision = table_of(Quote), table_of(QuoteRevision)
@@ -120,7 +120,7 @@ def _revision_of(row: tuple[Any, ...]) -> Revision:
         modified_by,
         modified_at,
         correlation_id,
-        [name for name in changed.split(",") if name],
+        [WIRE_NAMES.get(name, name) for name in changed.split(",") if name],
         record_of_snapshot(snapshot),
     )
 

@@ -6,16 +6,17 @@ come between them: first its shape, then, merged with the stored quote, its boun
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from engine.errors import ErrorCode, Refusal
-from engine.quotes.draft import Draft, Item
+from engine.quotes.draft import ITEM_LISTS, Draft, Item
 from engine.quotes.money import MINOR_DIGITS, fits_minor, round_to_minor
 from engine.quotes.shape import (
     ITEM_FIELDS,
@@ -39,11 +40,21 @@ _DAY = timedelta(days=1)
 _WIRE_NAME: Final = {field.attribute: name for name, field in QUOTE_FIELDS.items()} | {
     attribute: name for name, attribute in ITEM_NAMES.items()
 }
+_ATTRIBUTE: Final = {name: attribute for attribute, name in _WIRE_NAME.items()}
+# What a field is when a create does not name it.
+_DEFAULTS: Final = {
+    field.name: [] if field.default_factory is not msgspec.NODEFAULT else field.default
+    for field in msgspec.structs.fields(Draft)
+    if not field.required
+}
 _REQUIRED: Final = tuple(name for name, field in QUOTE_FIELDS.items() if field.is_required)
 _REQUIRED_OF_ITEM: Final = {
     kind: tuple(name for name, field in fields.items() if field.is_required)
     for kind, fields in ITEM_FIELDS.items()
 }
+
+
+Known: TypeAlias = Callable[[str], Any]
 
 
 class Violation(NamedTuple):
@@ -67,10 +78,12 @@ class Change:
     Attributes:
         values: attribute → cleaned value.
         violations: bounds broken by single fields, reported once status and version are known.
+        broken: attributes of those fields.
     """
 
     values: Mapping[str, Any]
     violations: tuple[Violation, ...] = ()
+    broken: frozenset[str] = frozenset()
 
 
 def read_draft(body: Mapping[str, object]) -> Draft | Refusal:
@@ -84,9 +97,9 @@ def read_draft(body: Mapping[str, object]) -> Draft | Refusal:
         Violation(name, "is required", "required") for name in _REQUIRED if name not in body
     ]
     if violations:
-        return refusal(violations)
-    draft = Draft(**values)
-    return _check_whole(draft)
+        known = {**_DEFAULTS, **dict.fromkeys(_broken(body, values)), **values}
+        return refusal([*violations, *_between_fields(known.get)[0]])
+    return _whole(Draft(**values))
 
 
 def read_change(body: Mapping[str, object]) -> Change | Refusal:
@@ -98,17 +111,24 @@ def read_change(body: Mapping[str, object]) -> Change | Refusal:
     values, violations = _read_fields(body)
     if any(violation.code in SHAPE_CODES for violation in violations):
         return refusal(violations)
-    return Change(values, tuple(violations))
+    return Change(values, tuple(violations), frozenset(_broken(body, values)))
 
 
 def merge(stored: Draft, change: Change) -> Draft | Refusal:
     """Lays a change over the stored quote and validates the result's bounds."""
+    merged = msgspec.structs.replace(stored, **change.values)
     if change.violations:
-        return refusal(change.violations)
-    return _check_whole(msgspec.structs.replace(stored, **change.values))
+        known = msgspec.structs.asdict(merged) | dict.fromkeys(change.broken)
+        return refusal([*change.violations, *_between_fields(known.get)[0]])
+    return _whole(merged)
 
 
-def refusal(violations: list[Violation] | tuple[Violation, ...]) -> Refusal:
+def _broken(body: Mapping[str, object], values: Mapping[str, Any]) -> set[str]:
+    """The fields that the body names and whose values do not fit."""
+    return {_ATTRIBUTE[name] for name in body if name in _ATTRIBUTE} - values.keys()
+
+
+def refusal(violations: Sequence[Violation]) -> Refusal:
     """The refusal that lists violations; a lone bad currency has its own code."""
     shown = violations[:VIOLATIONS_SHOWN]
     details: dict[str, Any] = {"errors": [violation._asdict() for violation in shown]}
@@ -221,57 +241,85 @@ def _stranger(path: str) -> Violation:
     return Violation(shown, "is not a known field", "unknown")
 
 
-def _check_whole(draft: Draft) -> Draft | Refusal:
-    """Checks what no field can know by itself, and gives amounts the currency's digits."""
-    violations: list[Violation] = []
-    if draft.end_date <= draft.start_date:
-        violations.append(Violation("endDate", "must be after startDate", "range"))
-    elif duration_days(draft) > TRIP_DAYS_MAX:
-        violations.append(
-            Violation("endDate", f"must be at most {TRIP_DAYS_MAX} days later", "range")
-        )
-    if draft.adults + draft.children + draft.infants > TRAVELERS_MAX:
-        violations.append(
-            Violation("adults", f"with children and infants at most {TRAVELERS_MAX}", "range")
-        )
-    amounts = _amounts_in_minor_digits(draft, violations)
+def _whole(draft: Draft) -> Draft | Refusal:
+    """A draft whose fields also fit each other, its amounts in the currency's digits."""
+    violations, amounts = _between_fields(partial(getattr, draft))
     if violations:
         return refusal(violations)
     return msgspec.structs.replace(draft, **amounts) if amounts else draft
 
 
+def _between_fields(known: Known) -> tuple[list[Violation], dict[str, Any]]:
+    """What no field can know by itself.
+
+    Args:
+        known: gives a field's value by its attribute; None when it is broken, and then what needs
+            it is not judged.
+
+    Returns:
+        The violations, and the amounts that only lacked the currency's digits.
+    """
+    violations: list[Violation] = []
+    start, end = known("start_date"), known("end_date")
+    if start is not None and end is not None:
+        if end <= start:
+            violations.append(Violation("endDate", "must be after startDate", "range"))
+        elif _days(start, end) > TRIP_DAYS_MAX:
+            violations.append(
+                Violation("endDate", f"must be at most {TRIP_DAYS_MAX} days later", "range")
+            )
+    travelers = (known("adults"), known("children"), known("infants"))
+    if None not in travelers and sum(travelers) > TRAVELERS_MAX:
+        violations.append(
+            Violation("adults", f"with children and infants at most {TRAVELERS_MAX}", "range")
+        )
+    currency = known("currency")
+    if currency is None:
+        return violations, {}
+    return violations, _in_minor_digits(known, currency, violations)
+
+
 def duration_days(draft: Draft) -> int:
     """Days of the trip, the last one begun counts."""
-    return -((draft.start_date - draft.end_date) // _DAY)
+    return _days(draft.start_date, draft.end_date)
 
 
-def _amounts_in_minor_digits(draft: Draft, violations: list[Violation]) -> dict[str, Any]:
-    currency = draft.currency
+def _days(start: datetime, end: datetime) -> int:
+    return -((start - end) // _DAY)
+
+
+def _in_minor_digits(known: Known, currency: str, violations: list[Violation]) -> dict[str, Any]:
     digits = -MINOR_DIGITS[currency]
     changed: dict[str, Any] = {}
     for name in ("taxes", "fees", "discount"):
-        amount: Decimal = getattr(draft, name)
-        if amount.as_tuple().exponent != digits:
+        amount: Decimal | None = known(name)
+        if amount is not None and amount.as_tuple().exponent != digits:
             if fits_minor(amount, currency):
                 changed[name] = round_to_minor(amount, currency)
             else:
                 violations.append(_too_fine(name, currency))
-    for kind, items in draft.items_by_kind():
-        for place, item in enumerate(items):
-            path = _WIRE_NAME[kind] if kind == "insurance" else f"{_WIRE_NAME[kind]}[{place}]"
-            if item.get("currency", currency) != currency:
-                violations.append(
-                    Violation(
-                        f"{path}.currency", f"must be the quote's, {currency}", "currency_mix"
-                    )
-                )
-            price: Decimal = item["price"]
-            if price.as_tuple().exponent != digits:
-                if fits_minor(price, currency):
-                    item["price"] = round_to_minor(price, currency)
-                else:
-                    violations.append(_too_fine(f"{path}.price", currency))
+    for kind in ITEM_LISTS:
+        for place, item in enumerate(known(kind) or ()):
+            _price_in_minor_digits(item, f"{_WIRE_NAME[kind]}[{place}]", currency, violations)
+    insurance: Item | None = known("insurance")
+    if insurance is not None:
+        _price_in_minor_digits(insurance, "insurance", currency, violations)
     return changed
+
+
+def _price_in_minor_digits(
+    item: Item, path: str, currency: str, violations: list[Violation]
+) -> None:
+    if item.get("currency", currency) != currency:
+        violations.append(
+            Violation(f"{path}.currency", f"must be the quote's, {currency}", "currency_mix")
+        )
+    price: Decimal | None = item.get("price")
+    if price is not None and price.as_tuple().exponent != -MINOR_DIGITS[currency]:
+        if fits_minor(price, currency):
+            item["price"] = round_to_minor(price, currency)
+        else:
+            violations.append(_too_fine(f"{path}.price", currency))
 
 
 def _too_fine(path: str, currency: str) -> Violation:

@@ -274,7 +274,7 @@ class Course:
         except (psycopg.Error, PoolTimeout):
             return self.refused(from_failure(code))
         if found is not None:
-            return Ending(self._told(from_row(found)), found, Standing.IN_LEDGER)
+            return self._as_found(found)
         self._races += 1
         if self._races > _RACES_MAX:
             return self.refused(from_failure(code))
@@ -289,11 +289,15 @@ class Course:
         if found is None:
             refusal = indeterminate()
             return Ending(self._told(refusal), self._ended().refused(refusal), Standing.IN_DOUBT)
+        if found is tombstone:
+            return Ending(self._told(refusal), found, Standing.IN_LEDGER)
+        return self._as_found(found)
+
+    def _as_found(self, found: AttemptRow) -> Ending:
+        """What the ledger says of this attempt is what its caller hears."""
         if found.outcome == Outcome.COMMITTED and self._plan is not None:
             return Ending(self._saved(self._plan), found, Standing.IN_LEDGER)
-        if found is not tombstone:
-            refusal = from_row(found)
-        return Ending(self._told(refusal), found, Standing.IN_LEDGER)
+        return Ending(self._told(from_row(found)), found, Standing.IN_LEDGER)
 
     def _earlier_answer(self, connection: EngineConnection) -> Ending | None:
         """The ending under the same idempotency key, if an earlier save was committed."""

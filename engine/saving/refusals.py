@@ -11,6 +11,7 @@ import psycopg
 from engine.attempts.ledger import AttemptRow
 from engine.errors import TAXONOMY, ErrorCode, Refusal
 from engine.quotes.lifecycle import Operation, Status, quote_not_found, state_refusal
+from engine.quotes.record import WIRE_NAMES
 from engine.saving import statements
 from engine.saving.decision import conflict_with
 from engine.saving.write import Verdict
@@ -132,7 +133,7 @@ def with_winner(
         return refusal
     if not newer:
         return refusal
-    changed = {name for row in newer for name in row[4].split(",") if name}
+    changed = {WIRE_NAMES.get(name, name) for row in newer for name in row[4].split(",") if name}
     return replace(
         refusal,
         details={

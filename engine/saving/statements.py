@@ -50,7 +50,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.base import ColumnCollection
 
-from engine.attempts.ledger import PREFIX
+from engine.attempts.ledger import PREFIX, outcome_of
 from engine.attempts.outcome import Outcome
 from engine.attempts.tables import Attempt
 from engine.database.sql import Statement, parameter, table_of, whole, word
@@ -199,10 +199,9 @@ def _judged_attempt(verdict: CTE) -> CTE:
 
 def _meaning_of(code: ErrorCode) -> Any:  # noqa: ANN401  # a Select of five columns
     meaning = TAXONOMY[code]
-    is_conflict = code is ErrorCode.QUOTE_CONFLICT_VERSION
     return select(
         _number(code).label("verdict"),
-        whole(Outcome.CONFLICT if is_conflict else Outcome.REJECTED).label("outcome"),
+        whole(outcome_of(code)).label("outcome"),
         whole(meaning.severity).label("severity"),
         literal_column(str(meaning.retryable)).label("retryable"),
         whole(meaning.http_status).label("http_status"),

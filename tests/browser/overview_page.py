@@ -69,6 +69,10 @@ class OverviewPage:
         """The newest attempts."""
         return self.tab.get_by_test_id("stDataFrame")
 
+    def cells(self, text: str) -> Locator:
+        """The table's cells with this text."""
+        return self.table().locator("[role=gridcell]").filter(has_text=text)
+
     def await_refreshes(self, number: int) -> None:
         """Waits until the page has renewed its numbers so many times."""
         for _ in range(number):

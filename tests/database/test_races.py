@@ -27,7 +27,7 @@ from engine.saving.expiry import expire_due
 from engine.saving.request import SaveRequest
 from engine.saving.write import Write
 from engine.settings import Settings
-from tests.faults.calls import Calls
+from tests.faults.calls import Calls, saved
 from tests.faults.history import History, facts_of, judge
 from tests.faults.scene import check_integrity
 from tests.support import new_agency

@@ -239,7 +239,7 @@ def test_the_outcome_is_asked_until_the_database_is_back(
 
 
 @pytest.mark.parametrize("fault", [Fault.LOSE_REQUEST, Fault.LOSE_REPLY])
-@pytest.mark.parametrize("absence", ["refuses", "is silent"])
+@pytest.mark.parametrize("absence", ["refuses", pytest.param("is silent", marks=pytest.mark.slow)])
 def test_an_outcome_that_cannot_be_asked_in_time_is_called_indeterminate_and_found_out_later(
     tmp_path: Path, target: Target, write_form: str, fault: Fault, absence: str
 ) -> None:

@@ -27,7 +27,7 @@ SLACK_S = 3.0
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    "away_s", [3.0, pytest.param(10.0, marks=pytest.mark.slow)], ids=["short", "full"]
+    "away_s", [2.5, pytest.param(10.0, marks=pytest.mark.slow)], ids=["short", "full"]
 )
 def test_an_absent_database_refuses_saves_in_time_and_gets_every_row_when_it_is_back(
     tmp_path: Path, target: Target, write_form: str, away_s: float

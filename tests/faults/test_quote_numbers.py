@@ -100,7 +100,12 @@ def test_a_number_in_hand_that_somebody_else_took_is_replaced(
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    "each", [150, pytest.param(2_500, marks=pytest.mark.slow)], ids=["small", "full"]
+    ("write_form", "each"),
+    [
+        ("one-statement", 100),
+        pytest.param("one-statement", 2_500, marks=pytest.mark.slow),
+        pytest.param("several-statements", 2_500, marks=pytest.mark.slow),
+    ],
 )
 def test_four_processes_never_give_a_number_twice(
     tmp_path: Path, target: Target, write_form: str, each: int
@@ -128,6 +133,10 @@ def test_four_processes_never_give_a_number_twice(
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "write_form",
+    ["one-statement", pytest.param("several-statements", marks=pytest.mark.slow)],
+)
 def test_four_processes_overshoot_the_quota_by_no_more_than_a_block_each(
     tmp_path: Path, target: Target, write_form: str
 ) -> None:

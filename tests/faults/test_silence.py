@@ -48,6 +48,10 @@ def test_a_silence_while_a_connection_is_made_does_not_outlast_itself(
         assert not stuck.gate.is_set()
 
 
+@pytest.mark.parametrize(
+    "write_form",
+    ["one-statement", pytest.param("several-statements", marks=pytest.mark.slow)],
+)
 def test_saves_go_on_when_lines_have_fallen_silent_for_ever(
     tmp_path: Path, target: Target, write_form: str
 ) -> None:

@@ -61,10 +61,14 @@ def spelled(amount: Decimal) -> SearchStrategy[Any]:
 
 def _of_schema(schema: Json) -> SearchStrategy[Any]:
     """Values that a JSON Schema of ours allows."""
+    if "anyOf" in schema:
+        return st.one_of([_of_schema(each) for each in schema["anyOf"]])
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if schema.get("format") == "date":
         return days
+    if schema.get("format") == "date-time":
+        return st.datetimes(timezones=offsets).map(datetime.isoformat)
     match schema.get("type"):
         case "string":
             return titles if schema.get("minLength") else texts

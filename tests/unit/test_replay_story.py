@@ -174,8 +174,8 @@ def refusal_of(**changes: Any) -> dict[str, str]:
         ({"children": "-1"}, {"children": "range"}),
         ({"babies": "NULL"}, {"infants": "type"}),
         ({"stays_in_weekend_nights": "0", "stays_in_week_nights": "0"}, {"endDate": "range"}),
-        ({"stays_in_week_nights": "-4"}, {"hotels[0].nights": "range"}),
-        ({"stays_in_week_nights": "400"}, {"hotels[0].nights": "range"}),
+        ({"stays_in_week_nights": "-4"}, {"hotels[0].nights": "range", "endDate": "range"}),
+        ({"stays_in_week_nights": "400"}, {"hotels[0].nights": "range", "endDate": "range"}),
         (
             {"stays_in_week_nights": "NA"},
             {"endDate": "format", "hotels[0].checkOut": "format", "hotels[0].nights": "type"},
