@@ -5,10 +5,14 @@ An attempt's words are stored as small numbers; the view `ledger` reads them bac
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     CheckConstraint,
     DateTime,
@@ -17,10 +21,27 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     UniqueConstraint,
+    event,
 )
 from sqlmodel import Field, SQLModel
 
+from engine.database.sql import fault_function, table_of
+
 _INSTANT = DateTime(timezone=True)
+
+
+# What one row of `attempt` can show by itself: the rule's name, and what must hold.
+ATTEMPT_RULES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "operation_known": "operation BETWEEN 1 AND 7",
+        "outcome_known": "outcome BETWEEN 1 AND 6",
+        "refusal_has_code": "(outcome IN (1, 2)) = (error_code IS NULL)",
+        "correlation_given": "correlation_id <> ''",
+    }
+)
+_PARAMETERS: Final = (
+    "operation smallint, outcome smallint, error_code smallint, correlation_id text"
+)
 
 
 class Attempt(SQLModel, table=True):
@@ -45,11 +66,10 @@ class Attempt(SQLModel, table=True):
             postgresql_using="brin",
             postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
         ),
-        CheckConstraint("correlation_id <> ''", name="attempt_correlation_given"),
-        CheckConstraint("outcome BETWEEN 1 AND 6", name="attempt_outcome_known"),
-        CheckConstraint("operation BETWEEN 1 AND 7", name="attempt_operation_known"),
+        # One constraint, for the reason that `quote` has one.
         CheckConstraint(
-            "(outcome IN (1, 2)) = (error_code IS NULL)", name="attempt_refusal_has_code"
+            "attempt_fault(operation, outcome, error_code, correlation_id) IS NULL",
+            name="attempt_is_sound",
         ),
         {"postgresql_partition_by": "RANGE (started_at)"},
     )
@@ -78,6 +98,13 @@ class Attempt(SQLModel, table=True):
     payload_hash: bytes | None = None
     changed_fields: str | None = Field(default=None, sa_type=Text)
     idempotency_key: str | None = Field(default=None, sa_type=Text)
+
+
+event.listen(
+    table_of(Attempt),
+    "before_create",
+    DDL(fault_function(f"attempt_fault({_PARAMETERS})", ATTEMPT_RULES)),  # type: ignore[no-untyped-call]
+)
 
 
 class Origin(SQLModel, table=True):

@@ -79,3 +79,17 @@ def whole(number: int) -> ColumnElement[int]:
 def word(constant: str) -> ColumnElement[str]:
     """A word of ours, written into the SQL; never for anything that came from outside."""
     return literal_column(f"'{constant}'", Text())
+
+
+def fault_function(signature: str, rules: Mapping[str, str]) -> str:
+    """The DDL of a function that names the first rule that a row breaks; null when it breaks none.
+
+    Args:
+        signature: name and parameters.
+        rules: name of the rule → what must hold, over the parameters.
+    """
+    cases = "\n".join(f"        WHEN NOT ({rule}) THEN '{name}'" for name, rule in rules.items())
+    return (
+        f"CREATE OR REPLACE FUNCTION {signature} RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$\n"
+        f"BEGIN\n    RETURN CASE\n{cases}\n    END;\nEND\n$$"
+    )

@@ -27,6 +27,8 @@ TRAVELERS_MAX: Final = 50
 # Wide enough for any trip, and narrow enough that no total outgrows its column.
 COUNT_MAX: Final = 10_000
 _WHOLE_MAX: Final = 10**9
+# Beyond every bound of an integer here; the integer of 1E+999999 would fill the memory.
+_INTEGER_READ: Final = 10**12
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _AMOUNT_TEXT = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
@@ -111,8 +113,7 @@ def integer(minimum: int, maximum: int = COUNT_MAX) -> Rule:
     """A whole number within bounds; 2.0 is one, true is not."""
 
     def clean(value: object) -> int:
-        # The magnitude is looked at first: the integer of 1E+999999 would fill the memory.
-        if type(value) is Decimal and value.is_finite() and -_WHOLE_MAX <= value <= _WHOLE_MAX:
+        if type(value) is Decimal and value.is_finite() and abs(value) <= _INTEGER_READ:
             value = int(value) if value == int(value) else value
         if type(value) is not int:
             raise Unfit("type", "must be a whole number")

@@ -55,7 +55,10 @@ _ASPECTS: Final = {
         WHERE {_OURS}
     """,
     "triggers": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
-    "routines": "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+    "routines": r"""
+        SELECT proname, regexp_replace(prosrc, '\s+', ' ', 'g')
+        FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    """,
     "sequences": "SELECT relname FROM pg_class WHERE relkind = 'S'",
 }
 

@@ -1,6 +1,55 @@
 -- The migrated database, as pg_dump writes it. Changed by the migrations, written by
 -- python -m tests.golden.regenerate, compared by tests/database/test_schema.py.
 
+CREATE FUNCTION public.attempt_fault(operation smallint, outcome smallint, error_code smallint, correlation_id text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    RETURN CASE
+        WHEN NOT (operation BETWEEN 1 AND 7) THEN 'operation_known'
+        WHEN NOT (outcome BETWEEN 1 AND 6) THEN 'outcome_known'
+        WHEN NOT ((outcome IN (1, 2)) = (error_code IS NULL)) THEN 'refusal_has_code'
+        WHEN NOT (correlation_id <> '') THEN 'correlation_given'
+    END;
+END
+$$;
+
+CREATE FUNCTION public.quote_fault(q anyelement) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    RETURN CASE
+        WHEN NOT (q.version >= 1) THEN 'version_positive'
+        WHEN NOT (q.status IN ('DRAFT', 'SENT', 'ACCEPTED', 'REJECTED', 'EXPIRED', 'CANCELLED'))
+            THEN 'status_known'
+        WHEN NOT ((q.status = 'CANCELLED') = (q.deleted_at IS NOT NULL))
+            THEN 'deleted_is_cancelled'
+        WHEN NOT (q.sent_at IS NOT NULL OR q.status IN ('DRAFT', 'CANCELLED'))
+            THEN 'sent_has_instant'
+        WHEN NOT (q.accepted_at IS NOT NULL OR q.status <> 'ACCEPTED')
+            THEN 'accepted_has_instant'
+        WHEN NOT (q.rejected_at IS NOT NULL OR q.status <> 'REJECTED')
+            THEN 'rejected_has_instant'
+        WHEN NOT (q.adults >= 1 AND q.children >= 0 AND q.infants >= 0
+            AND q.travelers = q.adults + q.children + q.infants AND q.travelers <= 50)
+            THEN 'travelers_add_up'
+        WHEN NOT (q.end_date > q.start_date AND q.duration_days BETWEEN 1 AND 365)
+            THEN 'dates_in_order'
+        WHEN NOT (q.currency IN ('USD', 'EUR', 'GBP', 'CAD', 'AUD', 'CHF', 'JPY'))
+            THEN 'currency_known'
+        WHEN NOT (least(q.base_price, q.product_markup, q.agent_markup, q.taxes, q.fees, q.discount,
+                q.total, q.per_person) >= 0
+            AND greatest(q.base_price, q.product_markup, q.agent_markup, q.taxes, q.fees,
+                q.discount, q.total, q.per_person) < 'Infinity'
+            AND q.agent_markup_percent BETWEEN 0 AND 100)
+            THEN 'amounts_in_bounds'
+        WHEN NOT (q.subtotal = q.base_price + q.product_markup
+            AND q.total = q.subtotal + q.agent_markup + q.taxes + q.fees - q.discount)
+            THEN 'total_adds_up'
+    END;
+END
+$$;
+
 CREATE TABLE public.account (
     id uuid NOT NULL,
     email text NOT NULL,
@@ -60,10 +109,7 @@ CREATE TABLE public.attempt (
     payload_hash bytea,
     changed_fields text,
     idempotency_key text,
-    CONSTRAINT attempt_correlation_given CHECK ((correlation_id <> ''::text)),
-    CONSTRAINT attempt_operation_known CHECK (((operation >= 1) AND (operation <= 7))),
-    CONSTRAINT attempt_outcome_known CHECK (((outcome >= 1) AND (outcome <= 6))),
-    CONSTRAINT attempt_refusal_has_code CHECK (((outcome = ANY (ARRAY[1, 2])) = (error_code IS NULL)))
+    CONSTRAINT attempt_is_sound CHECK ((public.attempt_fault(operation, outcome, error_code, correlation_id) IS NULL))
 )
 PARTITION BY RANGE (started_at);
 
@@ -92,10 +138,7 @@ CREATE TABLE public.attempt_default (
     payload_hash bytea,
     changed_fields text,
     idempotency_key text,
-    CONSTRAINT attempt_correlation_given CHECK ((correlation_id <> ''::text)),
-    CONSTRAINT attempt_operation_known CHECK (((operation >= 1) AND (operation <= 7))),
-    CONSTRAINT attempt_outcome_known CHECK (((outcome >= 1) AND (outcome <= 6))),
-    CONSTRAINT attempt_refusal_has_code CHECK (((outcome = ANY (ARRAY[1, 2])) = (error_code IS NULL)))
+    CONSTRAINT attempt_is_sound CHECK ((public.attempt_fault(operation, outcome, error_code, correlation_id) IS NULL))
 );
 
 CREATE TABLE public.client (
@@ -211,17 +254,7 @@ CREATE TABLE public.quote (
     version integer DEFAULT 1 NOT NULL,
     last_modified_by text DEFAULT 'unknown'::text NOT NULL,
     last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT quote_accepted_has_instant CHECK (((accepted_at IS NOT NULL) OR (status <> 'ACCEPTED'::text))),
-    CONSTRAINT quote_amounts_not_negative CHECK (((base_price >= (0)::numeric) AND (product_markup >= (0)::numeric) AND (agent_markup >= (0)::numeric) AND (taxes >= (0)::numeric) AND (fees >= (0)::numeric) AND (discount >= (0)::numeric) AND (total >= (0)::numeric) AND (per_person >= (0)::numeric) AND ((agent_markup_percent >= (0)::numeric) AND (agent_markup_percent <= (100)::numeric)))),
-    CONSTRAINT quote_currency_known CHECK ((currency = ANY (ARRAY['USD'::text, 'EUR'::text, 'GBP'::text, 'CAD'::text, 'AUD'::text, 'CHF'::text, 'JPY'::text]))),
-    CONSTRAINT quote_dates_in_order CHECK (((end_date > start_date) AND ((duration_days >= 1) AND (duration_days <= 365)))),
-    CONSTRAINT quote_deleted_is_cancelled CHECK (((status = 'CANCELLED'::text) = (deleted_at IS NOT NULL))),
-    CONSTRAINT quote_rejected_has_instant CHECK (((rejected_at IS NOT NULL) OR (status <> 'REJECTED'::text))),
-    CONSTRAINT quote_sent_has_instant CHECK (((sent_at IS NOT NULL) OR (status = ANY (ARRAY['DRAFT'::text, 'CANCELLED'::text])))),
-    CONSTRAINT quote_status_known CHECK ((status = ANY (ARRAY['DRAFT'::text, 'SENT'::text, 'ACCEPTED'::text, 'REJECTED'::text, 'EXPIRED'::text, 'CANCELLED'::text]))),
-    CONSTRAINT quote_total_adds_up CHECK (((subtotal = (base_price + product_markup)) AND (total = ((((subtotal + agent_markup) + taxes) + fees) - discount)))),
-    CONSTRAINT quote_travelers_add_up CHECK (((adults >= 1) AND (children >= 0) AND (infants >= 0) AND (travelers = ((adults + children) + infants)) AND (travelers <= 50))),
-    CONSTRAINT quote_version_positive CHECK ((version >= 1))
+    CONSTRAINT quote_is_sound CHECK ((public.quote_fault(quote.*) IS NULL))
 );
 
 CREATE TABLE public.quote_number_block (
@@ -344,6 +377,10 @@ ALTER TABLE ONLY public.quote_revision
     ADD CONSTRAINT quote_revision_quote_fkey FOREIGN KEY (agent_id, quote_id) REFERENCES public.quote(agent_id, id);
 
 GRANT USAGE ON SCHEMA public TO saveguard_app;
+
+GRANT ALL ON FUNCTION public.attempt_fault(operation smallint, outcome smallint, error_code smallint, correlation_id text) TO saveguard_app;
+
+GRANT ALL ON FUNCTION public.quote_fault(q anyelement) TO saveguard_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.account TO saveguard_app;
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from alembic import op
 
 from engine.database.migrations.session import Run, short_transactions
+from engine.database.migrations.versions.r0001_base import QUOTE_FAULT
 
 revision = "0002"
 down_revision = "0001"
@@ -22,17 +23,18 @@ _BATCH = 1_000
 _FIRST = UUID(int=0)
 
 # The columns come with defaults, so that code of the release before keeps inserting; a constant
-# default rewrites no row, and NOT VALID reads none.
+# default rewrites no row.
 _COLUMNS = """
     ALTER TABLE quote
         ADD COLUMN IF NOT EXISTS version integer NOT NULL DEFAULT 1,
         ADD COLUMN IF NOT EXISTS last_modified_by text NOT NULL DEFAULT 'unknown',
-        ADD COLUMN IF NOT EXISTS last_modified_at timestamptz NOT NULL DEFAULT now(),
-        DROP CONSTRAINT IF EXISTS quote_version_positive,
-        ADD CONSTRAINT quote_version_positive CHECK (version >= 1) NOT VALID
+        ADD COLUMN IF NOT EXISTS last_modified_at timestamptz NOT NULL DEFAULT now()
 """
-# Reads every row, and blocks neither readers nor writers.
-_VALIDATION = "ALTER TABLE quote VALIDATE CONSTRAINT quote_version_positive"
+# Every row has version 1 by then, so the constraint that stands on the function stays true.
+_RULE = QUOTE_FAULT.replace(
+    "RETURN CASE",
+    "RETURN CASE\n        WHEN NOT (q.version >= 1) THEN 'version_positive'",
+)
 _HISTORY = """
     CREATE TABLE IF NOT EXISTS quote_revision (
         agent_id uuid NOT NULL,
@@ -99,7 +101,7 @@ def upgrade() -> None:
     simply run again.
     """
     with short_transactions() as run:
-        for statement in (_COLUMNS, _VALIDATION, _HISTORY, *_PRIVILEGES):
+        for statement in (_COLUMNS, _RULE, _HISTORY, *_PRIVILEGES):
             run(statement)
         _give_quotes_their_first_revision(run)
 
@@ -117,9 +119,9 @@ def downgrade() -> None:
     # First the table that a save locks first, so that the two do not wait for each other.
     op.execute("LOCK TABLE quote IN ACCESS EXCLUSIVE MODE")
     op.execute("DROP TABLE quote_revision")
+    op.execute(QUOTE_FAULT)
     op.execute("""
         ALTER TABLE quote
-            DROP CONSTRAINT quote_version_positive,
             DROP COLUMN version,
             DROP COLUMN last_modified_by,
             DROP COLUMN last_modified_at

@@ -28,6 +28,24 @@ def upgrade() -> None:
         )
     """)
     op.execute("""
+        CREATE FUNCTION attempt_fault(
+            operation smallint, outcome smallint, error_code smallint, correlation_id text
+        ) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN CASE
+        WHEN NOT (operation BETWEEN 1 AND 7) THEN 'operation_known'
+        WHEN NOT (outcome BETWEEN 1 AND 6) THEN 'outcome_known'
+        WHEN NOT ((outcome IN (1, 2)) = (error_code IS NULL)) THEN 'refusal_has_code'
+        WHEN NOT (correlation_id <> '') THEN 'correlation_given'
+    END;
+END
+$$
+    """)
+    op.execute("""
+        GRANT EXECUTE ON FUNCTION attempt_fault(smallint, smallint, smallint, text)
+        TO saveguard_app
+    """)
+    op.execute("""
         CREATE TABLE attempt (
             agent_id uuid NOT NULL,
             started_at timestamptz NOT NULL,
@@ -54,11 +72,9 @@ def upgrade() -> None:
             changed_fields text,
             idempotency_key text,
             CONSTRAINT attempt_pkey PRIMARY KEY (agent_id, started_at, id),
-            CONSTRAINT attempt_correlation_given CHECK (correlation_id <> ''),
-            CONSTRAINT attempt_outcome_known CHECK (outcome BETWEEN 1 AND 6),
-            CONSTRAINT attempt_operation_known CHECK (operation BETWEEN 1 AND 7),
-            CONSTRAINT attempt_refusal_has_code
-                CHECK ((outcome IN (1, 2)) = (error_code IS NULL))
+            CONSTRAINT attempt_is_sound CHECK (
+                attempt_fault(operation, outcome, error_code, correlation_id) IS NULL
+            )
         ) PARTITION BY RANGE (started_at)
     """)
     # Equality and first characters of an id, whatever the database's collation.
@@ -125,4 +141,5 @@ def downgrade() -> None:
     """Drops the ledger; quotes and their revisions stay."""
     op.execute("DROP VIEW ledger")
     op.execute("DROP TABLE attempt")
+    op.execute("DROP FUNCTION attempt_fault(smallint, smallint, smallint, text)")
     op.execute("DROP TABLE origin")

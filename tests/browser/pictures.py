@@ -1,0 +1,92 @@
+"""Takes the pictures of the overview that the documentation shows, light and dark.
+
+    python -m tests.browser.pictures --replay hotel_bookings.csv.gz
+
+serves from a fresh database, replays the bookings through the API until the window of five minutes
+is full, and writes `docs/images/overview-light.png` and `overview-dark.png`. With `--url` it takes
+them of a Saveguard that is running already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from playwright.sync_api import Browser
+
+from engine.clock import SystemClock
+from tests.browser.chromium import LAPTOP, open_browser
+from tests.browser.overview_page import looking_on
+from tests.browser.saveguard import Saveguard, running_saveguard
+
+_IMAGES: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
+# A little more than the window, so that no part of it is empty.
+_MINUTES: Final = 5.2
+_WORKERS: Final = "2"
+
+
+def main() -> None:
+    """Reads the command line and takes the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m tests.browser.pictures")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--url", help="a Saveguard that is running")
+    source.add_argument("--replay", type=Path, metavar="FILE", help="bookings to replay")
+    parser.add_argument("--minutes", type=float, default=_MINUTES, help="how long to replay first")
+    parser.add_argument("--into", type=Path, default=_IMAGES, help="directory for the pictures")
+    given = parser.parse_args()
+    if given.url:
+        take(given.url, given.into)
+        return
+    with _fresh_saveguard() as saveguard, _replaying(saveguard, given.replay):
+        SystemClock().sleep(given.minutes * 60)
+        take(saveguard.url, given.into)
+
+
+def take(url: str, directory: Path) -> None:
+    """Takes a light and a dark picture of the overview at this URL."""
+    with open_browser() as browser:
+        for theme in ("light", "dark"):
+            _take(browser, url, directory / f"overview-{theme}.png", is_dark=theme == "dark")
+
+
+def _take(browser: Browser, url: str, path: Path, *, is_dark: bool) -> None:
+    with looking_on(browser, url, size=LAPTOP, is_dark=is_dark, zone="Europe/Paris") as viewer:
+        viewer.overview.await_refreshes(2)
+        viewer.overview.tab.screenshot(path=path)
+
+
+@contextmanager
+def _fresh_saveguard() -> Iterator[Saveguard]:
+    with tempfile.TemporaryDirectory(prefix="saveguard-pictures-") as made:
+        # PostgreSQL never runs as root; whoever it runs as has to get in here.
+        Path(made).chmod(0o755)
+        with running_saveguard(Path(made)) as saveguard:
+            yield saveguard
+
+
+@contextmanager
+def _replaying(saveguard: Saveguard, bookings: Path) -> Iterator[None]:
+    replay = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+        [
+            *(sys.executable, "-m", "dashboard", "replay", str(bookings), "--via", "http"),
+            *("--url", saveguard.url, "--workers", _WORKERS),
+            *("--data-dir", str(saveguard.data_dir)),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        replay.terminate()
+        replay.wait()
+
+
+if __name__ == "__main__":
+    main()
