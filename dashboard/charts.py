@@ -7,6 +7,7 @@ and read well on both the light and the dark ground, so that switching the theme
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import plotly.graph_objects as go
@@ -28,6 +29,9 @@ _KEPT: Final = 16
 _TARGET_IN_SIGHT: Final = 0.4
 _MILLI: Final = 1_000
 _PERCENTILES: Final = ("P50", "P95", "P99")
+_BAR_SHARE: Final = 0.8
+# Pixels between an axis and its labels.
+_STANDOFF: Final = 6
 
 _TARGET_DASHES: Final = {"P95": "dash", "P99": "longdashdot"}
 
@@ -58,38 +62,20 @@ def durations(summary: Summary) -> str:
     if not summary.attempts:
         return nothing("No attempts in this window")
     figure = go.Figure(layout=_layout())
-    # A bucket stands at its middle, so that its bar covers the time that it is about.
-    times = [bucket.started_at + BUCKET / 2 for bucket in summary.buckets]
-    hover = [_bucket_words(bucket) for bucket in summary.buckets]
+    # A bucket stands in the middle of what is known of it, so that its bar covers that time.
+    known = [min(BUCKET, summary.end - bucket.started_at) for bucket in summary.buckets]
+    times = [
+        bucket.started_at + part / 2 for bucket, part in zip(summary.buckets, known, strict=True)
+    ]
+    words = [_bucket_words(bucket) for bucket in summary.buckets]
     for position, name in enumerate(_PERCENTILES):
-        figure.add_trace(
-            go.Scatter(
-                x=times,
-                y=[_milliseconds(bucket, position) for bucket in summary.buckets],
-                name=name,
-                mode="lines+markers",
-                marker={"size": 4},
-                line={"width": 2, "dash": "dot" if name == "P50" else "solid"},
-                connectgaps=False,
-                customdata=hover,
-                hovertemplate=f"{name} %{{y:,.1f}} ms, %{{customdata}}<extra></extra>",
-            )
-        )
-    figure.add_trace(
-        go.Bar(
-            x=times,
-            y=[bucket.attempts for bucket in summary.buckets],
-            name="Attempts",
-            yaxis="y2",
-            width=BUCKET.total_seconds() * _MILLI * 0.8,
-            marker={
-                "color": SLATE,
-                "opacity": [0.7 if bucket.is_complete else 0.35 for bucket in summary.buckets],
-            },
-            customdata=hover,
-            hovertemplate="%{customdata}<extra></extra>",
-        )
-    )
+        values = [_milliseconds(bucket, position) for bucket in summary.buckets]
+        figure.add_trace(_percentile_line(name, times, values, words))
+    figure.add_trace(_attempt_bars(summary.buckets, times, known, words))
+    for limit, name in _targets_in_sight(summary):
+        figure.add_trace(_target_line(name, limit, summary))
+    upper = {"domain": [0.3, 1], "rangemode": "tozero", "tickformat": ",~r", "nticks": 6}
+    lower = {"domain": [0, 0.2], "rangemode": "tozero", "tickformat": ",~r", "nticks": 3}
     figure.update_layout(
         xaxis={
             "range": [summary.start, summary.end],
@@ -97,33 +83,9 @@ def durations(summary: Summary) -> str:
             "dtick": 60 * _MILLI,
             "anchor": "y2",
         },
-        yaxis={
-            "domain": [0.3, 1],
-            "rangemode": "tozero",
-            "tickformat": ",~r",
-            "ticksuffix": " ms",
-            "nticks": 6,
-            "ticklabelstandoff": 6,
-        },
-        yaxis2={
-            "domain": [0, 0.2],
-            "rangemode": "tozero",
-            "nticks": 3,
-            "fixedrange": True,
-            "ticklabelstandoff": 6,
-        },
+        yaxis={**upper, "ticksuffix": " ms", "ticklabelstandoff": _STANDOFF},
+        yaxis2={**lower, "fixedrange": True, "ticklabelstandoff": _STANDOFF},
     )
-    for limit, name in _targets_in_sight(summary):
-        figure.add_trace(
-            go.Scatter(
-                x=[summary.start, summary.end],
-                y=[limit, limit],
-                name=f"Target {name} {limit:,.0f} ms",
-                mode="lines",
-                line={"color": SLATE, "width": 1.5, "dash": _TARGET_DASHES[name]},
-                hoverinfo="skip",
-            )
-        )
     return plot.serialised(figure)
 
 
@@ -175,10 +137,58 @@ def errors(summary: Summary) -> str:
         categoryorder="array",
         categoryarray=order,
         range=[len(order) - 0.5 - rows, len(order) - 0.5],
-        ticklabelstandoff=6,
+        ticklabelstandoff=_STANDOFF,
     )
     figure.update_layout(barmode="stack", bargap=0.35)
     return plot.serialised(figure)
+
+
+def _percentile_line(
+    name: str, times: list[datetime], values: list[float | None], words: list[str]
+) -> go.Scatter:
+    """One percentile; times without attempts stay blank."""
+    return go.Scatter(
+        x=times,
+        y=values,
+        name=name,
+        mode="lines+markers",
+        marker={"size": 4},
+        line={"width": 2, "dash": "dot" if name == "P50" else "solid"},
+        connectgaps=False,
+        customdata=words,
+        hovertemplate=f"{name} %{{y:,.1f}} ms, %{{customdata}}<extra></extra>",
+    )
+
+
+def _attempt_bars(
+    buckets: Sequence[Bucket], times: list[datetime], known: list[timedelta], words: list[str]
+) -> go.Bar:
+    """How many attempts; paler where the bucket's time is not over."""
+    return go.Bar(
+        x=times,
+        y=[bucket.attempts for bucket in buckets],
+        name="Attempts",
+        yaxis="y2",
+        width=[part.total_seconds() * _MILLI * _BAR_SHARE for part in known],
+        marker={
+            "color": SLATE,
+            "opacity": [0.7 if bucket.is_complete else 0.35 for bucket in buckets],
+        },
+        customdata=words,
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+
+
+def _target_line(name: str, limit: float, summary: Summary) -> go.Scatter:
+    """What a percentile should stay below; named in the legend, where no curve hides it."""
+    return go.Scatter(
+        x=[summary.start, summary.end],
+        y=[limit, limit],
+        name=f"Target {name} {limit:,.0f} ms",
+        mode="lines",
+        line={"color": SLATE, "width": 1.5, "dash": _TARGET_DASHES[name]},
+        hoverinfo="skip",
+    )
 
 
 def _bars(name: str, colour: str, bars: Sequence[tuple[str, int]], attempts: int) -> go.Bar:

@@ -48,10 +48,13 @@ class EngineConnection(psycopg.Connection[Any]):
         """Runs the protocol until it is done or the deadline has passed.
 
         Raises:
-            WaitTimeout: the deadline passed; the connection is closed, its state is unknown.
+            WaitTimeout: the deadline has passed. If it did so while we waited, the connection is
+                closed, its state is unknown; if it had before, nothing was sent.
         """
         if self.deadline is not None:
-            timeout = max(self.deadline - self.clock.monotonic(), 0.001)
+            timeout = self.deadline - self.clock.monotonic()
+            if timeout <= 0:
+                raise WaitTimeout("the deadline had passed; nothing was sent")
         try:
             return super().wait(gen, interval, timeout)
         except WaitTimeout:
@@ -138,7 +141,7 @@ class Pool:
 
         Raises:
             Unreachable: none could be made.
-            PoolTimeout: all are in use.
+            PoolTimeout: all are in use, or the deadline has passed.
         """
         if deadline is None:
             deadline = self._clock.monotonic() + self._patience_s
@@ -156,7 +159,10 @@ class Pool:
         wait = self._wait.total_seconds()
         if self._last_connect_failed:
             wait = min(wait, _UNREACHABLE_WAIT_S)
-        give_up = min(self._clock.monotonic() + wait, deadline)
+        now = self._clock.monotonic()
+        if now >= deadline:
+            raise PoolTimeout("the deadline has passed")
+        give_up = min(now + wait, deadline)
         while True:
             try:
                 connection = self._pool.getconn(max(give_up - self._clock.monotonic(), 0.001))

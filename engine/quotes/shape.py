@@ -113,7 +113,11 @@ def integer(minimum: int, maximum: int = COUNT_MAX) -> Rule:
     """A whole number within bounds; 2.0 is one, true is not."""
 
     def clean(value: object) -> int:
-        if type(value) is Decimal and value.is_finite() and abs(value) <= _INTEGER_READ:
+        if (
+            type(value) is Decimal
+            and value.is_finite()
+            and -_INTEGER_READ <= value <= _INTEGER_READ
+        ):
             value = int(value) if value == int(value) else value
         if type(value) is not int:
             raise Unfit("type", "must be a whole number")
@@ -137,9 +141,15 @@ def decimal(maximum: Decimal, *, digits: int) -> Rule:
         return number.copy_abs()  # -0 is 0
 
     number = {"type": "number", "minimum": 0, "maximum": float(maximum)}
-    return Rule(
-        clean, {"anyOf": [number, {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,6})?$"}]}
-    )
+    spelled = {"type": "string", "pattern": _spelling(maximum, digits)}
+    return Rule(clean, {"anyOf": [number, spelled]})
+
+
+def _spelling(maximum: Decimal, digits: int) -> str:
+    """A pattern of the decimals up to a maximum, which is all nines or a power of ten."""
+    whole = len(str(int(maximum) + 1)) - 1
+    pattern = rf"[0-9]{{1,{whole}}}(\.[0-9]{{1,{digits}}})?"
+    return rf"^({pattern}|{maximum})$" if maximum == 10**whole else f"^{pattern}$"
 
 
 def as_decimal(value: object) -> Decimal:

@@ -171,9 +171,8 @@ class Quote(SQLModel, table=True):
     )
 
 
-event.listen(
-    table_of(Quote), "before_create", DDL(fault_function("quote_fault(q anyelement)", QUOTE_RULES))
-)
+_quote_fault = fault_function("quote_fault(q anyelement)", QUOTE_RULES)
+event.listen(table_of(Quote), "before_create", DDL(_quote_fault))  # type: ignore[no-untyped-call]
 
 
 class QuoteRevision(SQLModel, table=True):

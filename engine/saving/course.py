@@ -40,8 +40,10 @@ from engine.saving.retry import RetrySchedule, chance
 from engine.saving.write import Keyed, Verdict, Write, write_save
 from engine.settings import Settings
 
-# Kept back from the save's budget, so that a broken line can still be asked about.
+# Kept back from the save's budget, so that a broken line can still be asked about; of a small
+# budget at most this part, or nothing would be left for the save.
 _RESOLUTION_RESERVE_S: Final = 1.0
+_RESOLUTION_PART: Final = 0.5
 # A move that names no version tries again when it loses a race; more losses than this are refused.
 _RACES_MAX: Final = 5
 _MICRO: Final = 1_000_000
@@ -95,7 +97,10 @@ class Course:
         self._clock = tools.clock
         self._request = request
         self._row = row
-        self._deadline = request.received + tools.settings.save_budget.total_seconds()
+        budget_s = tools.settings.save_budget.total_seconds()
+        self._deadline = request.received + budget_s
+        reserve_s = min(_RESOLUTION_RESERVE_S, _RESOLUTION_PART * budget_s)
+        self._write_deadline = self._deadline - reserve_s
         self._schedule = RetrySchedule.of(tools.settings, self._deadline)
         self._fingerprint = b""
         self._plan: Plan | None = None
@@ -124,8 +129,7 @@ class Course:
         """One try on one connection; None asks for another."""
         self._write_was_sent = False
         try:
-            deadline = self._deadline - _RESOLUTION_RESERVE_S
-            with self._tools.pool.connection(deadline) as connection:
+            with self._tools.pool.connection(self._write_deadline) as connection:
                 if isinstance(intent, Creation):
                     return self._create(connection, intent)
                 return self._change(connection, intent)

@@ -20,7 +20,7 @@ class OverviewPage:
 
     def __init__(self, tab: Page, url: str) -> None:
         self.tab = tab
-        self._url = url
+        self._url = url.rstrip("/")
         expect.set_options(timeout=_PATIENCE_MS)
         tab.set_default_timeout(_PATIENCE_MS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -43,6 +44,15 @@ def test_percentiles_are_drawn_in_milliseconds_in_the_middle_of_their_bucket() -
         [4, 5],
     ]
     assert figure["data"][0]["x"] == ["2026-03-01T11:59:55+00:00", "2026-03-01T12:00:05+00:00"]
+
+
+def test_the_newest_bucket_stands_in_the_middle_of_what_is_known_of_it() -> None:
+    figure = durations(
+        summary(committed=9, buckets=[(4, _FAST), (5, _FAST)], end=END - timedelta(seconds=6))
+    )
+
+    assert figure["data"][0]["x"][1] == "2026-03-01T12:00:02+00:00"
+    assert figure["data"][3]["width"] == [8_000, 3_200]
 
 
 def test_a_time_without_attempts_breaks_the_lines() -> None:

@@ -66,7 +66,9 @@ def test_every_line_stands_out_from_its_ground(options: dict[str, Any], theme: s
 
 
 @pytest.mark.parametrize("theme", ["theme.light", "theme.dark"])
-@pytest.mark.parametrize("name", ["textColor", "greenColor", "orangeColor", "redColor"])
+@pytest.mark.parametrize(
+    "name", ["textColor", "greenColor", "orangeColor", "redColor", "blueColor", "grayColor"]
+)
 def test_every_text_can_be_read(options: dict[str, Any], theme: str, name: str) -> None:
     """WCAG 1.4.3: text needs a contrast of 4.5, on cards as on the page."""
     for ground in ("backgroundColor", "secondaryBackgroundColor"):

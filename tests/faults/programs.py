@@ -15,7 +15,7 @@ import msgspec
 from engine.attempts.journal import SUFFIX, Begin, _records
 from tests.database.cluster_harness import REPOSITORY, eventually
 from tests.faults.history import Call
-from tests.faults.saving_program import Order
+from tests.faults.saving_program import BEGUN, Order
 from tests.faults.scene import Scene
 
 _PROGRAM = Path(__file__).with_name("saving_program.py")
@@ -45,6 +45,7 @@ class SavingProcess:
         )
         self._process = start(_PROGRAM, msgspec.json.encode(order).decode())
         self.calls: dict[str, Call] = {}
+        self.begun: set[str] = set()
         self._reader = threading.Thread(target=self._read, name="reader")
         self._reader.start()
 
@@ -83,8 +84,11 @@ class SavingProcess:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            call = msgspec.json.decode(line, type=Call)
-            self.calls[call.correlation_id] = call
+            if line.startswith(BEGUN):
+                self.begun.add(line.removeprefix(BEGUN).decode().strip())
+            else:
+                call = msgspec.json.decode(line, type=Call)
+                self.calls[call.correlation_id] = call
 
 
 def start(*command: str | Path, **environ: str) -> subprocess.Popen[bytes]:
@@ -98,7 +102,7 @@ def start(*command: str | Path, **environ: str) -> subprocess.Popen[bytes]:
 
 
 def begun_in(directory: Path) -> set[str]:
-    """Correlation ids of every attempt that a journal in a directory says was begun."""
+    """Correlation ids of the attempts that journals say were begun; of one never written anew."""
     return {
         record.row.correlation_id
         for path in directory.glob(f"*{SUFFIX}")

@@ -9,10 +9,14 @@ import os
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 import msgspec
 
+from engine.attempts import journal
+from engine.attempts.journal import Journal
+from engine.attempts.ledger import AttemptRow
 from engine.database.target import Target
 from engine.quotes.lifecycle import Operation
 from engine.runtime import open_runtime
@@ -21,6 +25,9 @@ from tests.faults.calls import Calls
 from tests.faults.history import Call, History
 from tests.faults.load import MIX, Load
 from tests.support import Agency
+
+# A line that begins so names an attempt that the journal has; every other line is a call.
+BEGUN: Final = b"+"
 
 
 class Order(msgspec.Struct, kw_only=True):
@@ -38,6 +45,7 @@ class Order(msgspec.Struct, kw_only=True):
         threads: how many save at once.
         most: how many calls in all.
         only_creates: nothing else.
+        rotate_bytes: size of the journal at which it is written anew.
         quota: the agent's.
     """
 
@@ -52,6 +60,7 @@ class Order(msgspec.Struct, kw_only=True):
     threads: int = 8
     most: int = 1_000_000_000
     only_creates: bool = False
+    rotate_bytes: int = 8 * 1024 * 1024
     quota: int = 100_000
 
 
@@ -65,6 +74,17 @@ class Told(History):
         os.write(1, msgspec.json.encode(call) + b"\n")
 
 
+def tell_what_is_begun(of: Journal) -> None:
+    """Tells of every attempt that the journal has taken, once it has."""
+    begin = of.begin
+
+    def begin_and_tell(row: AttemptRow) -> None:
+        begin(row)
+        os.write(1, BEGUN + row.correlation_id.encode() + b"\n")
+
+    of.begin = begin_and_tell  # type: ignore[method-assign]
+
+
 def main(given: str) -> None:
     order = msgspec.json.decode(given, type=Order)
     settings = Settings.model_validate(
@@ -75,7 +95,9 @@ def main(given: str) -> None:
             "pool_wait": timedelta(seconds=8),
         }
     )
+    journal._ROTATE_BYTES = order.rotate_bytes  # type: ignore[misc]
     with open_runtime(settings, Target(app=order.app, owner=order.owner)) as runtime:
+        tell_what_is_begun(runtime.journal)
         agency = Agency(runtime, order.agent_id, order.account_id, order.client_id, "")
         mix = [Operation.CREATE] if order.only_creates else MIX
         more = {"max_active_quotes": order.quota}
