@@ -122,8 +122,8 @@ def _without_evidence(runtime: Runtime) -> None:
         return Statement(select(*verdict.c).add_cte(revised))
 
     statements._whole_save = whole_save
-    runtime.journal.begin = lambda _row: None  # type: ignore[method-assign]
-    runtime.journal.end = lambda _attempt_id: None  # type: ignore[method-assign]
+    runtime.journal.begin = lambda row: None  # type: ignore[method-assign]  # noqa: ARG005
+    runtime.journal.end = lambda attempt_id: None  # type: ignore[method-assign]  # noqa: ARG005
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def rows(results: Results) -> list[list[str]]:
                 continue
 
             def median(attribute: str, rounds: list[Sample] = rounds) -> float:
-                return statistics.median(getattr(each, attribute) for each in rounds)
+                return float(statistics.median(getattr(each, attribute) for each in rounds))
 
             table.append(
                 [
@@ -156,9 +156,11 @@ def _markdown(results: Results) -> list[str]:
     facts = results.machine
     lines = [
         "",
-        f"Measured at commit `{facts['commit']}` on {facts['processors']} processors"
-        f" ({facts['processor']}), {facts['memory_gib']} GiB, {facts['system']},"
-        f" Python {facts['python']}.",
+        (
+            f"Measured at commit `{facts['commit']}` on {facts['processors']} processors"
+            f" ({facts['processor']}), {facts['memory_gib']} GiB, {facts['system']},"
+            f" Python {facts['python']}."
+        ),
         "",
         "| Claim | Ratio | Hold | |",
         "|---|---|---|---|",

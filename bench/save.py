@@ -143,7 +143,7 @@ class Bench:
         return _sample(kind, workers, done, done["cpu"], server.seconds)
 
     def pgbench(self, workers: int) -> Sample:
-        """pgbench with our SQL."""
+        """Pgbench with our SQL."""
         made = self.workers(workers)
         values = self._seed_quotes(made)
         environment = {
@@ -254,7 +254,7 @@ class Bench:
             connection.execute("CREATE DATABASE peer")
         with psycopg.connect(self._peer(), autocommit=True) as connection:
             for name in ("schema.sql", "seed.sql"):
-                connection.execute((_HERE / "peer" / name).read_text())  # type: ignore[call-overload]
+                connection.execute((_HERE / "peer" / name).read_bytes())
             connection.execute("SELECT bench_seed(%s, 10)", [_PEER_AGENTS])
             connection.execute("VACUUM ANALYZE")
 
@@ -400,7 +400,7 @@ def _create(port: int, header: str, payload: dict[str, Any]) -> str:
     import urllib.request  # noqa: PLC0415
 
     name, _, value = header.strip().partition(": ")
-    request = urllib.request.Request(  # noqa: S310  # loopback
+    request = urllib.request.Request(  # loopback
         f"http://127.0.0.1:{port}/api/agents/quotes",
         data=json.dumps(payload).encode(),
         headers={name: value, "Content-Type": "application/json"},

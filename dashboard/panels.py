@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from dashboard import charts, reads, tables, wording
+from dashboard import cards, charts, reads, tables, wording
+from dashboard.cards import Card
 from dashboard.plot import plot
-from dashboard.wording import Card
 from engine.attempts.summary import Summary
 from engine.quotes.lifecycle import Operation
 
@@ -39,7 +40,7 @@ def overview(operation: Operation | None, refresh_s: int | None) -> None:
                 icon=":material/cloud_off:",
             )
     _status(reading, refresh_s, zone)
-    _cards(wording.cards(reading.summary, reading.freshness, _WINDOW))
+    _cards(cards.headline(reading.summary, reading.freshness, _WINDOW))
     _charts(reading.summary)
     _newest(reading.summary, zone)
 
@@ -59,8 +60,8 @@ def _status(reading: reads.Reading, refresh_s: int | None, zone: ZoneInfo | None
             st.caption(words)
 
 
-def _cards(cards: tuple[Card, ...]) -> None:
-    for column, card in zip(st.columns(len(cards)), cards, strict=True):
+def _cards(shown: Sequence[Card]) -> None:
+    for column, card in zip(st.columns(len(shown)), shown, strict=True):
         with column:
             st.metric(
                 card.label,

@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 _SCRIPT: Final = Path(__file__).resolve().with_name("plot.js")
 _LIBRARY: Final = f"/plotly-{get_plotlyjs_version()}.min.js"
-_CONFIG: Final = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
+_CONFIG: Final = {"displayModeBar": False, "scrollZoom": False}
 
 
 def plot(figure: str, *, alt: str, key: str) -> None:

@@ -14,7 +14,6 @@ from typing import Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from dashboard.verdicts import Verdict, attempts_needed, judge
 from engine.attempts.summary import ErrorCount, Limits, Summary
 from engine.errors import TAXONOMY
 
@@ -36,25 +35,6 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """One headline number.
-
-    Attributes:
-        label: what it is.
-        value: the number, or that there is none.
-        verdict: what it means; None where nothing is promised.
-        basis: what it rests on.
-        help: the definition.
-    """
-
-    label: str
-    value: str
-    verdict: Words | None
-    basis: str
-    help: str
-
-
-@dataclass(frozen=True, slots=True)
 class Freshness:
     """How the numbers on the screen stand to the present.
 
@@ -72,19 +52,7 @@ class Freshness:
         return self.failing_since is not None
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """What is promised: a share of bad attempts that is not reached, and how we say so."""
-
-    share: float
-    words: str
-
-
-_SUCCESS: Final = _Target(0.01, "> 99 %")
-_TARGETS: Final = {"P95": _Target(0.05, "< 500 ms"), "P99": _Target(0.01, "< 1,000 ms")}
-_STALE: Final = Words("Stale", "orange")
-_NO_DATA: Final = Words("No data", "gray")
-_NOTHING: Final = "No data"
+STALE: Final = Words("Stale", "orange")
 
 
 # --- numbers ---
@@ -166,100 +134,6 @@ def window_words(window: timedelta) -> str:
     return f"Last {int(window.total_seconds() // 60)} minutes"
 
 
-# --- verdicts ---
-
-
-def objective(verdict: Verdict, target: str, *, is_off: bool) -> Words:
-    """What a sample says about a target.
-
-    Args:
-        verdict: of the sample.
-        target: in words, such as "< 500 ms".
-        is_off: whether the sample itself misses the target, be it by chance.
-    """
-    match verdict:
-        case Verdict.NO_DATA:
-            return _NO_DATA
-        case Verdict.MET:
-            return Words(f"Meets {target}", "green")
-        case Verdict.MISSED:
-            return Words(f"Misses {target}", "red")
-        case Verdict.UNDECIDED if is_off:
-            return Words(f"Off {target}, not proved", "orange")
-        case Verdict.UNDECIDED:
-            return Words("Not enough data to say", "gray")
-
-
-def cards(summary: Summary | None, freshness: Freshness, window: timedelta) -> tuple[Card, ...]:
-    """The four headline numbers."""
-    return (
-        _attempts(summary, freshness, window),
-        _success(summary, freshness),
-        _latency("P95", summary, freshness),
-        _latency("P99", summary, freshness),
-    )
-
-
-def _attempts(summary: Summary | None, freshness: Freshness, window: timedelta) -> Card:
-    if summary is None:
-        value, basis = _NOTHING, "nothing could be read yet"
-    elif summary.attempts:
-        value, basis = count(summary.attempts), f"{per_second(summary.attempts, window)} on average"
-    else:
-        value, basis = "0", f"none in the {window_words(window).lower()}"
-    return Card(
-        "Attempts",
-        value,
-        _STALE if freshness.is_stale else None,
-        basis,
-        "Live attempts of known agents: the denominator of every rate on this page.",
-    )
-
-
-def _success(summary: Summary | None, freshness: Freshness) -> Card:
-    rate = None if summary is None else summary.success_rate
-    bad, of = (0, 0) if summary is None else (summary.unsuccessful, summary.attempts)
-    verdict, basis = _judged(bad, of, _SUCCESS, freshness)
-    return Card(
-        "Success rate",
-        _NOTHING if rate is None else percent(rate),
-        verdict,
-        basis,
-        "Committed and replayed attempts of all, as the checklist counts it; the target is > 99 %."
-        " The service rate above counts failures of ours only: no rejections, no conflicts.",
-    )
-
-
-def _latency(name: Literal["P95", "P99"], summary: Summary | None, freshness: Freshness) -> Card:
-    duration, slower = None, 0
-    if summary is not None and summary.percentiles is not None:
-        found = summary.percentiles
-        duration = found.p95_us if name == "P95" else found.p99_us
-        slower = summary.slower.p95 if name == "P95" else summary.slower.p99
-    of = 0 if summary is None else summary.attempts
-    target = _TARGETS[name]
-    verdict, basis = _judged(slower, of, target, freshness)
-    return Card(
-        f"{name} duration",
-        _NOTHING if duration is None else milliseconds(duration),
-        verdict,
-        basis,
-        f"{name[1:]} % of the attempts took this long or less; the target is {target.words}.",
-    )
-
-
-def _judged(bad: int, of: int, target: _Target, freshness: Freshness) -> tuple[Words | None, str]:
-    verdict = judge(bad, of, target.share)
-    if verdict is Verdict.NO_DATA:
-        return (_STALE if freshness.is_stale else None), "no attempts to judge by"
-    basis = f"of {counted(of, 'attempt')}"
-    if verdict is Verdict.UNDECIDED:
-        basis = f"{counted(of, 'attempt')}, needs {count(attempts_needed(bad, target.share))}"
-    if freshness.is_stale:
-        return _STALE, basis
-    return objective(verdict, target.words, is_off=bad >= of * target.share), basis
-
-
 # --- states of the page ---
 
 
@@ -288,7 +162,7 @@ def badges(
 
 def _liveness(freshness: Freshness, refresh_s: int | None) -> Words:
     if freshness.is_stale:
-        return _STALE
+        return STALE
     if refresh_s is None:
         return Words("Paused", "gray")
     return Words(f"Live, every {refresh_s} s", "blue")

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
+from secrets import token_hex
 
 import psycopg
 import pytest
@@ -65,7 +65,7 @@ def server(reachable_dir: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def template(server: str) -> Iterator[str]:
     """Name of a migrated database with its daily partitions, to be cloned."""
-    name = f"{_TEMPLATE}_{uuid4().hex[:8]}"
+    name = f"{_TEMPLATE}_{token_hex(4)}"
     bootstrap(server, name)
     owner = make_conninfo(server, dbname=name, user=OWNER_ROLE)
     clock = SystemClock()
@@ -79,7 +79,7 @@ def template(server: str) -> Iterator[str]:
 @pytest.fixture
 def target(server: str, template: str) -> Iterator[Target]:
     """A database of this test's own."""
-    name = f"test_{uuid4().hex[:12]}"
+    name = f"test_{token_hex(6)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(

@@ -84,7 +84,10 @@ def documented_api(release: str) -> FastAPI:
     """
     api = FastAPI(
         title="Saveguard",
-        description="Saves travel quotes: nothing lost, nothing doubled, nothing silent.",
+        description=(
+            "Saves travel quotes: nothing lost, nothing doubled, nothing silent."
+            " No text may hold the NUL character; null stands for an optional field left out."
+        ),
         version=release,
         servers=[{"url": PREFIX}],
     )

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.caller import Caller
+from tests.api.caller import Caller, check_documented
 from tests.api.refusals import fields, marks, refusal
 from tests.api.service import QUOTES
 from tests.support import quote_body
@@ -353,6 +353,7 @@ def test_a_problem_document_has_the_members_of_rfc_9457_beside_ours(caller: Call
     plain = caller.call("GET", "/no%20such%C3%A9")
     problem = caller.call("GET", "/no%20such%C3%A9", Accept="application/problem+json")
 
+    check_documented(problem)
     ours, more = plain.json(), problem.json()
     for body in (ours, more):
         for name in ("correlationId", "timestamp"):

@@ -32,7 +32,8 @@ class OverviewPage:
     def ready(self) -> OverviewPage:
         """Waits until both charts are drawn."""
         self.tab.wait_for_function(
-            f"document.querySelectorAll('{_PLOTS} .main-svg:first-child').length === 2"
+            f"[...document.querySelectorAll('{_PLOTS}')]"
+            ".filter(each => each._fullData).length === 2"
         )
         return self
 

@@ -72,7 +72,9 @@ _CONTRASTS = """() => {
 }"""
 
 
-_WEARS = "colour => document.querySelector('.saveguard-plot')._fullData[0]?.line.color === colour"
+_WEARS = (
+    "colour => document.querySelector('.saveguard-plot')._fullData?.[0]?.line?.color === colour"
+)
 
 
 def test_numbers_move_while_quotes_are_saved(overview: OverviewPage, saveguard: Saveguard) -> None:

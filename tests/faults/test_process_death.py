@@ -78,6 +78,8 @@ def test_two_heirs_of_a_dead_process_close_its_attempts_once(
         open_scene(tmp_path, target, write_form=write_form) as scene,
         open_scene(tmp_path, target, write_form=write_form) as other,
     ):
+        scene.neighbours.append(other.runtime.journal)
+        other.neighbours.append(scene.runtime.journal)
         with SavingProcess(scene, tmp_path, seed=new_seed()) as process:
             process.await_answers(SAVES)
         barrier = threading.Barrier(2, timeout=30)

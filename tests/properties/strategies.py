@@ -69,6 +69,10 @@ def _of_schema(schema: Json) -> SearchStrategy[Any]:
         return days
     if schema.get("format") == "date-time":
         return st.datetimes(timezones=offsets).map(datetime.isoformat)
+    return _of_type(schema)
+
+
+def _of_type(schema: Json) -> SearchStrategy[Any]:
     match schema.get("type"):
         case "string":
             return titles if schema.get("minLength") else texts
