@@ -7,11 +7,31 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import traceback
+from contextlib import suppress
 from typing import Literal
 
 import psycopg
 import structlog
+
+
+class StandardError:
+    """Writes log lines to standard error as it is at that moment.
+
+    A line that cannot be written is lost: a full disk behind standard error, or a reader that has
+    gone, must not fail a save or end a background job.
+    """
+
+    _lock = threading.Lock()  # one for the process: its lines do not mix
+
+    def msg(self, line: str) -> None:
+        """Writes one line."""
+        with self._lock, suppress(OSError, ValueError):  # ValueError: the stream is closed
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+
+    debug = info = warning = error = critical = msg
 
 
 def configure_logs(log_format: Literal["json", "console"]) -> None:
@@ -29,7 +49,7 @@ def configure_logs(log_format: Literal["json", "console"]) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_names: StandardError(),
         cache_logger_on_first_use=True,
     )
     # The pool reports each failed connection at length; the saves' own refusals say it already.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ from secrets import token_hex
 
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -36,6 +38,14 @@ def _scrubbed_environment() -> Iterator[None]:
             if (foreign or name in {"DATABASE_URL", "POOLER"}) and name != SERVER_VARIABLE:
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command that a test runs in this process sets up logging for the process."""
+    yield
+    structlog.reset_defaults()
+    logging.getLogger("psycopg.pool").setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from engine.cli.options import data_dir_option, json_option, ready_database
+from engine.cli.options import ANY_TEXT, data_dir_option, json_option, ready_database
 from engine.integrity.report import as_json as results_as_json
 from engine.integrity.report import report_lines
 from engine.integrity.rules import Rule, is_clean
@@ -31,7 +31,7 @@ _FIND = """
 
 
 @click.command("attempts")
-@click.argument("correlation_id")
+@click.argument("correlation_id", type=ANY_TEXT)
 @data_dir_option
 @json_option
 def attempts(correlation_id: str, data_dir: Path | None, as_json: bool) -> None:  # noqa: FBT001

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 from sqlmodel import Session
@@ -14,6 +14,7 @@ from sqlmodel import Session
 from engine.clock import Clock, SystemClock
 from engine.database.migrate import owner_engine
 from engine.database.target import Target
+from engine.quotes.shape import Rule, Unfit, is_email_address, text
 from engine.runtime import open_database
 from engine.settings import Settings, load_settings
 
@@ -43,6 +44,41 @@ def settings_of(**overrides: object) -> Settings:
         SetupError: something in them is not known.
     """
     return load_settings(os.environ, **overrides)
+
+
+class TextParameter(click.ParamType[str]):
+    """A text that the database can hold: Unicode without NUL, of a bounded length."""
+
+    name = "text"
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text as it is stored; a usage error says what is wrong with it."""
+        try:
+            cleaned: str = self._rule.clean(value)
+        except Unfit as unfit:
+            self.fail(unfit.message, param, ctx)
+        return cleaned
+
+
+class EmailParameter(TextParameter):
+    """An e-mail address."""
+
+    name = "e-mail address"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The address as it is stored; a usage error says that it is none."""
+        written = super().convert(value, param, ctx)
+        if not is_email_address(written):
+            self.fail("must be an e-mail address", param, ctx)
+        return written
+
+
+ANY_TEXT: Final = TextParameter(text())
+NAME: Final = TextParameter(text(minimum=1))
+EMAIL: Final = EmailParameter(text(minimum=1))
 
 
 @contextmanager

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 import click
 from sqlalchemy.exc import IntegrityError
 
 from engine.access.accounts import add_agent, add_user
-from engine.cli.options import data_dir_option, json_option, ready_database, session_of
+from engine.cli.options import (
+    EMAIL,
+    NAME,
+    data_dir_option,
+    json_option,
+    ready_database,
+    session_of,
+)
 from engine.errors import SetupError
 from engine.quotes.clients import add_client
+
+_INTEGER_MAX: Final = 2**31 - 1  # of PostgreSQL's integer
 
 
 @click.group("agent")
@@ -21,10 +31,20 @@ def agent_group() -> None:
 
 
 @agent_group.command("add")
-@click.argument("name")
-@click.option("--email", required=True, help="E-mail address; one account each.")
-@click.option("--quota", default=100_000, show_default=True, help="Most active quotes.")
-@click.option("--rate-limit", type=click.IntRange(1), help="Requests a minute; none unless given.")
+@click.argument("name", type=NAME)
+@click.option("--email", type=EMAIL, required=True, help="E-mail address; one account each.")
+@click.option(
+    "--quota",
+    type=click.IntRange(0, _INTEGER_MAX),
+    default=100_000,
+    show_default=True,
+    help="Most active quotes.",
+)
+@click.option(
+    "--rate-limit",
+    type=click.IntRange(1, _INTEGER_MAX),
+    help="Requests a minute; none unless given.",
+)
 @data_dir_option
 @json_option
 def agent_add(
@@ -54,7 +74,7 @@ def user_group() -> None:
 
 
 @user_group.command("add")
-@click.option("--email", required=True, help="E-mail address; one account each.")
+@click.option("--email", type=EMAIL, required=True, help="E-mail address; one account each.")
 @data_dir_option
 @json_option
 def user_add(email: str, data_dir: Path | None, as_json: bool) -> None:  # noqa: FBT001
@@ -71,9 +91,9 @@ def client_group() -> None:
 
 @client_group.command("add")
 @click.option("--agent", "agent_id", required=True, type=click.UUID, help="Whose client.")
-@click.option("--first-name", required=True)
-@click.option("--last-name", required=True)
-@click.option("--email", required=True)
+@click.option("--first-name", type=NAME, required=True)
+@click.option("--last-name", type=NAME, required=True)
+@click.option("--email", type=EMAIL, required=True)
 @data_dir_option
 @json_option
 def client_add(

@@ -38,6 +38,7 @@ _ISO_8601_TEXT = re.compile(
     re.ASCII,
 )
 _TIME_BEGINS = re.compile("[Tt ]")
+_EMAIL_ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s.]{1,63}(\.[^@\s.]{1,63})+")
 _UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
 
@@ -302,6 +303,11 @@ def text_or_number() -> Rule:
 def parse_uuid(written: str) -> UUID | None:
     """The UUID in its usual spelling, else None."""
     return UUID(written) if _UUID_TEXT.fullmatch(written) else None
+
+
+def is_email_address(written: str) -> bool:
+    """Whether mail could be sent to it; whether it arrives, only mail can tell."""
+    return _EMAIL_ADDRESS.fullmatch(written) is not None
 
 
 _AMOUNT = decimal(AMOUNT_MAX, digits=2)

@@ -15,7 +15,7 @@ from engine.errors import Refusal
 from engine.payload import canonical_hash
 from engine.quotes.draft import Draft
 from engine.quotes.lifecycle import Operation
-from engine.quotes.shape import Rule, Unfit, choice, integer, text
+from engine.quotes.shape import Rule, Unfit, choice, integer, is_email_address, text
 from engine.quotes.validation import Change, Violation, read_change, read_draft, refusal
 
 _VERSION_MAX: Final = 2_000_000_000
@@ -23,7 +23,6 @@ _MESSAGE_MAX: Final = 2_000
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _DIGITS: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 _ENTITY_TAG: Final = re.compile(r'"([0-9]{1,10})"', re.ASCII)
-_EMAIL: Final = re.compile(r"[^@\s]{1,64}@[^@\s.]{1,63}(\.[^@\s.]{1,63})+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,5 +223,5 @@ def _check_send(detail: dict[str, Any], violations: list[Violation]) -> None:
     for name in ("to", "subject"):
         if name not in detail and not any(each.field == name for each in violations):
             violations.append(Violation(name, "is required to send by email", "required"))
-    if "to" in detail and not _EMAIL.fullmatch(detail["to"]):
+    if "to" in detail and not is_email_address(detail["to"]):
         violations.append(Violation("to", "must be an e-mail address", "format"))

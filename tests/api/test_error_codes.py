@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import httpx
 import pytest
-import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from engine.database.target import Target
@@ -63,15 +62,13 @@ def planted(conninfo: str) -> str:
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
+def said(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     """What the process says while the test runs, logged as it is in service."""
     stream = StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
     monkeypatch.setattr(sys, "stderr", stream)
     configure_logs("json")
-    yield stream
-    structlog.reset_defaults()
-    logging.getLogger("psycopg.pool").setLevel(logging.NOTSET)
+    return stream
 
 
 @pytest.fixture

@@ -196,7 +196,7 @@ def test_a_client_of_an_agent_that_is_not_there_is_refused(
         ("O'Brien; DROP TABLE agent; --", "x'--@b.example"),
         ("%s %(x)s {0}", "%s@b.example"),
         ("Inês \N{GRINNING FACE}", "inês@exämple.example"),
-        ("x" * 5_000, "y" * 1_000 + "@b.example"),
+        ("x" * 5_000, "y" * 64 + "@b.example"),
         ("line\nbreak", "a@b.example"),
     ],
     ids=["SQL", "formats", "Unicode", "long", "a line break"],
@@ -431,10 +431,9 @@ def test_a_journal_that_cannot_be_written_is_one_clear_line(
         assert "cannot be written" in saveguard.refused(command)
 
 
-# What is wrong here today; each of these is a report, not a wish.
+# What no database could hold, or nobody could mean.
 
 
-@pytest.mark.xfail(reason="every broken constraint is called a taken e-mail address", strict=True)
 def test_a_negative_quota_is_called_by_its_name(saveguard: Shell) -> None:
     ended = saveguard("agent", "add", "Ana", "--email", "a@b.example", "--quota", "-1")
 
@@ -442,7 +441,6 @@ def test_a_negative_quota_is_called_by_its_name(saveguard: Shell) -> None:
     assert "quota" in ended.err
 
 
-@pytest.mark.xfail(reason="sqlalchemy.exc.DataError comes through as a traceback", strict=True)
 @pytest.mark.parametrize("option", ["--quota", "--rate-limit"])
 def test_a_number_too_large_for_the_database_is_refused(saveguard: Shell, option: str) -> None:
     ended = saveguard("agent", "add", "Ana", "--email", "a@b.example", option, str(2**31))
@@ -451,14 +449,12 @@ def test_a_number_too_large_for_the_database_is_refused(saveguard: Shell, option
     assert "Traceback" not in ended.err
 
 
-@pytest.mark.xfail(reason="UnicodeEncodeError comes through as a traceback", strict=True)
 def test_an_argument_that_is_no_text_is_refused(saveguard: Shell) -> None:
     """What the shell hands over when a byte of it is not UTF-8."""
     for argv in (["user", "add", "--email", "\udcff@b.example"], ["attempts", "\udcff"]):
         assert saveguard(*argv).code == 2
 
 
-@pytest.mark.xfail(reason="an empty e-mail address is called taken", strict=True)
 def test_an_empty_email_address_is_called_by_its_name(saveguard: Shell) -> None:
     ended = saveguard("user", "add", "--email", "")
 
