@@ -95,9 +95,13 @@ def _repeat(job: Job, stop: threading.Event) -> None:
 
 
 def _revive(runtime: Runtime) -> int:
-    """Starts the embedded server again when it has died; another server is not ours to start."""
+    """Starts the embedded server again when it has died; another server is not ours to start.
+
+    It asks for itself: a pool finds out only when somebody needs a new connection, and nobody is
+    sent to a process whose /readyz says that it cannot save.
+    """
     cluster = runtime.target.cluster
-    if cluster is None or not runtime.save_pool.is_unreachable:
+    if cluster is None or cluster.is_answering():
         return 0
     cluster.start()
     return 1

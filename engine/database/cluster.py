@@ -103,6 +103,10 @@ class Cluster:
         """A libpq connection string, which foreign PG* variables cannot change."""
         return self._server.conninfo(database, user)
 
+    def is_answering(self) -> bool:
+        """Whether the server is up: it lets us in, and serves our data directory."""
+        return self._server.is_answering()
+
     def start(self) -> None:
         """Joins the server, starting or creating it first if need be.
 

@@ -62,6 +62,17 @@ class Server:
         """A libpq connection string, which foreign PG* variables cannot change."""
         return conninfo.build(self.socket_dir, configuration.PORT, database, user)
 
+    def is_answering(self) -> bool:
+        """Whether a server on our socket serves our data directory: the only proof of life."""
+        try:
+            with psycopg.connect(
+                self.conninfo("postgres", "postgres"), autocommit=True
+            ) as connection:
+                row = connection.execute("SHOW data_directory").fetchone()
+        except psycopg.OperationalError:
+            return False
+        return row is not None and row[0] == str(self.data)
+
     def ensure(self) -> None:
         """Joins the server, starting or creating it first if need be.
 
@@ -72,7 +83,7 @@ class Server:
         if self.socket_dir != self.data:
             # Before we listen to whoever answers there.
             location.prepare_socket_dir(self.socket_dir, account)
-        if self._answers():
+        if self.is_answering():
             return
         location.check_reach(self._root, account)
         if self._await_answer():
@@ -103,17 +114,6 @@ class Server:
             self._clock.sleep(_PAUSE_S)
         return True
 
-    def _answers(self) -> bool:
-        """Whether a server on our socket serves our data directory: the only proof of life."""
-        try:
-            with psycopg.connect(
-                self.conninfo("postgres", "postgres"), autocommit=True
-            ) as connection:
-                row = connection.execute("SHOW data_directory").fetchone()
-        except psycopg.OperationalError:
-            return False
-        return row is not None and row[0] == str(self.data)
-
     def _await_answer(self) -> bool:
         """Waits until the server answers, or until nothing is left of it.
 
@@ -124,7 +124,7 @@ class Server:
             SetupError: neither happened.
         """
         began = self._clock.monotonic()
-        while not self._answers():
+        while not self.is_answering():
             left = self._processes()
             is_listening = reaper.is_listening(self.address)
             if not left and not is_listening:
@@ -206,7 +206,7 @@ class Server:
                 variables={"PGDATA": str(self.data)},
                 stdout=log,
             )
-        if code != 0 or not self._answers():
+        if code != 0 or not self.is_answering():
             reason = serverlog.reason(self.log, since) or said
             hint = ", for the disk is full" if location.is_full(self._root) else ""
             raise SetupError(

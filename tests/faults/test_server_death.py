@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from engine.clock import SystemClock
 from engine.database.cluster import Cluster
 from engine.database.migrate import migrate_up
 from engine.database.target import APP_ROLE, DATABASE_NAME, OWNER_ROLE, Target, bootstrap
+from engine.runtime import open_runtime
+from engine.settings import Settings
+from engine.worker import open_worker
 from tests.database.cluster_harness import eventually, kill_server, open_directory, postmasters
 from tests.faults.history import INDETERMINATE, REFUSED, REPLAYED, SAVED
 from tests.faults.load import Dice, Load, new_seed
@@ -96,6 +100,17 @@ def test_a_server_that_dies_under_load_keeps_every_promise(
                 cluster.start()
             await_saves(scene)
         tell(f"{write_form}, {death.__name__}", scene)
+
+
+def test_a_server_that_dies_while_nobody_saves_is_started_again(
+    tmp_path: Path, cluster: Cluster, mortal: Target
+) -> None:
+    target = replace(mortal, cluster=cluster)
+    with open_runtime(Settings(data_dir=tmp_path), target) as runtime, open_worker(runtime):
+        killed_with_all_its_children(cluster)
+        assert not cluster.is_answering()
+
+        assert eventually(cluster.is_answering, 30)
 
 
 @pytest.mark.timeout(600)
