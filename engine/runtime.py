@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 import psycopg
 from psycopg_pool import PoolTimeout
@@ -68,15 +69,13 @@ def open_runtime(
     clock = clock or SystemClock()
     save_pool = Pool(target, settings, clock, size=settings.pool_size)
     read_pool = Pool(target, settings, clock, size=_READ_POOL_SIZE)
-    directory = settings.data_dir / "journal"
-    try:
-        journal = Journal(directory, f"{settings.instance}-{clock.uuid7()}")
-    except OSError as error:
-        raise SetupError(f"the journal {directory} cannot be written: {error.strerror}") from None
-    save_pool.open()
-    read_pool.open()
-    try:
-        _register(read_pool, settings, clock)
+    with ExitStack() as opened:
+        for pool in (save_pool, read_pool):
+            pool.open()
+            opened.callback(pool.close)
+        installation = _register(read_pool, settings, clock)
+        journal = _journal(settings, clock, installation)
+        opened.callback(journal.close)
         yield Runtime(
             settings=settings,
             target=target,
@@ -89,10 +88,19 @@ def open_runtime(
             identities=Identities(read_pool, settings, clock),
             sweeper=Sweeper(read_pool, journal, clock),
         )
-    finally:
-        read_pool.close()
-        save_pool.close()
-        journal.close()
+
+
+def _journal(settings: Settings, clock: Clock, installation: UUID) -> Journal:
+    """This process's journal, beside those of the same database only.
+
+    Two databases may be used from one data directory, one after the other or at once; what a dead
+    process left behind must never be written into the other one's ledger.
+    """
+    directory = settings.data_dir / "journal" / str(installation)
+    try:
+        return Journal(directory, f"{settings.instance}-{clock.uuid7()}")
+    except OSError as error:
+        raise SetupError(f"the journal {directory} cannot be written: {error.strerror}") from None
 
 
 def open_database(settings: Settings, clock: Clock, *, migrate: bool = False) -> Target:
@@ -124,20 +132,26 @@ def open_database(settings: Settings, clock: Clock, *, migrate: bool = False) ->
     return target
 
 
-def _register(pool: Pool, settings: Settings, clock: Clock) -> None:
+def _register(pool: Pool, settings: Settings, clock: Clock) -> UUID:
+    """Writes down what this process's number stands for; returns which installation this is."""
     try:
         with pool.connection() as connection:
             ledger.register_origin(connection, settings, clock.now())
             may_change = connection.execute(_MAY_CHANGE_LEDGER).fetchone()
+            installation = connection.execute("SELECT id FROM installation").fetchone()
     except psycopg.errors.UndefinedTable:
         raise SetupError("the database is not migrated; run: saveguard migrate up") from None
     except (psycopg.Error, PoolTimeout) as error:
         raise SetupError(f"the database cannot be used: {type(error).__name__}") from None
+    if installation is None:
+        raise SetupError("the database has lost its installation's name; restore its one row")
     if may_change is None or may_change[0]:
         raise SetupError(
             "this login may change the ledger, which then proves nothing:"
             f" log in as {APP_ROLE}, or as a member of it"
         )
+    name: UUID = installation[0]
+    return name
 
 
 _MAY_CHANGE_LEDGER: Final = """

@@ -120,6 +120,9 @@ class Settings(BaseModel):
     body_limit: int = Field(
         default=1024 * 1024, ge=1024, description="Largest request body, in bytes."
     )
+    body_time: SomeSeconds = Field(
+        default=timedelta(seconds=30), description="Longest a request body may take to arrive."
+    )
     idempotency_lifetime: SomeSeconds = Field(
         default=timedelta(hours=24), description="How long an idempotency key is remembered."
     )

@@ -1,5 +1,7 @@
 """The background work of a process: reviving, sweeping, expiring, reaping, making partitions.
 
+A process that saves does the first two itself: nobody else may empty its journal while it lives,
+and it may be the only one that uses the embedded server. The others are done by whoever comes.
 Every job is safe to run in several processes at once; expiring is kept to one by a lock, so that
 two do not race for the same quote and fill the ledger with conflicts.
 """
@@ -18,6 +20,7 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from engine.attempts.partitions import ensure_partitions
+from engine.database.pool import EngineConnection
 from engine.errors import SetupError
 from engine.logs import report
 from engine.runtime import Runtime
@@ -28,6 +31,10 @@ _REVIVE_EVERY: Final = timedelta(seconds=3)
 _EXPIRE_EVERY: Final = timedelta(seconds=30)
 _REAP_EVERY: Final = timedelta(minutes=5)
 _PARTITIONS_EVERY: Final = timedelta(hours=1)
+# Locks give up after seconds; only a line that has fallen silent takes all of it.
+_PARTITIONS_S: Final = 60.0
+# A job that does not end must not keep its process from ending.
+_LEAVE_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +52,18 @@ class Job:
     run: Callable[[], int]
 
 
-def jobs_of(runtime: Runtime) -> tuple[Job, ...]:
-    """The jobs of a process."""
+def own_jobs(runtime: Runtime) -> tuple[Job, ...]:
+    """What a process that saves does for itself."""
     return (
         Job("server", _REVIVE_EVERY, lambda: _revive(runtime)),
         Job("sweep", runtime.settings.sweep_interval, lambda: sum(runtime.sweeper.sweep())),
+    )
+
+
+def all_jobs(runtime: Runtime) -> tuple[Job, ...]:
+    """The jobs of a worker."""
+    return (
+        *own_jobs(runtime),
         Job("expire", _EXPIRE_EVERY, lambda: _expire(runtime)),
         Job("reap", _REAP_EVERY, lambda: _reap(runtime)),
         Job("partitions", _PARTITIONS_EVERY, lambda: _make_partitions(runtime)),
@@ -57,8 +71,10 @@ def jobs_of(runtime: Runtime) -> tuple[Job, ...]:
 
 
 @contextmanager
-def open_worker(runtime: Runtime) -> Iterator[None]:
-    """Runs the jobs, each in a thread of its own, until the block ends."""
+def open_worker(
+    runtime: Runtime, jobs_of: Callable[[Runtime], tuple[Job, ...]] = all_jobs
+) -> Iterator[None]:
+    """Runs jobs, each in a thread of its own, until the block ends."""
     stop = threading.Event()
     threads = [
         threading.Thread(target=_repeat, args=(job, stop), name=job.name, daemon=True)
@@ -71,7 +87,7 @@ def open_worker(runtime: Runtime) -> Iterator[None]:
     finally:
         stop.set()
         for thread in threads:
-            thread.join()
+            thread.join(_LEAVE_S)
 
 
 def _repeat(job: Job, stop: threading.Event) -> None:
@@ -117,5 +133,6 @@ def _reap(runtime: Runtime) -> int:
 
 
 def _make_partitions(runtime: Runtime) -> int:
-    with psycopg.connect(runtime.target.owner, autocommit=True) as connection:
+    with EngineConnection.connect(runtime.target.owner, autocommit=True) as connection:
+        connection.deadline = runtime.clock.monotonic() + _PARTITIONS_S
         return len(ensure_partitions(connection, runtime.clock.now()))

@@ -1,8 +1,9 @@
 """Who is behind an API key.
 
 A verified key is trusted for a short while without asking again, which bounds how long a revoked
-one still works. When the database cannot be asked, the last known identity serves on: nothing can
-be saved then, and the refusal reaches the ledger under the right agent.
+one still works. While the database is not there, the last known identity serves on: nothing can be
+saved then, and the refusal reaches the ledger under the right agent. One that is only busy is no
+reason to trust a key that may have been revoked.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ from collections import OrderedDict
 from typing import Final, NamedTuple
 from uuid import UUID
 
-import psycopg
-from psycopg_pool import PoolTimeout
 from sqlalchemy import select
 
 from engine.access.keys import hash_api_key
 from engine.access.tables import Account, Agent, ApiKey
 from engine.clock import Clock
-from engine.database.pool import Pool
+from engine.database.pool import Pool, Unreachable
 from engine.database.sql import Statement, parameter, table_of
 from engine.settings import Settings
 
@@ -76,8 +75,9 @@ class Identities:
         """Who holds this key, or None when nobody does.
 
         Raises:
-            psycopg.Error: the database could not be asked, and the key was not seen before.
-            PoolTimeout: the same.
+            psycopg.Error: the database could not be asked. An absent one is no error for a key that
+                was seen before.
+            PoolTimeout: no connection was free in time.
         """
         key_hash = hash_api_key(key)
         now = self._clock.monotonic()
@@ -86,7 +86,7 @@ class Identities:
             return known[1]
         try:
             identity = self._ask(key_hash, deadline)
-        except (psycopg.Error, PoolTimeout):
+        except Unreachable:
             if known is None:
                 raise
             return known[1]

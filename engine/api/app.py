@@ -31,7 +31,11 @@ _READ_THREADS: Final = 4
 
 @contextmanager
 def open_api(
-    runtime: Runtime, metrics: Metrics, report: Callable[[str, BaseException], None]
+    runtime: Runtime,
+    metrics: Metrics,
+    report: Callable[[str, BaseException], None],
+    *,
+    is_alone: bool = False,
 ) -> Iterator[list[BaseRoute]]:
     """The API's routes, to be mounted at the root of an ASGI application.
 
@@ -39,25 +43,32 @@ def open_api(
         runtime: the open engine.
         metrics: what /metrics shows.
         report: told of what should never happen.
+        is_alone: whether nothing else is served: then every other address is answered, too.
     """
-    gate = Gate(runtime.identities, RateLimits(runtime.clock))
     settings, clock = runtime.settings, runtime.clock
+    gate = Gate(runtime.identities, RateLimits(clock), settings.save_budget)
     with (
         ThreadPoolExecutor(settings.pool_size, "save") as save_threads,
         ThreadPoolExecutor(_READ_THREADS, "read") as read_threads,
     ):
         desk = Desk(
-            writes=Writes(runtime.saver, gate, settings.body_limit, report),
+            writes=Writes(runtime.saver, gate, settings, report),
             reads=Reads(runtime.quotes, gate, clock),
             save_threads=save_threads,
             read_threads=read_threads,
             clock=clock,
             body_limit=settings.body_limit,
+            body_time=settings.body_time,
             report=report,
             document=cache(lambda: document_of(settings.release)),
         )
-        edge = Edge(desk, clock, metrics.arrived)
-        yield [Everything(PREFIX, app=edge), *health_routes(runtime, metrics)]
+        routes = [
+            Everything(PREFIX, app=Edge(desk, clock, metrics.arrived)),
+            *health_routes(runtime, metrics),
+        ]
+        if is_alone:
+            routes.append(Everything("", app=Edge(desk.nowhere, clock, metrics.arrived)))
+        yield routes
 
 
 class Everything(Mount):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from starlette.types import Receive, Scope, Send
@@ -43,6 +44,7 @@ class Desk:
     read_threads: Executor
     clock: Clock
     body_limit: int
+    body_time: timedelta
     report: Callable[[str, BaseException], None]
     document: Callable[[], bytes]
 
@@ -58,8 +60,23 @@ class Desk:
             if matched is None
             else self._call(scope["method"], matched["id"], matched["what"])
         )
+        await self._serve(scope, receive, send, found)
+
+    async def nowhere(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a request to an address that has nothing to do with the API."""
+        if scope["type"] != "http":
+            await send({"type": "websocket.close"})
+            return
+        call: Call = lambda each: self._no_call(each, None)  # noqa: E731  # typed
+        await self._serve(scope, receive, send, (self.read_threads, call))
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, found: tuple[Executor, Call]
+    ) -> None:
         try:
-            exchange = await read_exchange(scope, receive, self.body_limit)
+            exchange = await read_exchange(
+                scope, receive, self.clock, self.body_limit, self.body_time
+            )
         except CallerLeft:
             return
         await send_answer(await self._answer(exchange, *found), send)

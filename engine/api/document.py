@@ -46,7 +46,7 @@ _MOVE: Final = (
 # Codes that a save is answered with under more than their usual status: for a body that is too
 # large or of another type, for a key used again, and for a version that came as If-Match.
 _MORE_STATUSES: Final[Mapping[ErrorCode, tuple[int, ...]]] = {
-    _C.QUOTE_VALIDATION_FAILED: (413, 415, 422),
+    _C.QUOTE_VALIDATION_FAILED: (408, 413, 415, 422),
     _C.QUOTE_CONFLICT_VERSION: (412,),
 }
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from engine.api.exchange import CORRELATION_HEADER, Answer, Exchange
+from engine.api.exchange import CORRELATION_HEADER, Answer, Exchange, Unread
 from engine.clock import Clock
 from engine.correlation import (
     accepted_correlation_id,
@@ -31,7 +32,6 @@ class Arrival:
     correlation_id: str
     attempt_id: UUID
     started_at: datetime
-    received: float
 
 
 Arrived = Callable[[Arrival, bool], None]
@@ -61,7 +61,7 @@ class Edge:
         accepted = accepted_correlation_id(inbound)
         attempt_id = self._clock.uuid7()
         correlation_id = accepted or make_correlation_id(attempt_id)
-        arrival = Arrival(correlation_id, attempt_id, self._clock.now(), self._clock.monotonic())
+        arrival = Arrival(correlation_id, attempt_id, self._clock.now())
         is_malformed = inbound is not None and accepted is None
         if is_malformed:
             # Not what it was: a caller may send anything, a secret even.
@@ -81,25 +81,40 @@ class CallerLeft(Exception):  # noqa: N818  # nothing went wrong on our side
     """The caller hung up before it had sent its request."""
 
 
-async def read_exchange(scope: Scope, receive: Receive, body_limit: int) -> Exchange:
-    """Reads a request to its end, or to the limit of its body.
+async def read_exchange(
+    scope: Scope, receive: Receive, clock: Clock, body_limit: int, body_time: timedelta
+) -> Exchange:
+    """Reads a request to its end, or to the limits of its body.
+
+    Args:
+        scope: of the request, past the edge.
+        receive: brings the body.
+        clock: says when it has arrived.
+        body_limit: most bytes of a body.
+        body_time: longest time that a body may take to arrive.
 
     Raises:
         CallerLeft: the caller left before it had said everything.
     """
     arrival: Arrival = scope[_ARRIVAL]
     headers = _headers_of(scope)
+    body: bytes | Unread
+    try:
+        async with asyncio.timeout(body_time.total_seconds()):
+            body = await _read_body(receive, headers.get("content-length", ""), body_limit)
+    except TimeoutError:
+        body = Unread.TOO_SLOW
     return Exchange(
         method=scope["method"],
         path=scope["path"],
         query_string=scope["query_string"],
         headers=headers,
-        body=await _read_body(receive, headers.get("content-length", ""), body_limit),
+        body=body,
         correlation_id=arrival.correlation_id,
         traceparent=accepted_traceparent(headers.get("traceparent")),
         attempt_id=arrival.attempt_id,
         started_at=arrival.started_at,
-        received=arrival.received,
+        received=clock.monotonic(),
     )
 
 
@@ -116,21 +131,20 @@ async def send_answer(answer: Answer, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _read_body(receive: Receive, declared: str, limit: int) -> bytes | None:
-    """The body, or None when it is larger than the limit; then the rest is not read."""
+async def _read_body(receive: Receive, declared: str, limit: int) -> bytes | Unread:
+    """The body, unless it is larger than the limit; then the rest is not read."""
     if declared.isascii() and declared.isdigit() and int(declared[:12]) > limit:
-        return None
-    body = b""
+        return Unread.TOO_LARGE
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise CallerLeft
-        chunk: bytes = message.get("body", b"")
-        body += chunk
+        body += message.get("body", b"")
         if len(body) > limit:
-            return None
+            return Unread.TOO_LARGE
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 def _headers_of(scope: Scope) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Final
 from urllib.parse import parse_qsl, quote
 from uuid import UUID
@@ -19,6 +20,13 @@ from engine.saving.answer import RefusalAnswer, refusal_answer
 CORRELATION_HEADER: Final = "x-correlation-id"
 
 
+class Unread(Enum):
+    """Why a body was not read to its end."""
+
+    TOO_LARGE = "it is larger than the limit"
+    TOO_SLOW = "it did not arrive in time"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """A request, read as far as its bytes go.
@@ -28,19 +36,20 @@ class Exchange:
         path: without the query.
         query_string: as it came.
         headers: lower-case names; several with one name are joined by commas.
-        body: the bytes, None when there were more than the limit.
+        body: the bytes, or why they were not read.
         correlation_id: accepted or made.
         traceparent: when there was a well-formed one.
         attempt_id: made before anything else.
         started_at: when it arrived, in UTC.
-        received: the same on the monotonic clock.
+        received: when all of it had arrived, on the monotonic clock; how long its caller took to
+            send it is no time of ours.
     """
 
     method: str
     path: str
     query_string: bytes
     headers: Mapping[str, str]
-    body: bytes | None
+    body: bytes | Unread
     correlation_id: str
     traceparent: str | None
     attempt_id: UUID

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 import psycopg
@@ -31,7 +32,17 @@ _SUSPENDED: Final = Refusal(
 class Gate:
     """Lets an exchange through, or says why not; safe to use from any thread."""
 
-    def __init__(self, identities: Identities, rate_limits: RateLimits) -> None:
+    def __init__(
+        self, identities: Identities, rate_limits: RateLimits, patience: timedelta
+    ) -> None:
+        """Takes what it asks.
+
+        Args:
+            identities: who holds which key.
+            rate_limits: how fast an agent may send.
+            patience: how long after its arrival an exchange may still wait for the database.
+        """
+        self._patience_s = patience.total_seconds()
         self._identities = identities
         self._rate_limits = rate_limits
 
@@ -41,7 +52,7 @@ class Gate:
         if key is None:
             return None, _NO_CREDENTIALS
         try:
-            identity = self._identities.find(key)
+            identity = self._identities.find(key, exchange.received + self._patience_s)
         except (psycopg.Error, PoolTimeout) as error:
             return None, from_failure(classify(error, write_was_sent=False).code)
         if identity is None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 from engine.access.identities import Identity
-from engine.api.exchange import Answer, Exchange, refusal_to_answer
+from engine.api.exchange import Answer, Exchange, Unread, refusal_to_answer
 from engine.api.gate import Gate
 from engine.api.media import JSON, is_json, is_plain
 from engine.attempts.outcome import UNKNOWN_AGENT
@@ -19,8 +19,9 @@ from engine.saving.answer import Refused, Replayed, Saved, SaveResult
 from engine.saving.refusals import from_failure
 from engine.saving.request import SaveRequest, read_request
 from engine.saving.save import Reporter, Saver
+from engine.settings import Settings
 
-_CREATED, _TOO_LARGE, _UNSUPPORTED_MEDIA_TYPE = 201, 413, 415
+_CREATED, _REQUEST_TIMEOUT, _TOO_LARGE, _UNSUPPORTED_MEDIA_TYPE = 201, 408, 413, 415
 
 # These make no sense without a body; the others may come without one.
 _NEEDS_BODY: Final = frozenset({Operation.CREATE, Operation.UPDATE})
@@ -29,10 +30,10 @@ _NEEDS_BODY: Final = frozenset({Operation.CREATE, Operation.UPDATE})
 class Writes:
     """Answers the calls that save; runs in a save thread, not on the event loop."""
 
-    def __init__(self, saver: Saver, gate: Gate, body_limit: int, report: Reporter) -> None:
+    def __init__(self, saver: Saver, gate: Gate, settings: Settings, report: Reporter) -> None:
         self._saver = saver
         self._gate = gate
-        self._body_limit = body_limit
+        self._settings = settings
         self._report = report
 
     def answer(self, exchange: Exchange, operation: Operation, quote_id: str | None) -> Answer:
@@ -41,7 +42,7 @@ class Writes:
             request, refusal = self._read(exchange, operation, quote_id)
         except Exception as error:  # noqa: BLE001  # a bug of ours is an attempt all the same
             self._report(exchange.correlation_id, error)
-            request = _save_request(exchange, operation, None, None, {})
+            request = _save_request(exchange, operation, None, None, None)
             refusal = from_failure(ErrorCode.INTERNAL_ERROR)
         if refusal is None:
             return self._spell(exchange, self._saver.save(request))
@@ -53,7 +54,7 @@ class Writes:
         """What is asked, and the refusal if the engine need not look at it."""
         identity, refusal = self._gate.admit(exchange)
         target = None if quote_id is None else parse_uuid(quote_id)
-        body: Mapping[str, Any] = {}
+        body: Mapping[str, Any] | None = None
         if refusal is None:
             read = self._read_body(exchange, operation)
             if isinstance(read, Refusal):
@@ -69,13 +70,8 @@ class Writes:
 
     def _read_body(self, exchange: Exchange, operation: Operation) -> Mapping[str, Any] | Refusal:
         raw = exchange.body
-        if raw is None:
-            return Refusal(
-                ErrorCode.QUOTE_VALIDATION_FAILED,
-                f"The body is larger than {self._body_limit} bytes.",
-                {"limitBytes": self._body_limit},
-                _TOO_LARGE,
-            )
+        if isinstance(raw, Unread):
+            return self._unread(raw)
         if not raw and operation not in _NEEDS_BODY:
             return {}
         if not is_json(exchange.headers.get("content-type", "")):
@@ -96,6 +92,27 @@ class Writes:
             return parse_object(raw)
         except MalformedBody as malformed:
             return Refusal(ErrorCode.QUOTE_VALIDATION_FAILED, str(malformed), {"reason": "body"})
+
+    def _unread(self, why: Unread) -> Refusal:
+        match why:
+            case Unread.TOO_LARGE:
+                limit = self._settings.body_limit
+                return Refusal(
+                    ErrorCode.QUOTE_VALIDATION_FAILED,
+                    f"The body is larger than {limit} bytes.",
+                    {"limitBytes": limit},
+                    _TOO_LARGE,
+                )
+            case Unread.TOO_SLOW:
+                seconds = self._settings.body_time.total_seconds()
+                return Refusal(
+                    ErrorCode.QUOTE_VALIDATION_FAILED,
+                    f"The body did not arrive within {seconds:g} seconds; send it again.",
+                    {"limitSeconds": seconds},
+                    _REQUEST_TIMEOUT,
+                )
+            case _:
+                assert_never(why)
 
     def _spell(self, exchange: Exchange, result: SaveResult) -> Answer:
         match result:
@@ -133,7 +150,7 @@ def _save_request(
     operation: Operation,
     identity: Identity | None,
     quote_id: UUID | None,
-    body: Mapping[str, Any],
+    body: Mapping[str, Any] | None,
 ) -> SaveRequest:
     agent_id = None if identity is None else identity.agent_id
     return SaveRequest(
@@ -145,7 +162,8 @@ def _save_request(
         started_at=exchange.started_at,
         received=exchange.received,
         quote_id=quote_id,
-        body=body,
+        body=body or {},
+        is_body_known=body is not None,
         if_match=exchange.headers.get("if-match"),
         query_version=exchange.query.get("version") if operation is Operation.DELETE else None,
         idempotency_key=exchange.headers.get("idempotency-key"),

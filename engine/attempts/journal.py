@@ -97,8 +97,8 @@ class Journal:
         """
         with self._lock:
             self._begun.pop(attempt_id, None)
-            if self._spool.pop(attempt_id, None) is not None:
-                self._is_ledger_away = False
+            self._spool.pop(attempt_id, None)
+            self._is_ledger_away = False
             self._in_doubt.pop(attempt_id, None)
             try:
                 self._append(_encode(End(attempt_id)))
@@ -141,7 +141,7 @@ class Journal:
 
     @property
     def is_ledger_away(self) -> bool:
-        """Whether the ledger could not take a row, and has taken none of the spool since.
+        """Whether the ledger could not take a row, and has taken none since.
 
         Not the same as an empty spool: while one is emptied, others may fill it.
         """

@@ -121,3 +121,16 @@ class Origin(SQLModel, table=True):
     release: str = Field(sa_type=Text)
     instance: str = Field(sa_type=Text)
     first_seen_at: datetime = Field(sa_type=_INSTANT)
+
+
+class Installation(SQLModel, table=True):
+    """What tells this database from every other: a journal belongs to one of them."""
+
+    __tablename__ = "installation"
+    __table_args__ = (
+        PrimaryKeyConstraint("is_only", name="installation_pkey"),
+        CheckConstraint("is_only", name="installation_is_one"),
+    )
+
+    is_only: bool
+    id: UUID

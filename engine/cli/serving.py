@@ -16,7 +16,7 @@ from engine.cli.options import data_dir_option, settings_of
 from engine.clock import SystemClock
 from engine.logs import configure_logs, report
 from engine.runtime import open_database, open_runtime
-from engine.worker import open_worker
+from engine.worker import open_worker, own_jobs
 
 # A save's own budget is ten seconds; whoever is in the middle of one may finish.
 _GRACE_S = 12
@@ -34,7 +34,8 @@ def api(host: str | None, port: int | None, data_dir: Path | None) -> None:
     target = open_database(settings, clock)
     with (
         open_runtime(settings, target, clock=clock, observe=metrics.ended, report=report) as opened,
-        open_api(opened, metrics, report) as routes,
+        open_worker(opened, own_jobs),
+        open_api(opened, metrics, report, is_alone=True) as routes,
     ):
         click.echo(f"API on http://{settings.host}:{settings.api_port}/api", err=True)
         uvicorn.run(

@@ -39,6 +39,11 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
         # A transaction left open keeps vacuum and the roller's snapshots back.
         "idle_in_transaction_session_timeout": "30s",
         "log_min_duration_statement": "1s",
+        # What is saved is nobody's business here: neither a slow statement's parameters nor the
+        # row that broke a constraint.
+        "log_parameter_max_length": "0",
+        "log_parameter_max_length_on_error": "0",
+        "log_error_verbosity": "terse",
         # The start rotates the log; the server's own collector would be one process more.
         "logging_collector": "off",
         "cluster_name": "saveguard",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,7 +24,8 @@ from engine.settings import Settings
 # second, which would keep saves refused for many seconds after the database is back.
 _RECONNECT_S = 0.5
 # When the last attempt to connect failed, waiting the whole time for another would only keep
-# callers from hearing so. One more attempt fits in.
+# callers from hearing so. One of them at a time waits for one more; the others hear it at once, or
+# each round of threads would add its wait to that of everybody behind them.
 _UNREACHABLE_WAIT_S = 0.6
 # A new connection that has not taken its settings by now never does: the line has fallen silent.
 # The pool's worker must not wait on it for ever, since it is the one that makes all connections.
@@ -77,6 +79,7 @@ class Pool:
         self._patience_s = settings.save_budget.total_seconds()
         self.has_session_state = target.pooler == "none"
         self._last_connect_failed = False
+        self._scout = threading.Lock()
         self._pool: ConnectionPool[EngineConnection] = ConnectionPool(
             target.app,
             connection_class=self._connection_class(),
@@ -157,18 +160,26 @@ class Pool:
 
     def _checkout(self, deadline: float) -> EngineConnection:
         wait = self._wait.total_seconds()
-        if self._last_connect_failed:
-            wait = min(wait, _UNREACHABLE_WAIT_S)
+        if not self._last_connect_failed:
+            return self._wait_for_one(wait, deadline)
+        if not self._scout.acquire(blocking=False):
+            raise _unreachable()
+        try:
+            return self._wait_for_one(min(wait, _UNREACHABLE_WAIT_S), deadline)
+        finally:
+            self._scout.release()
+
+    def _wait_for_one(self, wait: float, deadline: float) -> EngineConnection:
         now = self._clock.monotonic()
         if now >= deadline:
-            raise PoolTimeout("the deadline has passed")
+            raise _unreachable() if self._last_connect_failed else _too_late()
         give_up = min(now + wait, deadline)
         while True:
             try:
                 connection = self._pool.getconn(max(give_up - self._clock.monotonic(), 0.001))
             except PoolTimeout:
                 if self._last_connect_failed:
-                    raise Unreachable("the database does not accept connections") from None
+                    raise _unreachable() from None
                 raise
             if not connection.is_stale():
                 return connection
@@ -196,6 +207,14 @@ class Pool:
         if member is not None and member[0]:
             # The ledger is append-only for the application, even when it connects as its owner.
             connection.execute(f"SET ROLE {APP_ROLE}")
+
+
+def _unreachable() -> Unreachable:
+    return Unreachable("the database does not accept connections")
+
+
+def _too_late() -> PoolTimeout:
+    return PoolTimeout("the deadline has passed")
 
 
 _SET_OPTION_SINCE = 160_000

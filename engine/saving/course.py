@@ -24,7 +24,7 @@ from engine.quotes.numbers import QuoteNumbers
 from engine.quotes.record import COLUMNS, QuoteRecord
 from engine.saving import idempotency, statements
 from engine.saving.answer import Refused, Replayed, Saved, SaveResult, saved_body
-from engine.saving.decision import Plan, plan_change, plan_creation
+from engine.saving.decision import Plan, joined, named_columns, plan_change, plan_creation
 from engine.saving.idempotency import StoredAnswer, stored_answer
 from engine.saving.refusals import (
     client_not_found,
@@ -47,6 +47,7 @@ _RESOLUTION_PART: Final = 0.5
 # A move that names no version tries again when it loses a race; more losses than this are refused.
 _RACES_MAX: Final = 5
 _MICRO: Final = 1_000_000
+_LONGEST_US: Final = 2**31 - 1
 _OK, _CREATED, _CONFLICT, _PRECONDITION_FAILED = 200, 201, 409, 412
 
 _PRICE_CODES: Final = frozenset({ErrorCode.PRICING_VALIDATION_FAILED, ErrorCode.ITEMS_INCONSISTENT})
@@ -118,12 +119,21 @@ class Course:
             return self.refused(intent)
         if self._request.idempotency_key is not None:
             self._fingerprint = fingerprint(self._request, self._row.payload_hash)
-        if not isinstance(intent, Creation):
-            self._row.expected_version = intent.expected_version
+        self._note(intent)
         while True:
             ending = self._try(intent)
             if ending is not None:
                 return ending
+
+    def _note(self, intent: Intent) -> None:
+        """Writes down what is asked: the row of a refusal says it like that of a save."""
+        if isinstance(intent, Creation):
+            self._row.client_id = intent.draft.client_id
+            return
+        self._row.expected_version = intent.expected_version
+        if isinstance(intent, Edit):
+            self._row.changed_fields = joined(named_columns(intent))
+            self._row.client_id = intent.change.values.get("client_id")
 
     def _try(self, intent: Intent) -> Ending | None:
         """One try on one connection; None asks for another."""
@@ -202,16 +212,21 @@ class Course:
         """Writes the plan; a refusal by the write may still be a replay, or a race to run again."""
         request = self._request
         self._plan = plan
+        self._row.client_id = plan.record.client_id
+        self._row.changed_fields = joined(plan.changed_fields)
         keyed = self._keyed(plan)
         write = Write(
             operation=request.operation,
             plan=plan,
             attempt=self._committed_row(plan),
+            elapsed=self._elapsed_since(self._clock.monotonic()),
             conflict_status=self._conflict_status,
             row_if_refused=keyed is None and is_race_final,
             keyed=keyed,
         )
-        verdict, is_row_written = write_save(connection, write, self._tools.settings, self._sending)
+        verdict, is_row_written = self._timed(
+            lambda: write_save(connection, write, self._tools.settings, self._sending)
+        )
         self._write_was_sent = False  # the server has answered: nothing is in doubt any more
         if verdict.is_saved:
             return Ending(self._saved(plan), write.attempt, Standing.IN_LEDGER)
@@ -394,21 +409,30 @@ class Course:
         """The row as it is when the write commits; the server adds its own time to it."""
         row = self._ended().accepted(Outcome.COMMITTED, self._success_status)
         row.quote_id = plan.record.id
-        row.client_id = plan.record.client_id
         row.expected_version = plan.expected_version or None
         row.actual_version = plan.record.version
-        row.changed_fields = ",".join(plan.changed_fields) or None
         return row
 
     def _ended(self) -> AttemptRow:
         """The row with the time that has passed until now."""
-        passed = self._clock.monotonic() - self._request.received
+        duration_us, database_us = self._elapsed_since(self._clock.monotonic())()
         return msgspec.structs.replace(
-            self._row,
-            duration_us=int(passed * _MICRO),
-            database_us=int(self._database_s * _MICRO),
-            retries=self._retries,
+            self._row, duration_us=duration_us, database_us=database_us, retries=self._retries
         )
+
+    def _elapsed_since(self, sent: float) -> Callable[[], tuple[int, int]]:
+        """What tells how long the attempt, and the database, have taken until it is asked.
+
+        Args:
+            sent: when the database got what it is at now.
+        """
+        spent_s = self._database_s
+
+        def elapsed() -> tuple[int, int]:
+            now = self._clock.monotonic()
+            return _microseconds(now - self._request.received), _microseconds(spent_s + now - sent)
+
+        return elapsed
 
     def _saved(self, plan: Plan) -> Saved:
         request = self._request
@@ -426,3 +450,8 @@ class Course:
             return call()
         finally:
             self._database_s += self._clock.monotonic() - started
+
+
+def _microseconds(seconds: float) -> int:
+    """As the ledger's columns hold them; what is longer than 35 minutes is 35 minutes there."""
+    return min(int(seconds * _MICRO), _LONGEST_US)

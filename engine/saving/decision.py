@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -110,6 +110,16 @@ def plan_change(
     return _plan_edit(intent, current, stamp, now)
 
 
+def named_columns(edit: Edit) -> tuple[str, ...]:
+    """The columns that a caller named; a total that it claims is only compared."""
+    return tuple(name for name in edit.change.values if not name.startswith("claimed_"))
+
+
+def joined(columns: Iterable[str]) -> str | None:
+    """Names of columns as the ledger keeps them; None for none."""
+    return ",".join(columns) or None
+
+
 def conflict(current: QuoteRecord, expected_version: int) -> Refusal:
     """QUOTE_CONFLICT_VERSION, naming what stands now."""
     return conflict_with(
@@ -160,8 +170,7 @@ def _plan_edit(
     if "expires_in_days" in named:
         content["expires_at"] = expiry(now, draft.expires_in_days)
     record = msgspec.structs.replace(current, **content, **stamp)
-    stored = (name for name in named if not name.startswith("claimed_"))
-    return Plan(record, current.version, tuple(stored))
+    return Plan(record, current.version, named_columns(edit))
 
 
 def _marks_of(operation: Operation, current: QuoteRecord, now: datetime) -> dict[str, Any]:

@@ -39,9 +39,13 @@ def from_failure(code: ErrorCode) -> Refusal:
 
 
 def indeterminate() -> Refusal:
-    """Nobody could say in time whether the save was committed."""
+    """Nobody could say in time whether the save was committed.
+
+    The code is a CRITICAL one, which a caller's program shows and does not send again by itself:
+    without an idempotency key that might save a second quote.
+    """
     return Refusal(
-        ErrorCode.DATABASE_TIMEOUT,
+        ErrorCode.QUOTE_PERSISTENCE_FAILED,
         "The line to the database broke and it could not be asked in time whether the quote was"
         " saved. Reload the quote before trying again, or retry with the same Idempotency-Key.",
         {"outcome": "indeterminate"},

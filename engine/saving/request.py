@@ -35,6 +35,7 @@ class SaveRequest:
         modified_by: who is written down as the modifier: an account's id, or `system:…`.
         quote_id: which quote; none for a create.
         body: the fields, wire names, fractions as Decimal.
+        is_body_known: whether it was read; else the ledger has no hash of it.
         if_match: the If-Match header as it came.
         query_version: the `version` of the query string as it came.
         idempotency_key: the Idempotency-Key header as it came.
@@ -56,6 +57,7 @@ class SaveRequest:
     received: float
     quote_id: UUID | None = None
     body: Mapping[str, Any] = field(default_factory=dict)
+    is_body_known: bool = True
     if_match: str | None = None
     query_version: str | None = None
     idempotency_key: str | None = None
@@ -96,10 +98,12 @@ Intent: TypeAlias = Creation | Edit | Move
 
 
 def payload_hash(request: SaveRequest) -> bytes | None:
-    """SHA-256 of the body in canonical form; None for a body that JSON cannot say.
+    """SHA-256 of the body in canonical form; None when it was not read, or JSON cannot say it.
 
-    Such a body can only come from a caller in this process; its validation says what is wrong.
+    The latter can only come from a caller in this process; its validation says what is wrong.
     """
+    if not request.is_body_known:
+        return None
     try:
         return canonical_hash(request.body)
     except (TypeError, ValueError, ArithmeticError):

@@ -48,6 +48,7 @@ class Write:
         operation: what the save does.
         plan: what to write.
         attempt: the attempt's row as it is when the save is written.
+        elapsed: microseconds that the attempt, and the database, have taken until it is called.
         conflict_status: HTTP status of a version conflict (409, or 412 after If-Match).
         row_if_refused: whether a refusal's attempt row may be written at once.
         keyed: the idempotency key's part, when the caller gave a key.
@@ -56,6 +57,7 @@ class Write:
     operation: Operation
     plan: Plan
     attempt: AttemptRow
+    elapsed: Callable[[], tuple[int, int]]
     conflict_status: int
     row_if_refused: bool
     keyed: Keyed | None
@@ -149,6 +151,8 @@ def _in_several(
         statements.insert_revision().run(connection, values)
         if write.keyed is not None:
             statements.insert_key().run(connection, values)
+        # In the one-statement form the server adds its own time; here we have waited for it.
+        write.attempt.duration_us, write.attempt.database_us = write.elapsed()
         if not ledger.insert(connection, write.attempt):
             raise psycopg.errors.UniqueViolation("the attempt was closed by somebody else")
         sending()

@@ -37,7 +37,7 @@ def _line(severity: str, retryable: str, *statuses: int) -> Expected:
 
 # domain.md, section 2: the code, how loud, whether to retry, and every status it may come with.
 TABLE: Final = {
-    "QUOTE_VALIDATION_FAILED": _line("HIGH", "no", 400, 405, 413, 415, 422),
+    "QUOTE_VALIDATION_FAILED": _line("HIGH", "no", 400, 405, 408, 413, 415, 422),
     "QUOTE_STATE_INVALID": _line("HIGH", "no", 409),
     "QUOTE_CONFLICT_VERSION": _line("HIGH", "yes", 409, 412),
     "QUOTE_ALREADY_SENT": _line("CRITICAL", "no", 409),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -212,6 +213,26 @@ OTHERS_QUOTES: dict[str, Prepare] = {
     "sent": lambda owner: owner.sent(),
     "with a client": lambda owner: owner.create(clientId=str(owner.agency.client_id)),
 }
+
+
+def test_a_busy_database_is_no_reason_to_trust_a_key_any_longer(
+    server: str, template: str, tmp_path: Path
+) -> None:
+    settings = settings_in(tmp_path, pool_wait=0.1)
+    with (
+        cloned(server, template) as target,
+        served(target, settings) as service,
+        calling(service) as caller,
+    ):
+        caller.create()
+        with ExitStack() as busy:
+            for _ in range(4):
+                busy.enter_context(service.runtime.read_pool.connection())
+
+            answer = caller.call("POST", body=quote_body())
+
+        refusal(answer, "DATABASE_TIMEOUT", 504)
+        assert service.stock().quotes == 1
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/problem+json"])

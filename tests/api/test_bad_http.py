@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
 from engine.payload import encode
-from tests.api.caller import Caller
-from tests.api.service import QUOTES, Service
+from tests.api.caller import Caller, calling
+from tests.api.service import CLOCK, QUOTES, Service, cloned, served, settings_in
 from tests.api.wire import Line, hear_once, line_to, request
 from tests.support import quote_body
 
@@ -332,3 +333,57 @@ def test_idle_lines_do_not_keep_others_waiting(caller: Caller) -> None:
         for place, line in enumerate(slow):
             line.send(BODY[place // 3 : place // 3 + 1])
             check_alive(caller)
+
+
+# Bodies that take their time.
+
+
+@pytest.fixture(scope="module")
+def hasty(
+    server: str, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """A service that waits for a body no longer than the half of a second."""
+    settings = settings_in(tmp_path_factory.mktemp("hasty"), body_time=0.5)
+    with cloned(server, template) as target, served(target, settings) as service:
+        yield service
+
+
+def beginning_of_a_create(caller: Caller, name: str) -> bytes:
+    """A create whose body has yet to come."""
+    length = b"Content-Length: %d" % len(BODY)
+    return post(caller, length, b"X-Correlation-ID: " + name.encode())
+
+
+def test_a_body_that_does_not_come_in_time_is_refused_with_its_row(hasty: Service) -> None:
+    with calling(hasty) as caller, line_to(hasty) as line:
+        line.send(beginning_of_a_create(caller, "too-slow"), BODY[:100])
+
+        heard = line.hear("POST")
+
+    assert heard.status == 408
+    answer = json.loads(heard.body)
+    assert answer["errorCode"] == "QUOTE_VALIDATION_FAILED"
+    assert answer["details"] == {"limitSeconds": 0.5}
+    row = hasty.attempt("too-slow")
+    assert (row["http_status"], row["outcome"]) == (408, "rejected")
+    assert row["payload_hash"] is None
+
+
+def test_the_time_that_a_caller_takes_to_send_is_no_time_of_ours(hasty: Service) -> None:
+    with calling(hasty) as caller, line_to(hasty) as line:
+        line.send(beginning_of_a_create(caller, "slowly-sent"), BODY[:100])
+        CLOCK.sleep(0.2)
+        line.send(BODY[100:])
+
+        heard = line.hear("POST")
+
+    assert heard.status == 201
+    assert hasty.attempt("slowly-sent")["duration_us"] < 200_000
+
+
+@pytest.mark.parametrize("body", [b'{"tripName": ', b"x" * 1_100_000], ids=["torn", "too large"])
+def test_a_body_that_was_not_understood_has_no_hash(caller: Caller, body: bytes) -> None:
+    answer = caller.call("POST", body=body)
+
+    row = caller.service.attempt(answer.headers["x-correlation-id"])
+    assert row["payload_hash"] is None

@@ -111,6 +111,16 @@ def test_the_id_is_on_the_answer_to_nobody(caller: Caller) -> None:
     assert caller.service.attempt("mine-0002")["error_code"] == "AUTHENTICATION_FAILED"
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_the_id_is_on_the_answers_to_supervisors(caller: Caller, path: str) -> None:
+    given = caller.http.get(path, headers={"X-Correlation-ID": "probe-0001"})
+    made = caller.http.get(path)
+
+    assert given.status_code == made.status_code == 200
+    assert given.headers.get_list("x-correlation-id") == ["probe-0001"]
+    assert has_valid_check(made.headers["x-correlation-id"])
+
+
 def test_a_callers_own_retry_is_an_attempt_of_its_own(caller: Caller) -> None:
     for _ in range(2):
         caller.call("POST", body=quote_body(), X_Correlation_ID="mine-0003")

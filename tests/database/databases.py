@@ -19,7 +19,7 @@ from engine.database.target import APP_ROLE, OWNER_ROLE, Target, bootstrap
 from engine.errors import SetupError
 
 CLOCK: Final = SystemClock()
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 # What 0002 adds to a quote.
 TRACKING: Final = ["version", "last_modified_by", "last_modified_at"]
 
@@ -161,6 +161,7 @@ ROWS: Final = {
             for day in ("2026-01-01", "2026-01-02")
         ),
     ),
+    "0004": (),  # brings its one row along
 }
 
 

@@ -257,14 +257,14 @@ def test_a_migration_whose_connection_is_cut_says_so_and_is_run_again(
 BROKEN = '''
 """Makes a table, and fails.
 
-Revision ID: 0004
-Revises: 0003
+Revision ID: 9999
+Revises: HEAD
 """
 
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "9999"
+down_revision = "HEAD"
 
 
 def upgrade():
@@ -275,7 +275,7 @@ def upgrade():
 
 def downgrade():
     pass
-'''
+'''.replace("HEAD", REVISIONS[-1])
 
 
 def test_a_failing_revision_leaves_the_database_as_it_was_before_it(
@@ -283,16 +283,15 @@ def test_a_failing_revision_leaves_the_database_as_it_was_before_it(
 ) -> None:
     migrate_up(blank.owner, CLOCK, "0002")
     fill(blank.owner, "0001", "0002")
-    (scripts / "versions" / "r0004_broken.py").write_text(BROKEN)
+    (scripts / "versions" / "r9999_broken.py").write_text(BROKEN)
 
     message = refusal(lambda: migrate_up(blank.owner, CLOCK))
 
     assert message == (
         "the migration failed and its open transaction was rolled back: division by zero (22012)"
     )
-    assert migration_status(blank.owner).current == "0003"  # what came before it stays
-    (scripts / "versions" / "r0004_broken.py").unlink()
-    migrate_down(blank.owner, CLOCK, "0003")
+    assert migration_status(blank.owner).current == REVISIONS[-1]  # what came before it stays
+    (scripts / "versions" / "r9999_broken.py").unlink()
     assert schema_of(blank.owner) == schema_of_head(blank)
 
 

@@ -11,7 +11,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from engine.clock import SystemClock
+from engine.database.migrate import migrate_up
 from engine.database.target import APP_ROLE, OWNER_ROLE, Target
+from tests.database.databases import blank_database
 
 
 @pytest.fixture(params=["one-statement", "several-statements"])
@@ -32,6 +34,14 @@ def target(server: str, template: str) -> Iterator[Target]:
 def own_target(server: str, template: str) -> Iterator[Target]:
     """A database for a test that does to it what others should not see."""
     with cloned(server, template) as made:
+        yield made
+
+
+@pytest.fixture
+def blank(server: str) -> Iterator[Target]:
+    """A migrated database that is not a clone: an installation of its own."""
+    with blank_database(server) as made:
+        migrate_up(made.owner, SystemClock())
         yield made
 
 

@@ -9,8 +9,10 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 import msgspec
+from psycopg.conninfo import conninfo_to_dict
 
 from engine.attempts.journal import SUFFIX, Begin, _records
 from tests.database.cluster_harness import REPOSITORY, eventually
@@ -105,7 +107,14 @@ def begun_in(directory: Path) -> set[str]:
     """Correlation ids of the attempts that journals say were begun; of one never written anew."""
     return {
         record.row.correlation_id
-        for path in directory.glob(f"*{SUFFIX}")
+        for path in directory.rglob(f"*{SUFFIX}")
         for record in _records(path)
         if isinstance(record, Begin)
     }
+
+
+def url_of(conninfo: str) -> str:
+    """A conninfo as a URL."""
+    return "postgresql://?" + "&".join(
+        f"{name}={quote(str(value), safe='')}" for name, value in conninfo_to_dict(conninfo).items()
+    )

@@ -19,10 +19,11 @@ from engine.attempts.ledger import AttemptRow
 from engine.clock import SystemClock
 from engine.correlation import make_correlation_id
 from engine.database.target import Target
+from engine.quotes.lifecycle import Operation
 from engine.runtime import open_runtime
 from engine.settings import Settings
 from tests.faults.calls import saved
-from tests.faults.scene import CLOCK, ask, open_scene, refused
+from tests.faults.scene import CLOCK, ask, open_scene, refused, rows_of
 
 
 class FullDisk:
@@ -83,9 +84,15 @@ def test_a_journal_directory_that_was_removed_is_made_again(tmp_path: Path, targ
         assert [path.name for path in scene.runtime.journal.directory.iterdir()]
 
 
+def journals_of(target: Target, data_dir: Path) -> Path:
+    """Where the journals of a database's processes lie."""
+    ((installation,),) = ask(target, "SELECT id FROM installation")
+    return data_dir / "journal" / str(installation)
+
+
 def left_over(directory: Path, agent_id: UUID, count: int, **changes: Any) -> None:
     """The journal of a process that died with so many rows in its spool."""
-    dead = Journal(directory / "journal", f"dead-{CLOCK.uuid7()}")
+    dead = Journal(directory, f"dead-{CLOCK.uuid7()}")
     for _ in range(count):
         attempt_id = CLOCK.uuid7()
         row = AttemptRow(
@@ -120,20 +127,20 @@ def test_the_journal_of_a_long_outage_is_adopted_however_long_that_takes(
     tmp_path: Path, target: Target
 ) -> None:
     agent_id, count = CLOCK.uuid7(), 700
-    left_over(tmp_path, agent_id, count)
+    left_over(journals_of(target, tmp_path), agent_id, count)
 
     with open_runtime(Settings(data_dir=tmp_path), target, clock=SlowClock()) as heir:
         assert heir.sweeper.sweep() == (0, 0, count)
 
-    assert list((tmp_path / "journal").iterdir()) == []
+    assert list(journals_of(target, tmp_path).iterdir()) == []
     assert count_of(target, agent_id) == count
 
 
 def test_a_row_that_the_ledger_refuses_holds_up_no_other(tmp_path: Path, target: Target) -> None:
-    agent_id = CLOCK.uuid7()
-    left_over(tmp_path, agent_id, 2)
-    left_over(tmp_path, agent_id, 1, outcome=9)  # of a release that had more outcomes
-    left_over(tmp_path, agent_id, 3)
+    agent_id, directory = CLOCK.uuid7(), journals_of(target, tmp_path)
+    left_over(directory, agent_id, 2)
+    left_over(directory, agent_id, 1, outcome=9)  # of a release that had more outcomes
+    left_over(directory, agent_id, 3)
 
     with open_runtime(Settings(data_dir=tmp_path), target) as heir:
         row = AttemptRow(
@@ -152,4 +159,29 @@ def test_a_row_that_the_ledger_refuses_holds_up_no_other(tmp_path: Path, target:
         assert count_of(target, agent_id) == 6
         assert len(heir.journal.spooled()) == 1
     # The two that hold it are kept, for somebody to look into.
-    assert len(list((tmp_path / "journal").iterdir())) == 2
+    assert len(list(journals_of(target, tmp_path).iterdir())) == 2
+
+
+def test_what_one_database_is_owed_is_never_given_to_another(
+    tmp_path: Path, own_target: Target, blank: Target
+) -> None:
+    with open_scene(tmp_path, own_target, pool_wait=timedelta(seconds=0.2)) as scene:
+        scene.proxy.refuse()
+        spooled = scene.save(Operation.CREATE, body={"adults": 0})
+        committed_before = scene.runtime.journal.spooled()
+        assert committed_before
+        # The process ends with its journal as it is.
+        left = {path: path.read_bytes() for path in tmp_path.rglob("*.journal")}
+        scene.proxy.accept()
+    ((path, content),) = left.items()
+    path.write_bytes(content)
+
+    with open_runtime(Settings(data_dir=tmp_path), blank) as other:
+        assert sum(other.sweeper.sweep()) == 0
+
+    assert path.exists()
+    assert ask(blank, "SELECT count(*) FROM attempt") == [(0,)]
+    with open_runtime(Settings(data_dir=tmp_path), own_target) as again:
+        assert sum(again.sweeper.sweep()) == 1
+    assert not path.exists()
+    assert len(rows_of(own_target, spooled.correlation_id)) == 1

@@ -18,7 +18,7 @@ from engine.quotes.lifecycle import Operation
 from tests.database.cluster_harness import eventually
 from tests.faults.calls import saved
 from tests.faults.proxy import Fault, saves
-from tests.faults.scene import in_background, open_scene, refused, waiting
+from tests.faults.scene import CLOCK, in_background, open_scene, refused, waiting
 
 
 @contextmanager
@@ -187,3 +187,66 @@ def test_a_busy_pool_is_waited_for_as_long_as_the_pool_wait(
         held.gate.set()
         caller.join(30)
         assert saved(results[0]).version == 2
+
+
+def test_what_a_save_waited_for_stands_in_the_ledger(
+    tmp_path: Path, target: Target, write_form: str
+) -> None:
+    with (
+        open_scene(tmp_path, target, write_form=write_form) as scene,
+        psycopg.connect(target.owner) as other,
+    ):
+        quote_id = scene.create()
+        other.execute("SELECT FROM quote WHERE id = %s FOR UPDATE", [quote_id])
+        asked = CLOCK.monotonic()
+        thread, results = in_background(lambda: scene.update(quote_id, 1))
+        assert eventually(lambda: waiting(target, ""))
+        began_waiting = CLOCK.monotonic()
+        CLOCK.sleep(0.3)
+        other.rollback()
+        least_us = (CLOCK.monotonic() - began_waiting) * 1e6
+        thread.join(30)
+        most_us = (CLOCK.monotonic() - asked) * 1e6
+
+        row = scene.row_of(saved(results[0]))
+        assert least_us < row["duration_us"] < most_us
+        assert least_us < row["database_us"] <= row["duration_us"]
+
+
+def test_what_a_save_waited_for_in_vain_stands_in_the_ledger(
+    tmp_path: Path, target: Target, write_form: str
+) -> None:
+    limits = {"lock_timeout": timedelta(seconds=0.2)}
+    with (
+        open_scene(tmp_path, target, write_form=write_form, **limits) as scene,
+        psycopg.connect(target.owner) as other,
+    ):
+        quote_id = scene.create()
+        other.execute("SELECT FROM quote WHERE id = %s FOR UPDATE", [quote_id])
+
+        result = scene.update(quote_id, 1)
+
+        assert refused(result) == ("DATABASE_TIMEOUT", False)
+        row = scene.row_of(result)
+        assert 200_000 <= row["database_us"] <= row["duration_us"]
+        other.rollback()
+
+
+def test_a_slow_save_leaves_nothing_of_what_it_saves_in_the_servers_log(
+    tmp_path: Path, server: str, reachable_dir: Path, own_target: Target
+) -> None:
+    log = reachable_dir / "postgresql" / "postgres.log"
+    if not log.exists():
+        pytest.skip("the log of a server that is not ours")
+    with psycopg.connect(server, autocommit=True) as superuser:
+        database = conninfo_to_dict(own_target.owner)["dbname"]
+        superuser.execute(f'ALTER DATABASE "{database}" SET log_min_duration_statement = 0')
+    with open_scene(tmp_path, own_target) as scene:
+        quote_id = scene.create()
+        secret = {"version": 1, "agentNotes": "CANARY-passport", "customNotes": "CANARY-allergy"}
+
+        saved(scene.save(Operation.UPDATE, quote_id, secret, idempotency_key="CANARY-key"))
+
+    written = log.read_text(errors="replace")
+    assert "UPDATE quote" in written
+    assert "CANARY" not in written

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
 
+import httpx
 import pytest
 
+from engine import worker
 from engine.database.target import Target
 from engine.quotes.lifecycle import Operation
+from engine.runtime import open_runtime
 from engine.saving.answer import Refused
+from engine.settings import Settings
 from engine.worker import open_worker
+from tests.api.caller import calling
+from tests.api.service import served, settings_in
 from tests.database.cluster_harness import eventually
 from tests.faults.history import SAVED
 from tests.faults.load import Load, new_seed
+from tests.faults.programs import start, url_of
+from tests.faults.proxy import Fault, FaultProxy, free_port
 from tests.faults.scene import CLOCK, open_scene, refused, rows_of
 
 # As shipped, except that the sweeper looks more often.
@@ -100,3 +110,87 @@ def test_a_spool_that_refusals_keep_filling_is_emptied_all_the_same(
         finally:
             stop.set()
             caller.join(30)
+
+
+def test_callers_who_queue_while_the_database_is_away_hear_within_the_budget(
+    tmp_path: Path, own_target: Target
+) -> None:
+    budget_s, callers = 2.0, 80
+    with FaultProxy(own_target.app) as proxy:
+        target = replace(own_target, app=proxy.through(own_target.app))
+        settings = settings_in(tmp_path, save_budget=budget_s, pool_wait=1)
+        with served(target, settings) as service, calling(service) as caller:
+            caller.create()
+            proxy.refuse()
+            asked = CLOCK.monotonic()
+
+            with ThreadPoolExecutor(callers) as threads:
+                answers = list(threads.map(lambda _: caller.call("POST", body={}), range(callers)))
+
+            assert CLOCK.monotonic() - asked < budget_s + SLACK_S
+            codes = {answer.json()["errorCode"] for answer in answers}
+            # The key was verified before; what can be said without the database is said.
+            assert codes <= {"QUOTE_PERSISTENCE_FAILED", "QUOTE_VALIDATION_FAILED"}
+            proxy.accept()
+
+
+def test_an_api_alone_sees_every_attempt_into_the_ledger_after_an_outage(
+    tmp_path: Path, own_target: Target
+) -> None:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    with FaultProxy(own_target.app) as proxy, client_at(address) as caller:
+        process = start(
+            *("-m", "engine.cli", "api", "--port", str(port), "--data-dir", str(tmp_path)),
+            DATABASE_URL=url_of(proxy.through(own_target.app)),
+            SAVEGUARD_OWNER_DATABASE_URL=url_of(own_target.owner),
+            SAVEGUARD_SWEEP_INTERVAL="0.1",
+        )
+        try:
+            assert eventually(lambda: is_ready(caller), 60)
+            proxy.refuse()
+            ids = [refused_once(caller)]
+            proxy.accept()
+            ids += [refused_once(caller) for _ in range(5)]
+
+            # The process lives on: nobody else may look into its journal.
+            assert eventually(lambda: all(rows_of(own_target, each) for each in ids), 30)
+            assert process.poll() is None
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+
+def client_at(address: str) -> httpx.Client:
+    return httpx.Client(base_url=address, timeout=30, trust_env=False)
+
+
+def is_ready(caller: httpx.Client) -> bool:
+    try:
+        return caller.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def refused_once(caller: httpx.Client) -> str:
+    """A call without a key; its correlation id."""
+    answer = caller.post("/api/agents/quotes", json={})
+    assert answer.json()["errorCode"] == "AUTHENTICATION_FAILED"
+    correlation_id: str = answer.headers["x-correlation-id"]
+    return correlation_id
+
+
+def test_a_silent_line_to_the_owners_database_does_not_keep_a_process_from_ending(
+    tmp_path: Path, own_target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_PARTITIONS_S", 0.5)
+    with FaultProxy(own_target.owner) as proxy:
+        target = replace(own_target, owner=proxy.through(own_target.owner))
+        with open_runtime(Settings(data_dir=tmp_path), target) as runtime:
+            held = proxy.on(lambda request: "pg_inherits" in request.sql, Fault.HOLD_REPLY)
+            with open_worker(runtime):
+                assert held.met.wait(20)
+                asked = CLOCK.monotonic()
+
+            assert CLOCK.monotonic() - asked < SLACK_S
+            assert not held.gate.is_set()

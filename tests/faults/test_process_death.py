@@ -10,12 +10,10 @@ from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 import msgspec
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from engine.database.target import Target
 from engine.payload import encode
@@ -23,7 +21,7 @@ from engine.worker import open_worker
 from tests.database.cluster_harness import eventually
 from tests.faults.history import INDETERMINATE, REFUSED, REPLAYED, SAVED, Call, History
 from tests.faults.load import THREADS, new_seed
-from tests.faults.programs import SavingProcess, begun_in, start
+from tests.faults.programs import SavingProcess, begun_in, start, url_of
 from tests.faults.proxy import free_port
 from tests.faults.scene import CLOCK, Scene, open_scene, rows_of
 from tests.support import quote_body
@@ -217,10 +215,3 @@ def killed_while_called(scene: Scene, data_dir: Path) -> list[Call]:
         process.kill()
         process.communicate()
     return http.history.calls
-
-
-def url_of(conninfo: str) -> str:
-    """A conninfo as a URL."""
-    return "postgresql://?" + "&".join(
-        f"{name}={quote(str(value), safe='')}" for name, value in conninfo_to_dict(conninfo).items()
-    )

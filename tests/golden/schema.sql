@@ -165,6 +165,12 @@ CREATE TABLE public.idempotency_key (
     CONSTRAINT idempotency_key_is_sha256 CHECK ((octet_length(fingerprint) = 32))
 );
 
+CREATE TABLE public.installation (
+    is_only boolean NOT NULL,
+    id uuid NOT NULL,
+    CONSTRAINT installation_is_one CHECK (is_only)
+);
+
 CREATE TABLE public.origin (
     id bigint NOT NULL,
     environment text NOT NULL,
@@ -307,6 +313,9 @@ ALTER TABLE ONLY public.client
 ALTER TABLE ONLY public.idempotency_key
     ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (agent_id, key);
 
+ALTER TABLE ONLY public.installation
+    ADD CONSTRAINT installation_pkey PRIMARY KEY (is_only);
+
 ALTER TABLE ONLY public.origin
     ADD CONSTRAINT origin_name_key UNIQUE (environment, release, instance);
 
@@ -401,6 +410,8 @@ GRANT SELECT ON TABLE public.attempt_default TO saveguard_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.client TO saveguard_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.idempotency_key TO saveguard_app;
+
+GRANT SELECT ON TABLE public.installation TO saveguard_app;
 
 GRANT SELECT,INSERT ON TABLE public.origin TO saveguard_app;
 

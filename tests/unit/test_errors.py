@@ -120,11 +120,13 @@ def test_a_key_that_comes_back_with_another_body_is_unprocessable() -> None:
     assert refusal.details == {"reason": "idempotency_key_reused"}
 
 
-def test_an_attempt_in_doubt_says_so_and_may_be_tried_again() -> None:
+def test_an_attempt_in_doubt_says_so_and_is_not_sent_again_by_a_program() -> None:
     refusal = indeterminate()
 
     assert refusal.details == {"outcome": "indeterminate"}
+    # Programs send again by themselves what is retryable and at most HIGH.
     assert refusal.meaning.retryable
+    assert refusal.meaning.severity is Severity.CRITICAL
 
 
 @pytest.mark.parametrize(
