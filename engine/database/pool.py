@@ -6,11 +6,13 @@ import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import psycopg
 from psycopg import pq
+from psycopg.abc import Buffer
+from psycopg.types.datetime import TimestamptzLoader
 from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -35,6 +37,14 @@ _LONGEST_LIFE_S = 3600.0
 
 class Unreachable(psycopg.OperationalError):
     """No connection could be made: the server refuses, or is not there."""
+
+
+class UtcLoader(TimestamptzLoader):
+    """Reads instants in UTC on a session whose time zone is not ours to set."""
+
+    def load(self, data: Buffer) -> datetime:
+        """The same instant, in UTC."""
+        return super().load(data).astimezone(UTC)
 
 
 class EngineConnection(psycopg.Connection[Any]):
@@ -195,6 +205,7 @@ class Pool:
     def _configure(self, connection: EngineConnection, settings: Settings) -> None:
         set_json_loads(decode_stored, connection)
         if not self.has_session_state:
+            connection.adapters.register_loader("timestamptz", UtcLoader)
             return
         for statement in session_settings(settings):
             connection.execute(statement)

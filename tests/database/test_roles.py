@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import Final
 
@@ -203,3 +204,24 @@ def test_the_owner_can_still_retire_a_day(target: Target) -> None:
     run(target.owner, f"ALTER TABLE attempt DETACH PARTITION {_TODAY}", f"DROP TABLE {_TODAY}")
 
     assert value(target.owner, f"SELECT to_regclass('{_TODAY}')") is None
+
+
+def test_behind_a_pooler_instants_are_in_utc_whatever_the_servers_zone(
+    server: str, target: Target, settings: Settings
+) -> None:
+    database = str(conninfo_to_dict(target.app)["dbname"])
+    with psycopg.connect(server, autocommit=True) as superuser:
+        superuser.execute(
+            sql.SQL("ALTER DATABASE {} SET timezone = 'Asia/Kolkata'").format(
+                sql.Identifier(database)
+            )
+        )
+
+    pooled = replace(target, pooler="transaction")
+    with opened(pooled, settings) as pool, pool.connection() as connection:
+        row = connection.execute("SELECT current_setting('timezone'), now()").fetchone()
+
+    assert row is not None
+    zone, instant = row
+    assert zone == "Asia/Kolkata"
+    assert instant.tzinfo is UTC
