@@ -186,6 +186,26 @@ def test_a_relative_data_directory_is_named_in_full(shell: Shell, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+# A replay goes where the server of the same settings listens.
+
+
+@pytest.mark.parametrize(("host", "written"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_a_replay_over_http_goes_where_the_settings_say(
+    saveguard: Shell, host: str, written: str
+) -> None:
+    saveguard.patch.setenv("SAVEGUARD_HOST", host)
+    saveguard.patch.setenv("SAVEGUARD_PORT", "1")
+    sample = str(ROOT / "docs" / "how-to" / "bookings-sample.csv.gz")
+
+    by_settings = saveguard.refused("replay", sample, "--via", "http")
+    by_option = saveguard.refused("replay", sample, "--via", "http", "--url", "http://127.0.0.1:2")
+
+    assert f"no Saveguard answers at http://{written}:1;" in by_settings
+    assert "no Saveguard answers at http://127.0.0.1:2;" in by_option
+    help_text = " ".join(saveguard("replay", "--help").out.split())
+    assert "[default: (at SAVEGUARD_HOST and SAVEGUARD_PORT)]" in help_text
+
+
 # Migrations.
 
 
