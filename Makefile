@@ -10,8 +10,9 @@ PIP    := $(BIN)/pip --disable-pip-version-check --quiet
 help:                    ## list these commands
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
 
+# exec: a shell in between would die of Ctrl-C, which make takes for an error.
 up: $(VENV)/.runtime     ## install, then serve dashboard and API on 127.0.0.1:8501
-	"$(BIN)/saveguard" up
+	@exec "$(BIN)/saveguard" up
 
 test: $(VENV)/.dev       ## install, then run every test against a real PostgreSQL
 	"$(BIN)/python" -m tests
@@ -43,11 +44,13 @@ clean:                   ## remove what the commands above made here
 # A stamp, so that a second `make up` starts without asking any registry.
 # The project is put on the path by a .pth file: it needs no build step, hence no network.
 $(VENV)/.runtime: locks/runtime.txt pyproject.toml
+	@echo "Installing into $(VENV) what Saveguard needs: a minute or two, once."
 	test -x "$(BIN)/python" || "$(PYTHON)" -m venv $(VENV)
 	"$(BIN)/python" -m pip --disable-pip-version-check --quiet install --require-hashes -r locks/runtime.txt
 	"$(BIN)/python" -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
 	touch "$@"
 
 $(VENV)/.dev: locks/dev.txt $(VENV)/.runtime
+	@echo "Installing into $(VENV) what its tests need: a minute, once."
 	"$(BIN)/python" -m pip --disable-pip-version-check --quiet install --require-hashes -r locks/dev.txt
 	touch "$@"

@@ -18,8 +18,11 @@ from starlette.routing import BaseRoute
 from dashboard import engine_in_process
 from engine.api.app import open_api
 from engine.api.metrics import Metrics
+from engine.cli.listening import require_free, url_of
 from engine.cli.main import cli, run
-from engine.cli.options import data_dir_option, settings_of
+from engine.cli.options import data_dir_option, port_option, settings_of
+from engine.cli.serving import announce_api
+from engine.cli.stopping import until_stopped
 from engine.clock import SystemClock
 from engine.errors import SetupError
 from engine.logs import configure_logs, report
@@ -28,38 +31,51 @@ from engine.settings import Settings
 from engine.worker import open_worker
 
 _CHILD_GRACE_S: Final = 15.0
+_OTHER_PORT: Final = "--port or SAVEGUARD_PORT"
+_OTHER_API_PORT: Final = "SAVEGUARD_API_PORT"
 
 
 @cli.command("up")
 @click.option("--host", help="Address to listen on; loopback only.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port of the dashboard and API.")
+@port_option("Port of the dashboard and API.")
 @click.option("--split", is_flag=True, help="Run the API in a process of its own.")
 @data_dir_option
 def up(host: str | None, port: int | None, split: bool, data_dir: Path | None) -> None:  # noqa: FBT001
-    """Migrates, then serves dashboard and API until it is stopped."""
+    """Migrates, then serves dashboard and API."""
     settings = settings_of(host=host, port=port, data_dir=data_dir)
     _require_loopback(settings.host)
     configure_logs(settings.log_format)
-    with _open_engine(settings, migrate=True) as (runtime, metrics), open_worker(runtime):
-        if not split:
-            with open_api(runtime, metrics, report) as routes:
-                _serve(settings, runtime, routes, api_port=settings.port)
-        else:
+    require_free(settings.host, settings.port, _OTHER_PORT)
+    if split:
+        _require_port_for_api(settings)
+    with (
+        until_stopped("Saveguard", settings),
+        _open_engine(settings, migrate=True) as (runtime, metrics),
+        open_worker(runtime),
+    ):
+        if split:
             with _api_process(settings):
-                _serve(settings, runtime, (), api_port=settings.api_port)
+                _serve(settings, runtime)
+        else:
+            with open_api(runtime, metrics, report) as routes:
+                _serve(settings, runtime, routes)
 
 
 @cli.command("dashboard")
 @click.option("--host", help="Address to listen on; loopback only.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port of the dashboard.")
+@port_option("Port of the dashboard.")
 @data_dir_option
 def dashboard(host: str | None, port: int | None, data_dir: Path | None) -> None:
     """Serves the dashboard alone."""
     settings = settings_of(host=host, port=port, data_dir=data_dir)
     _require_loopback(settings.host)
     configure_logs(settings.log_format)
-    with _open_engine(settings, migrate=False) as (runtime, _metrics):
-        _serve(settings, runtime, (), api_port=None)
+    require_free(settings.host, settings.port, _OTHER_PORT)
+    with (
+        until_stopped("Dashboard", settings),
+        _open_engine(settings, migrate=False) as (runtime, _metrics),
+    ):
+        _serve(settings, runtime)
 
 
 def main() -> None:
@@ -77,16 +93,15 @@ def _open_engine(settings: Settings, *, migrate: bool) -> Iterator[tuple[Runtime
         yield runtime, metrics
 
 
-def _serve(
-    settings: Settings, runtime: Runtime, routes: Sequence[BaseRoute], *, api_port: int | None
-) -> None:
+def _serve(settings: Settings, runtime: Runtime, routes: Sequence[BaseRoute] = ()) -> None:
+    """Serves the pages, and the API beside them when its routes are given."""
     # Streamlit takes a second to import; the other commands need not wait for it.
     from dashboard import asgi  # noqa: PLC0415
 
     def announce() -> None:
-        click.echo(f"Dashboard on http://{settings.host}:{settings.port}", err=True)
-        if api_port is not None:
-            click.echo(f"API on http://{settings.host}:{api_port}/api", err=True)
+        click.echo(f"Dashboard on {url_of(settings.host, settings.port)}", err=True)
+        if routes:
+            announce_api(settings.host, settings.port)
 
     engine_in_process.provide(runtime)
     try:
@@ -111,12 +126,25 @@ def _require_loopback(host: str) -> None:
         )
 
 
+def _require_port_for_api(settings: Settings) -> None:
+    if settings.api_port == settings.port:
+        raise SetupError(
+            f"dashboard and API cannot both have port {settings.port}: choose another with"
+            f" {_OTHER_API_PORT}"
+        )
+    require_free(settings.host, settings.api_port, _OTHER_API_PORT)
+
+
 @contextmanager
 def _api_process(settings: Settings) -> Iterator[None]:
-    """The API in a child process, which ends with this one."""
+    """The API in a child process, which ends with this one and announces itself."""
     child = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-        [sys.executable, "-m", "dashboard", "api", "--data-dir", str(settings.data_dir)],
-        env={**os.environ, "SAVEGUARD_API_PORT": str(settings.api_port)},
+        [sys.executable, "-m", "dashboard", "api", "--part", "--data-dir", str(settings.data_dir)],
+        env={
+            **os.environ,
+            "SAVEGUARD_HOST": settings.host,
+            "SAVEGUARD_API_PORT": str(settings.api_port),
+        },
     )
     try:
         yield

@@ -10,30 +10,64 @@ import os
 import socket
 from collections.abc import Mapping
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails
 
 from engine.errors import SetupError
 
 _PREFIX = "SAVEGUARD_"
 # Names that other people gave before us.
 _OWN_NAMES = {"database_url": "DATABASE_URL", "pooler": "POOLER"}
+_PAGE: Final = "docs/reference/settings.md"
+
+# What pydantic finds wrong, in our words; it gives the bounds and choices along.
+_COMPLAINTS: Final[Mapping[str, str]] = {
+    "int_parsing": "a whole number is needed",
+    "int_parsing_size": "a whole number is needed, and a smaller one",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "string_pattern_mismatch": "does not fit the pattern {pattern}",
+    "value_error": "{error}",
+}
 
 
 def _seconds(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return float(value)
-    except ValueError:
+        return timedelta(seconds=float(value))
+    except (ValueError, OverflowError):
         raise ValueError("a number of seconds is needed") from None
 
 
-Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0))]
-SomeSeconds = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
+def _not_negative(value: timedelta) -> timedelta:
+    if value < timedelta(0):
+        raise ValueError("must be at least 0")
+    return value
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("must be more than 0")
+    return value
+
+
+Seconds = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_not_negative)]
+SomeSeconds = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_positive)]
 
 
 def default_data_dir() -> Path:
@@ -106,7 +140,10 @@ class Settings(BaseModel):
     )
     save_budget: SomeSeconds = Field(
         default=timedelta(seconds=10),
-        description="Longest a save may take in all, retries and resolution included.",
+        description=(
+            "Longest a save may take in all, retries and resolution included; with the database"
+            " silent, writing the row of its refusal may take 2 s more."
+        ),
     )
     pool_wait: SomeSeconds = Field(
         default=timedelta(seconds=2), description="Longest wait for a free connection."
@@ -160,9 +197,11 @@ def load_settings(environ: Mapping[str, str], **overrides: object) -> Settings:
         SetupError: a name or a value is not known; the message names the variable, not the value.
     """
     by_variable = {environment_name(field): field for field in Settings.model_fields}
-    unknown = [n for n in environ if n.startswith(_PREFIX) and n not in by_variable]
+    unknown = sorted(n for n in environ if n.startswith(_PREFIX) and n not in by_variable)
     if unknown:
-        raise SetupError(f"{', '.join(sorted(unknown))}: no such setting; see docs/reference")
+        raise SetupError(
+            f"{', '.join(unknown)}: no such setting{_meant(unknown, by_variable)}; see {_PAGE}"
+        )
     values: dict[str, object] = {
         field: environ[variable]
         for variable, field in by_variable.items()
@@ -172,6 +211,17 @@ def load_settings(environ: Mapping[str, str], **overrides: object) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         variable = environment_name(str(first["loc"][0])) if first["loc"] else "settings"
-        raise SetupError(f"{variable}: {first['msg']}") from None
+        raise SetupError(f"{variable}: {_complaint(first)}; see {_PAGE}") from None
+
+
+def _meant(unknown: list[str], known: Mapping[str, str]) -> str:
+    """The settings that were probably meant."""
+    close = [name for wrong in unknown for name in get_close_matches(wrong, known, n=1)]
+    return f" (did you mean {', '.join(dict.fromkeys(close))}?)" if close else ""
+
+
+def _complaint(error: ErrorDetails) -> str:
+    """What is wrong with a value, without the value: it may be a secret in the wrong place."""
+    return _COMPLAINTS.get(error["type"], "does not fit").format_map(error.get("ctx", {}))

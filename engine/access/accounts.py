@@ -1,14 +1,14 @@
-"""Making accounts, agents, clients' keepers and their keys: the rare writes, through SQLModel."""
+"""Accounts and agents: made, found, changed; the rare writes, through SQLModel."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlmodel import Session
+from sqlmodel import Session, func, select
 
-from engine.access.keys import hash_api_key, make_api_key
-from engine.access.tables import Account, Agent, ApiKey
+from engine.access.keyring import add_key
+from engine.access.tables import Account, Agent
 from engine.clock import Clock
 
 
@@ -34,19 +34,9 @@ def add_user(session: Session, clock: Clock, *, email: str) -> NewUser:
         sqlalchemy.exc.IntegrityError: the e-mail address is taken.
     """
     account = Account(id=clock.uuid7(), email=email, created_at=clock.now())
-    key = make_api_key(clock)
     session.add(account)
     session.flush()
-    session.add(
-        ApiKey(
-            id=clock.uuid7(),
-            account_id=account.id,
-            key_hash=hash_api_key(key),
-            created_at=clock.now(),
-        )
-    )
-    session.flush()
-    return NewUser(account.id, key)
+    return NewUser(account.id, add_key(session, clock, account.id).api_key)
 
 
 def add_agent(
@@ -64,15 +54,53 @@ def add_agent(
         sqlalchemy.exc.IntegrityError: the e-mail address is taken.
     """
     user = add_user(session, clock, email=email)
-    agent = Agent(
-        id=clock.uuid7(),
-        account_id=user.account_id,
+    agent_id = add_profile(
+        session,
+        clock,
+        session.get_one(Account, user.account_id),
         name=name,
-        email=email,
         max_active_quotes=max_active_quotes,
         rate_limit_per_minute=rate_limit_per_minute,
-        created_at=clock.now(),
     )
-    session.add(agent)
+    return NewAgent(agent_id, user.account_id, user.api_key)
+
+
+def add_profile(
+    session: Session,
+    clock: Clock,
+    account: Account,
+    *,
+    name: str,
+    max_active_quotes: int,
+    rate_limit_per_minute: int | None,
+) -> UUID:
+    """Makes an account an agent; returns the agent's id.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: it is one already.
+    """
+    agent_id = clock.uuid7()
+    session.add(
+        Agent(
+            id=agent_id,
+            account_id=account.id,
+            name=name,
+            email=account.email,
+            max_active_quotes=max_active_quotes,
+            rate_limit_per_minute=rate_limit_per_minute,
+            created_at=clock.now(),
+        )
+    )
     session.flush()
-    return NewAgent(agent.id, user.account_id, user.api_key)
+    return agent_id
+
+
+def find_account(session: Session, email: str) -> Account | None:
+    """The account with an e-mail address, however its letters are written."""
+    same = func.lower(Account.email) == func.lower(email)
+    return session.exec(select(Account).where(same)).one_or_none()
+
+
+def find_agent(session: Session, account_id: UUID) -> Agent | None:
+    """The agent that an account is, if any."""
+    return session.exec(select(Agent).where(Agent.account_id == account_id)).one_or_none()

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import Scope
 
 from engine.access.rate_limits import RateLimits
-from engine.api.desk import QUOTES, Desk
+from engine.api.desk import DOCUMENT, QUOTES, Desk
 from engine.api.document import CALLS
 from engine.api.edge import Edge
 from engine.api.gate import Gate
@@ -26,6 +26,7 @@ from engine.payload import encode
 from engine.runtime import Runtime
 
 PREFIX: Final = "/api"
+DOCUMENT_PATH: Final = PREFIX + DOCUMENT
 _READ_THREADS: Final = 4
 
 

@@ -26,7 +26,7 @@ from engine.quotes.lifecycle import Operation
 from engine.saving.refusals import from_failure
 
 QUOTES: Final = "/agents/quotes"
-_DOCUMENT: Final = "/openapi.json"
+DOCUMENT: Final = "/openapi.json"
 
 Call = Callable[[Exchange], Answer]
 
@@ -120,7 +120,7 @@ class Desk:
 
     def _elsewhere(self, method: str, path: str) -> tuple[Executor, Call]:
         """What is no quote's address: the document, or nothing."""
-        if path != _DOCUMENT:
+        if path != DOCUMENT:
             return self.read_threads, lambda each: self._no_call(each, None)
         if method in _READING:
             return self.read_threads, lambda _each: Answer(_OK, self.document())

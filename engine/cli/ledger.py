@@ -7,22 +7,24 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import psycopg
 from psycopg.rows import dict_row
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from engine.attempts.words import facts, sentence
 from engine.cli.options import ANY_TEXT, data_dir_option, json_option, ready_database
+from engine.database.target import describe
 from engine.integrity.report import as_json as results_as_json
 from engine.integrity.report import report_lines
 from engine.integrity.rules import Rule, is_clean
 from engine.integrity.verification import verify
 
-_FIND = """
+_LABEL_WIDTH: Final = 17
+_FIND: Final = """
     SELECT *
     FROM ledger
     WHERE correlation_id = %s
@@ -34,8 +36,11 @@ _FIND = """
 @click.argument("correlation_id", type=ANY_TEXT)
 @data_dir_option
 @json_option
-def attempts(correlation_id: str, data_dir: Path | None, as_json: bool) -> None:  # noqa: FBT001
-    """Shows the attempts with CORRELATION_ID; exits 1 when there are none."""
+def attempts(correlation_id: str, data_dir: Path | None, *, as_json: bool) -> None:
+    """Says what became of CORRELATION_ID.
+
+    Each attempt with it in a sentence, then in facts; exits 1 when there is none.
+    """
     with (
         ready_database(data_dir) as (_, target, _clock),
         psycopg.connect(target.app, row_factory=dict_row) as connection,
@@ -45,22 +50,27 @@ def attempts(correlation_id: str, data_dir: Path | None, as_json: bool) -> None:
         click.echo(json.dumps([_plain(row) for row in rows]))
     elif not rows:
         click.echo(f"no attempt has the correlation id {correlation_id}", err=True)
-    for row in [] if as_json else rows:
-        _print(row)
+    else:
+        click.echo("\n\n".join(_told(row) for row in rows))
     sys.exit(0 if rows else 1)
 
 
 @click.command("verify")
 @data_dir_option
 @json_option
-def verify_command(data_dir: Path | None, as_json: bool) -> None:  # noqa: FBT001
-    """Runs the integrity rules over the whole database; exits 1 with the offending rows."""
+def verify_command(data_dir: Path | None, *, as_json: bool) -> None:
+    """Checks the integrity of all data.
+
+    Runs the integrity rules over the whole database; exits 1 with the offending rows.
+    """
     with (
-        ready_database(data_dir) as (_, target, clock),
+        ready_database(data_dir) as (settings, target, clock),
         psycopg.connect(target.app) as connection,
         psycopg.connect(target.app) as beside,  # half of the work runs there at the same time
         _progress(is_wanted=not as_json) as progress,
     ):
+        if not as_json:
+            click.echo(f"Checking {describe(settings)}.\n")
         results = verify(connection, clock, beside=beside, progress=progress)
     if as_json:
         click.echo(results_as_json(results))
@@ -87,12 +97,9 @@ def _progress(*, is_wanted: bool) -> Iterator[Callable[[Rule, int, int], None]]:
         )
 
 
-def _print(row: dict[str, Any]) -> None:
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in _plain(row).items():
-        if value is not None:
-            table.add_row(name, ", ".join(value) if isinstance(value, list) else str(value))
-    Console().print(table)
+def _told(row: dict[str, Any]) -> str:
+    lines = [f"  {label:<{_LABEL_WIDTH}}{text}" for label, text in facts(row)]
+    return "\n".join([sentence(row), *lines])
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,11 @@ import sys
 
 import click
 
+from engine.cli.agents import agent_group
+from engine.cli.keys import key_group
 from engine.cli.ledger import attempts, verify_command
 from engine.cli.migrating import migrate_group
-from engine.cli.people import agent_group, client_group, user_group
+from engine.cli.people import client_group, user_group
 from engine.cli.replay import replay
 from engine.cli.serving import api, worker
 from engine.errors import SetupError
@@ -28,6 +30,7 @@ for command in (
     api,
     attempts,
     client_group,
+    key_group,
     migrate_group,
     replay,
     user_group,

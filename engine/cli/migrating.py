@@ -12,12 +12,12 @@ from engine.attempts.partitions import ensure_partitions
 from engine.cli.options import data_dir_option, json_option, settings_of
 from engine.clock import SystemClock
 from engine.database.migrate import migrate_down, migrate_up, migration_status
-from engine.database.target import Target, open_target
+from engine.database.target import Target, open_target, require_existing
 
 
 @click.group("migrate")
 def migrate_group() -> None:
-    """The database's schema: where it stands, forwards and backwards."""
+    """The schema: where it stands, up, down."""
 
 
 @migrate_group.command("up")
@@ -25,7 +25,7 @@ def migrate_group() -> None:
 @data_dir_option
 def up(revision: str, data_dir: Path | None) -> None:
     """Brings the schema to REVISION, the newest unless given."""
-    target, clock = _target(data_dir), SystemClock()
+    target, clock = open_target(settings_of(data_dir=data_dir)), SystemClock()
     migrate_up(target.owner, clock, revision)
     status = migration_status(target.owner)
     if status.current == status.head:
@@ -40,7 +40,7 @@ def up(revision: str, data_dir: Path | None) -> None:
 @data_dir_option
 def down(revision: str, data_dir: Path | None) -> None:
     """Takes the schema back to REVISION; `base` removes everything."""
-    target = _target(data_dir)
+    target = _existing_target(data_dir)
     migrate_down(target.owner, SystemClock(), revision)
     click.echo(f"at revision {migration_status(target.owner).current or 'base'}")
 
@@ -50,7 +50,7 @@ def down(revision: str, data_dir: Path | None) -> None:
 @json_option
 def status_command(data_dir: Path | None, as_json: bool) -> None:  # noqa: FBT001
     """Shows the schema's revision and what is pending."""
-    target = _target(data_dir)
+    target = _existing_target(data_dir)
     status = migration_status(target.owner)
     if as_json:
         pending = [revision._asdict() for revision in status.pending]
@@ -61,5 +61,7 @@ def status_command(data_dir: Path | None, as_json: bool) -> None:  # noqa: FBT00
         click.echo(f"pending {revision.id}: {revision.title}")
 
 
-def _target(data_dir: Path | None) -> Target:
-    return open_target(settings_of(data_dir=data_dir))
+def _existing_target(data_dir: Path | None) -> Target:
+    settings = settings_of(data_dir=data_dir)
+    require_existing(settings)
+    return open_target(settings)

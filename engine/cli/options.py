@@ -13,12 +13,14 @@ from sqlmodel import Session
 
 from engine.clock import Clock, SystemClock
 from engine.database.migrate import owner_engine
-from engine.database.target import Target
+from engine.database.target import Target, require_existing
 from engine.quotes.shape import Rule, Unfit, is_email_address, text
 from engine.runtime import open_database
 from engine.settings import Settings, load_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_PORT_MAX: Final = 65535
 
 
 def data_dir_option(command: F) -> F:
@@ -28,6 +30,11 @@ def data_dir_option(command: F) -> F:
         type=click.Path(path_type=Path, file_okay=False),
         help="Where the embedded database and the journal live.",
     )(command)
+
+
+def port_option(description: str) -> Callable[[F], F]:
+    """Adds `--port`."""
+    return click.option("--port", type=click.IntRange(1, _PORT_MAX), help=description)
 
 
 def json_option(command: F) -> F:
@@ -82,13 +89,22 @@ EMAIL: Final = EmailParameter(text(minimum=1))
 
 
 @contextmanager
-def ready_database(data_dir: Path | None) -> Iterator[tuple[Settings, Target, Clock]]:
+def ready_database(
+    data_dir: Path | None, *, may_create: bool = False
+) -> Iterator[tuple[Settings, Target, Clock]]:
     """Settings and a migrated database for one command.
+
+    Args:
+        data_dir: as on the command line.
+        may_create: whether the embedded database is made when there is none. Who looks, or changes
+            what is there, has come to the wrong place then.
 
     Raises:
         SetupError: it cannot be had.
     """
     settings, clock = settings_of(data_dir=data_dir), SystemClock()
+    if not may_create:
+        require_existing(settings)
     yield settings, open_database(settings, clock), clock
 
 

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from engine.attempts.outcome import Source
+from engine.cli.listening import url_of
 from engine.cli.options import data_dir_option, json_option, settings_of
 from engine.clock import Clock, SystemClock
 from engine.database.target import Target
@@ -57,7 +58,9 @@ _WORKERS_MAX: Final = 50  # a pool has no more connections
     help="Into the engine of this process, or to a running server.",
 )
 @click.option(
-    "--url", default="http://127.0.0.1:8501", show_default=True, help="The server, for --via http."
+    "--url",
+    help="The server, for --via http.",
+    show_default="at SAVEGUARD_HOST and SAVEGUARD_PORT",
 )
 @click.option(
     "--source",
@@ -74,23 +77,26 @@ def replay(
     speed: float | None,
     workers: int,
     via: str,
-    url: str,
+    url: str | None,
     source: str,
     data_dir: Path | None,
-    as_json: bool,  # noqa: FBT001  # click calls by keyword
+    *,
+    as_json: bool,
 ) -> None:
-    """Replays the hotel bookings of FILE: agencies that quote, change, send and close them.
+    """Sends the hotel bookings of FILE.
 
-    Every row becomes a quote, from its creation to its end, on the bookings' own clock; dirty rows
-    are sent as they are. Exits 1 when the attempts sent are not what the ledger holds, when an
-    integrity rule is broken, or when either is not known; 130 when interrupted.
+    Agencies quote, change, send and close them: every row becomes a quote, from its creation to its
+    end, on the bookings' own clock; dirty rows are sent as they are. Exits 1 when the attempts sent
+    are not what the ledger holds, when an integrity rule is broken, or when either is not known;
+    130 when interrupted.
     """
     bookings = read_bookings(file, limit)
     clock = SystemClock()
-    address = Address(url) if via == "http" else None
-    if address is not None:
-        must_answer(address)
     settings = settings_of(data_dir=data_dir, pool_size=workers)
+    address = None
+    if via == "http":
+        address = Address(url or url_of(settings.host, settings.port))
+        must_answer(address)
     configure_logs(settings.log_format)
     target = open_database(settings, clock)
     with ExitStack() as stack:

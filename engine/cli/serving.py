@@ -2,65 +2,94 @@
 
 from __future__ import annotations
 
-import signal
+import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import click
 import uvicorn
 from starlette.routing import Router
 
-from engine.api.app import open_api
+from engine.api.app import DOCUMENT_PATH, open_api
 from engine.api.metrics import Metrics
-from engine.cli.options import data_dir_option, settings_of
+from engine.cli.listening import listen, require_free, url_of
+from engine.cli.options import data_dir_option, port_option, settings_of
+from engine.cli.stopping import until_stopped
 from engine.clock import SystemClock
 from engine.logs import configure_logs, report
 from engine.runtime import open_database, open_runtime
 from engine.worker import open_worker, own_jobs
 
 # A save's own budget is ten seconds; whoever is in the middle of one may finish.
-_GRACE_S = 12
+_GRACE_S: Final = 12
+_OTHER_PORT: Final = "--port or SAVEGUARD_API_PORT"
+
+
+class _Server(uvicorn.Server):
+    """Announces itself once it takes requests, and signals."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce()
+
+
+def announce_api(host: str, port: int) -> None:
+    """Says where the API is, by the address that describes it."""
+    click.echo(f"API on {url_of(host, port)}{DOCUMENT_PATH}", err=True)
 
 
 @click.command("api")
 @click.option("--host", help="Address to listen on.")
-@click.option("--port", type=int, help="Port of the API.")
+@port_option("Port of the API.")
+@click.option("--part", "is_part", is_flag=True, hidden=True)  # of `up --split`, which says more
 @data_dir_option
-def api(host: str | None, port: int | None, data_dir: Path | None) -> None:
+def api(host: str | None, port: int | None, data_dir: Path | None, *, is_part: bool) -> None:
     """Serves the HTTP API alone."""
     settings = settings_of(host=host, api_port=port, data_dir=data_dir)
     configure_logs(settings.log_format)
+    require_free(settings.host, settings.api_port, _OTHER_PORT)
     clock, metrics = SystemClock(), Metrics()
-    target = open_database(settings, clock)
-    with (
-        open_runtime(settings, target, clock=clock, observe=metrics.ended, report=report) as opened,
-        open_worker(opened, own_jobs),
-        open_api(opened, metrics, report, is_alone=True) as routes,
-    ):
-        click.echo(f"API on http://{settings.host}:{settings.api_port}/api", err=True)
-        uvicorn.run(
-            Router(routes=routes),
-            host=settings.host,
-            port=settings.api_port,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            lifespan="off",
-            timeout_graceful_shutdown=_GRACE_S,
-        )
+    with until_stopped("API", settings, is_quiet=is_part):
+        target = open_database(settings, clock)
+        with (
+            open_runtime(
+                settings, target, clock=clock, observe=metrics.ended, report=report
+            ) as opened,
+            open_worker(opened, own_jobs),
+            open_api(opened, metrics, report, is_alone=True) as routes,
+        ):
+            server = _Server(
+                uvicorn.Config(
+                    Router(routes=routes),
+                    log_level="warning",
+                    access_log=False,
+                    server_header=False,
+                    proxy_headers=False,
+                    lifespan="off",
+                    timeout_graceful_shutdown=_GRACE_S,
+                ),
+                lambda: announce_api(settings.host, settings.api_port),
+            )
+            server.run(listen(settings.host, settings.api_port, _OTHER_PORT))
 
 
 @click.command("worker")
 @data_dir_option
 def worker(data_dir: Path | None) -> None:
-    """Runs the background jobs alone: sweep, expire, reap, partitions."""
+    """Runs the background jobs alone."""
     settings = settings_of(data_dir=data_dir)
     configure_logs(settings.log_format)
-    clock = SystemClock()
-    target = open_database(settings, clock)
-    stop = threading.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda _number, _frame: stop.set())
-    with open_runtime(settings, target, clock=clock, report=report) as opened, open_worker(opened):
-        stop.wait()
+    with until_stopped("Worker", settings):
+        clock = SystemClock()
+        target = open_database(settings, clock)
+        with (
+            open_runtime(settings, target, clock=clock, report=report) as opened,
+            open_worker(opened),
+        ):
+            threading.Event().wait()

@@ -98,8 +98,11 @@ def server_account(data: Path) -> Account:
     if os.geteuid() != 0:
         owner = data.stat() if data.exists() else None
         if owner is not None and owner.st_uid != os.geteuid():
+            # What root made it gave to another user, who cannot do without root either.
+            made_by_root = data.parent.stat().st_uid == 0
             raise SetupError(
-                f"{data} belongs to the user {_name(owner.st_uid)}: run as that user, or set "
+                f"{data} belongs to the user {_name(owner.st_uid)}: run as "
+                f"{'root, who made it' if made_by_root else 'that user'}, or set "
                 "SAVEGUARD_DATA_DIR to a directory of your own"
             )
         return _ourselves(is_new=owner is None)

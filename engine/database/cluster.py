@@ -99,6 +99,17 @@ class Cluster:
         """Directory of the server's socket."""
         return self._server.socket_dir
 
+    @property
+    def exists(self) -> bool:
+        """Whether it has been made; one that we may not look into has been."""
+        try:
+            (self.data / "PG_VERSION").stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True  # `start` says what is in the way
+        return True
+
     def conninfo(self, database: str, user: str = "postgres") -> str:
         """A libpq connection string, which foreign PG* variables cannot change."""
         return self._server.conninfo(database, user)

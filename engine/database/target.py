@@ -59,9 +59,34 @@ def open_target(settings: Settings) -> Target:
     return Target(app, owner, settings.pooler)
 
 
+def describe(settings: Settings) -> str:
+    """Which database the settings name, in words without secrets; nothing is asked or started.
+
+    Raises:
+        SetupError: the URL is malformed.
+    """
+    if settings.database_url is None:
+        return f"the database in {settings.data_dir.absolute()}"
+    conninfo = _conninfo("DATABASE_URL", settings.database_url.get_secret_value())
+    name = conninfo_to_dict(conninfo).get("dbname", "of that login's name")
+    return f"the database {name} at {_place(conninfo)}"
+
+
+def require_existing(settings: Settings) -> None:
+    """Refuses a data directory without a database, on behalf of commands that must not make one.
+
+    Raises:
+        SetupError: the embedded database is meant, and has never been started there.
+    """
+    if settings.is_embedded and not _cluster_in(settings.data_dir).exists:
+        raise SetupError(
+            f"no database in {settings.data_dir.absolute()}; start one with: saveguard up"
+        )
+
+
 def embedded_target(data_dir: Path, database: str = DATABASE_NAME) -> Target:
     """Starts or joins the embedded server and makes our database and roles if need be."""
-    cluster = Cluster(data_dir / "postgresql")
+    cluster = _cluster_in(data_dir)
     cluster.start()
     bootstrap(cluster.conninfo("postgres"), database)
     return Target(
@@ -69,6 +94,10 @@ def embedded_target(data_dir: Path, database: str = DATABASE_NAME) -> Target:
         owner=cluster.conninfo(database, OWNER_ROLE),
         cluster=cluster,
     )
+
+
+def _cluster_in(data_dir: Path) -> Cluster:
+    return Cluster(data_dir / "postgresql")
 
 
 def bootstrap(superuser: str, database: str) -> None:
@@ -172,13 +201,16 @@ def _must_answer(variable: str, conninfo: str) -> None:
 
 def explain(error: psycopg.Error, conninfo: str) -> str:
     """Why a database cannot be used, in one line without secrets."""
-    given = conninfo_to_dict(conninfo)
-    where = f"{given.get('host', 'local socket')}:{given.get('port', 5432)}"
     reason = error.diag.message_primary or _reason(str(error)) or type(error).__name__
-    secret = str(given.get("password", ""))
+    secret = str(conninfo_to_dict(conninfo).get("password", ""))
     if secret and secret in reason:
         reason = "the server refused the connection"
-    return f"cannot use the database at {where}: {reason}"
+    return f"cannot use the database at {_place(conninfo)}: {reason}"
+
+
+def _place(conninfo: str) -> str:
+    given = conninfo_to_dict(conninfo)
+    return f"{given.get('host', 'local socket')}:{given.get('port', 5432)}"
 
 
 def _reason(said: str) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
-from engine.integrity.rules import RuleResult, is_clean
+from engine.integrity.rules import RULES, RuleResult, is_clean
 from engine.payload import encode
+
+_HEADS: Final = (
+    f"{'rule':<5}  {'verdict':<7}  {'wrong':>9} of {'rows':>11}  {'time':>9}  what holds"
+)
 
 
 def report_lines(results: Sequence[RuleResult]) -> list[str]:
-    """A line for each rule, the offenders below theirs, and the sum of it last."""
-    lines: list[str] = []
+    """Heads, a line for each rule, the offenders below theirs, and the sum of it last."""
+    lines = [_HEADS]
     for result in results:
         lines.append(_line(result))
         lines.extend(_offender_lines(result))
@@ -70,7 +74,14 @@ def _summary(results: Sequence[RuleResult]) -> str:
         return f"Broken: {', '.join(broken)}; {len(results)} rules checked."
     if not is_clean(results):
         return f"Only {len(results)} rules were checked; nothing is known of the others."
+    if not _quotes(results):
+        return f"The database holds no quotes. {len(results)} rules checked, nothing found."
     return f"Nothing found: {len(results)} rules checked."
+
+
+def _quotes(results: Sequence[RuleResult]) -> int:
+    """How many quotes there are: each of them is looked at for its version."""
+    return next(result.checked for result in results if result.rule == RULES["DI-1"])
 
 
 def _text(value: Any) -> str:  # noqa: ANN401  # whatever a column holds

@@ -141,7 +141,10 @@ def read_bookings(path: Path, limit: int | None = None) -> list[Booking]:
                 bookings.append(booking)
     except OSError as error:
         reason = "it is damaged" if isinstance(error, gzip.BadGzipFile) else error.strerror
-        raise SetupError(f"{path} cannot be read: {reason or type(error).__name__}") from None
+        raise SetupError(
+            f"{path} cannot be read ({reason or type(error).__name__}):"
+            " docs/how-to/replay.md says where to get a file of bookings"
+        ) from None
     except (UnicodeDecodeError, EOFError, csv.Error) as error:
         raise SetupError(f"{path} is not a file of bookings: {error}") from None
     if not bookings:

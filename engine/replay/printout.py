@@ -11,10 +11,14 @@ from rich.table import Table
 
 from engine.integrity.rules import RULES
 from engine.replay.report import ALL, IN_DOUBT, OUTCOMES, UNANSWERED, Report
+from engine.replay.tally import Fate
 from engine.replay.workers import Ending
 
 _PLAIN_WIDTH: Final = 160  # of a file or a pipe, which has none
 _REASONS_SHOWN: Final = 15
+_TOLD_MEANS: Final = (
+    "Told to the end: accepted, rejected, deleted as a draft, or left SENT, as a No-Show's quote is"
+)
 
 
 def as_text(report: Report, *, width: int | None = None) -> str:
@@ -108,6 +112,8 @@ def _lines(report: Report) -> list[str]:
         f"{each.answered:,} answered, {each.in_ledger:,} in the ledger"
         for each in report.differences
     ]
+    if Fate.TOLD.value in report.fates:
+        lines.append(_TOLD_MEANS)
     lines.append(f"Verify: {_verdict(report)}")
     if report.ending != Ending.COMPLETE.value:
         lines.append(f"The run did not come to its end: {report.ending}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import dashboard.__main__  # noqa: F401  # adds its commands to the group
 from engine.cli.main import cli
@@ -15,6 +16,9 @@ from engine.settings import Settings, environment_name
 
 _TOP = Path(__file__).resolve().parent.parent.parent
 _PAGES = sorted([*_TOP.glob("*.md"), *_TOP.glob("docs/**/*.md"), *_TOP.glob("bench/*/*.md")])
+_WRITTEN = re.compile(r"saveguard((?: [a-z]+)+)([^`\n;]*)")
+_OPTION = re.compile(r"--[a-z-]+")
+_REPLAYED = re.compile(r"saveguard replay (\S+)")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
 
 
@@ -54,6 +58,52 @@ def test_every_command_is_documented(path: str) -> None:
 
     words = path.split()
     assert f"`{path}" in page or all(word in page for word in words[1:])
+
+
+@pytest.mark.parametrize(
+    "group", ["", *(name for name, each in cli.commands.items() if isinstance(each, click.Group))]
+)
+def test_no_description_in_a_list_of_commands_is_cut(group: str) -> None:
+    shown = CliRunner().invoke(cli, [*group.split(), "--help"], terminal_width=80).output
+
+    listed = shown.partition("Commands:\n")[2].splitlines()
+    assert listed
+    assert [line for line in listed if line.endswith("...")] == []
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(_TOP)))
+def test_every_command_that_a_page_tells_to_give_exists(page: Path) -> None:
+    text = page.read_text()
+    spans = [*re.findall(r"`([^`\n]+)`", text), *_shell_lines(text)]
+    written = [match.groups() for span in spans if (match := _WRITTEN.search(span))]
+
+    assert [f"{words}{rest}" for words, rest in written if not _is_known(words, rest)] == []
+
+
+def _shell_lines(text: str) -> list[str]:
+    return "\n".join(re.findall(r"^```sh\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)).splitlines()
+
+
+def _is_known(words: str, rest: str) -> bool:
+    command: click.Command = cli
+    for word in words.split():
+        if not isinstance(command, click.Group):
+            break  # an argument
+        if word not in command.commands:
+            return False
+        command = command.commands[word]
+    options = {name for parameter in command.params for name in parameter.opts}
+    return set(_OPTION.findall(rest)) <= options | {"--help"}
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(_TOP)))
+def test_a_file_that_a_page_tells_to_replay_is_there_or_the_page_says_from_where(
+    page: Path,
+) -> None:
+    text = page.read_text()
+    files = [name for line in _shell_lines(text) for name in _REPLAYED.findall(line)]
+
+    assert [name for name in files if not (_TOP / name).exists() and f"/{name}\n" not in text] == []
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(_TOP)))

@@ -4,208 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
-from uuid import UUID
 
-import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from engine.access.keys import hash_api_key
-from engine.cli.main import cli, run
+from engine.database.cluster import Cluster
 from engine.database.target import Target
 from engine.quotes.lifecycle import Operation
 from engine.settings import Settings
-from tests.database.databases import CANARY, CLOCK, blank_database, value
+from tests.database.databases import CANARY, blank_database, value
+from tests.database.shell import Shell, one_line, url_of
 from tests.support import Agency
 
 ROOT = Path(__file__).parents[2]
-
-
-class Ended(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def facts(self) -> Any:
-        """What it printed as JSON; nothing else may be there."""
-        return json.loads(self.out)
-
-
-class Shell:
-    """An operator's shell: an environment, and commands run in it."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
-        self.patch = patch
-        self._capture = capture
-
-    def __call__(self, *argv: str) -> Ended:
-        """Runs `saveguard` in this process, the way the console script does."""
-        self.patch.setattr(sys, "argv", ["saveguard", *argv])
-        self._capture.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            run(cli)
-        out, err = self._capture.readouterr()
-        code = ended.value.code
-        return Ended(code if isinstance(code, int) else int(code is not None), out, err)
-
-    def refused(self, *argv: str) -> str:
-        """Runs a command that cannot do its work; returns the one line that says why."""
-        ended = self(*argv)
-        assert (ended.code, ended.out) == (2, "")
-        return one_line(ended.err)
-
-
-def one_line(err: str) -> str:
-    """What an operator reads: one line, no traceback, no secret."""
-    (line,) = err.splitlines()
-    assert line.startswith("saveguard: ")
-    assert CANARY not in line
-    assert "sgk_" not in line
-    for internal in ("Traceback", "Error(", "psycopg", "sqlalchemy", "INSERT", "SELECT", "DETAIL"):
-        assert internal not in line
-    return line
-
-
-def url_of(conninfo: str, **more: str) -> str:
-    """A conninfo as the URL that an operator would set; the password is a secret."""
-    found = {name: str(part) for name, part in conninfo_to_dict(conninfo).items()}
-    given = {"password": CANARY} | found | more
-    database = given.pop("dbname")
-    return f"postgresql:///{database}?{urlencode(given, quote_via=quote)}"
-
-
-@pytest.fixture
-def shell(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Iterator[Shell]:
-    """A shell without a database of its own yet."""
-    before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setenv("SAVEGUARD_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "200")
-    yield Shell(monkeypatch, capsys)
-    signal.signal(signal.SIGTERM, before)
-
-
-@pytest.fixture
-def saveguard(shell: Shell, target: Target) -> Shell:
-    """A shell whose DATABASE_URL names a migrated database of the test's own."""
-    shell.patch.setenv("DATABASE_URL", url_of(target.app))
-    shell.patch.setenv("SAVEGUARD_OWNER_DATABASE_URL", url_of(target.owner))
-    return shell
-
-
-# People.
-
-
-def test_agent_add_prints_the_agent_and_its_key_as_json(saveguard: Shell, target: Target) -> None:
-    ended = saveguard("agent", "add", "Ana", "--email", "ana@agency.example", "--json")
-
-    assert (ended.code, ended.err) == (0, "")
-    assert set(ended.facts) == {"agentId", "apiKey"}
-    assert UUID(ended.facts["agentId"]).version == 7
-    assert ended.facts["apiKey"].startswith("sgk_")
-    (row,) = agents(target)
-    assert row == (UUID(ended.facts["agentId"]), "Ana", "ana@agency.example", 100_000, None)
-
-
-def test_agent_add_takes_a_quota_and_a_rate_limit(saveguard: Shell, target: Target) -> None:
-    ended = saveguard(
-        "agent", "add", "Ana", "--email", "a@b.example", "--quota", "7", "--rate-limit", "60"
-    )
-
-    assert ended.code == 0
-    assert [row[3:] for row in agents(target)] == [(7, 60)]
-
-
-def test_agent_add_tells_a_person_to_keep_the_key(saveguard: Shell) -> None:
-    ended = saveguard("agent", "add", "Ana", "--email", "a@b.example")
-
-    names = [line.partition(": ")[0] for line in ended.out.splitlines()]
-    assert (ended.code, names) == (0, ["agentId", "apiKey"])
-    assert ended.err == "The key is shown this once and stored nowhere; keep it now.\n"
-
-
-def test_a_key_is_stored_as_its_hash_alone(saveguard: Shell, target: Target) -> None:
-    key = saveguard("agent", "add", "Ana", "--email", "a@b.example", "--json").facts["apiKey"]
-
-    with psycopg.connect(target.owner) as connection:
-        stored = connection.execute("SELECT key_hash, api_key::text FROM api_key").fetchall()
-    assert [bytes(each) for each, _ in stored] == [hash_api_key(key)]
-    assert key not in stored[0][1]
-
-
-def test_user_add_prints_the_user_and_its_key_as_json(saveguard: Shell, target: Target) -> None:
-    ended = saveguard("user", "add", "--email", "u@b.example", "--json")
-
-    assert (ended.code, ended.err) == (0, "")
-    assert set(ended.facts) == {"userId", "apiKey"}
-    assert value(target.owner, "SELECT id FROM account") == UUID(ended.facts["userId"])
-    assert agents(target) == []
-
-
-def test_client_add_prints_the_client_as_json(saveguard: Shell, target: Target) -> None:
-    agent_id = saveguard("agent", "add", "Ana", "--email", "a@b.example", "--json").facts["agentId"]
-
-    ended = saveguard(*client_of(agent_id), "--json")
-
-    assert (ended.code, ended.err) == (0, "")
-    assert set(ended.facts) == {"clientId"}
-    client_id = UUID(ended.facts["clientId"])
-    assert value(target.owner, "SELECT id FROM client WHERE status = 'ACTIVE'") == client_id
-
-
-@pytest.mark.parametrize("again", ["a@b.example", "A@B.EXAMPLE"])
-@pytest.mark.parametrize("kind", ["agent", "user"])
-def test_an_email_address_is_taken_once(
-    saveguard: Shell, target: Target, kind: str, again: str
-) -> None:
-    saveguard("agent", "add", "Ana", "--email", "a@b.example")
-    name = ["Bruno"] if kind == "agent" else []
-
-    line = saveguard.refused(kind, "add", *name, "--email", again, "--json")
-
-    assert line == f"saveguard: there is an account for {again} already"
-    assert value(target.owner, "SELECT count(*) FROM account") == 1
-    assert value(target.owner, "SELECT count(*) FROM api_key") == 1
-
-
-def test_a_client_of_an_agent_that_is_not_there_is_refused(
-    saveguard: Shell, target: Target
-) -> None:
-    absent = str(CLOCK.uuid7())
-
-    line = saveguard.refused(*client_of(absent), "--json")
-
-    assert line == f"saveguard: there is no agent {absent}; see: saveguard agent add"
-    assert value(target.owner, "SELECT count(*) FROM client") == 0
-
-
-@pytest.mark.parametrize(
-    ("name", "email"),
-    [
-        ("O'Brien; DROP TABLE agent; --", "x'--@b.example"),
-        ("%s %(x)s {0}", "%s@b.example"),
-        ("Inês \N{GRINNING FACE}", "inês@exämple.example"),
-        ("x" * 5_000, "y" * 64 + "@b.example"),
-        ("line\nbreak", "a@b.example"),
-    ],
-    ids=["SQL", "formats", "Unicode", "long", "a line break"],
-)
-def test_a_name_is_what_it_is(saveguard: Shell, target: Target, name: str, email: str) -> None:
-    ended = saveguard("agent", "add", name, "--email", email, "--json")
-
-    assert ended.code == 0, ended.err
-    assert [row[1:3] for row in agents(target)] == [(name, email)]
 
 
 @pytest.mark.parametrize(
@@ -274,10 +88,11 @@ def test_attempts_prints_what_a_person_can_read(saveguard: Shell, correlation_id
     ended = saveguard("attempts", correlation_id)
 
     assert (ended.code, ended.err) == (0, "")
-    words = [line.split() for line in ended.out.splitlines()]
-    assert words.count(["correlation_id", correlation_id]) == 2
-    assert ["outcome", "committed"] in words
-    assert ["outcome", "conflict"] in words
+    committed, conflict = ended.out.split("\n\n")
+    assert committed.startswith("UPDATE was committed as version 2.\n")
+    assert conflict.startswith("UPDATE lost to another save: QUOTE_CONFLICT_VERSION. It started")
+    for told in (committed, conflict):
+        assert ["correlation", "id", correlation_id] in [line.split() for line in told.splitlines()]
 
 
 @pytest.mark.parametrize("given", ["REQ-NOBODY-KNOWS", "", "'; --", "x" * 10_000, "é%s"])
@@ -287,6 +102,108 @@ def test_attempts_with_an_id_that_nobody_knows_ends_with_1(saveguard: Shell, giv
     assert (as_json.code, as_json.facts, as_json.err) == (1, [], "")
     assert (plain.code, plain.out) == (1, "")
     assert plain.err == f"no attempt has the correlation id {given}\n"
+
+
+def test_attempts_ends_no_line_in_blanks(saveguard: Shell, correlation_id: str) -> None:
+    ended = saveguard("attempts", correlation_id)
+
+    assert [line for line in ended.out.splitlines() if line != line.rstrip()] == []
+
+
+# Verification.
+
+
+def test_verify_says_first_what_it_looks_at(
+    saveguard: Shell, correlation_id: str, target: Target
+) -> None:
+    ended = saveguard("verify")
+
+    name = conninfo_to_dict(target.app)["dbname"]
+    first, blank, heads, *_, last = ended.out.splitlines()
+    assert correlation_id
+    assert ended.code == 0
+    assert first.startswith(f"Checking the database {name} at ")
+    assert CANARY not in ended.out
+    assert (blank, heads.split()[:2]) == ("", ["rule", "verdict"])
+    assert last == "Nothing found: 16 rules checked."
+
+
+def test_verify_says_that_a_database_holds_no_quotes(saveguard: Shell) -> None:
+    ended = saveguard("verify")
+
+    last = ended.out.splitlines()[-1]
+    assert (ended.code, last) == (
+        0,
+        "The database holds no quotes. 16 rules checked, nothing found.",
+    )
+
+
+# Commands that look, or change what is there, make no database.
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["attempts", "REQ-1"],
+        ["attempts", "REQ-1", "--json"],
+        ["verify"],
+        ["verify", "--json"],
+        ["migrate", "status"],
+        ["migrate", "down", "base", "--yes"],
+        ["agent", "add", "Ana", "--email", "a@b.example", "--existing"],
+        ["agent", "set", "--email", "a@b.example", "--quota", "1"],
+        ["key", "add", "--email", "a@b.example"],
+        ["key", "list", "--email", "a@b.example"],
+        ["key", "revoke", "--email", "a@b.example"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_looks_makes_no_database(
+    shell: Shell, tmp_path: Path, argv: list[str]
+) -> None:
+    line = shell.refused(*argv)
+
+    assert line == f"saveguard: no database in {tmp_path}; start one with: saveguard up"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cluster_exists_once_its_directory_holds_one(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path / "postgresql")
+    missing = cluster.exists
+    cluster.data.mkdir(parents=True)
+    empty = cluster.exists
+    (cluster.data / "PG_VERSION").touch()
+
+    assert (missing, empty, cluster.exists) == (False, False, True)
+
+
+def test_a_relative_data_directory_is_named_in_full(shell: Shell, tmp_path: Path) -> None:
+    shell.patch.chdir(tmp_path)
+
+    line = shell.refused("verify", "--data-dir", "mistyped")
+
+    assert f"no database in {tmp_path / 'mistyped'};" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+# A replay goes where the server of the same settings listens.
+
+
+@pytest.mark.parametrize(("host", "written"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_a_replay_over_http_goes_where_the_settings_say(
+    saveguard: Shell, host: str, written: str
+) -> None:
+    saveguard.patch.setenv("SAVEGUARD_HOST", host)
+    saveguard.patch.setenv("SAVEGUARD_PORT", "1")
+    sample = str(ROOT / "docs" / "how-to" / "bookings-sample.csv.gz")
+
+    by_settings = saveguard.refused("replay", sample, "--via", "http")
+    by_option = saveguard.refused("replay", sample, "--via", "http", "--url", "http://127.0.0.1:2")
+
+    assert f"no Saveguard answers at http://{written}:1;" in by_settings
+    assert "no Saveguard answers at http://127.0.0.1:2;" in by_option
+    help_text = " ".join(saveguard("replay", "--help").out.split())
+    assert "[default: (at SAVEGUARD_HOST and SAVEGUARD_PORT)]" in help_text
 
 
 # Migrations.
@@ -434,32 +351,10 @@ def test_a_journal_that_cannot_be_written_is_one_clear_line(
 # What no database could hold, or nobody could mean.
 
 
-def test_a_negative_quota_is_called_by_its_name(saveguard: Shell) -> None:
-    ended = saveguard("agent", "add", "Ana", "--email", "a@b.example", "--quota", "-1")
-
-    assert ended.code == 2
-    assert "quota" in ended.err
-
-
-@pytest.mark.parametrize("option", ["--quota", "--rate-limit"])
-def test_a_number_too_large_for_the_database_is_refused(saveguard: Shell, option: str) -> None:
-    ended = saveguard("agent", "add", "Ana", "--email", "a@b.example", option, str(2**31))
-
-    assert ended.code == 2
-    assert "Traceback" not in ended.err
-
-
 def test_an_argument_that_is_no_text_is_refused(saveguard: Shell) -> None:
     """What the shell hands over when a byte of it is not UTF-8."""
     for argv in (["user", "add", "--email", "\udcff@b.example"], ["attempts", "\udcff"]):
         assert saveguard(*argv).code == 2
-
-
-def test_an_empty_email_address_is_called_by_its_name(saveguard: Shell) -> None:
-    ended = saveguard("user", "add", "--email", "")
-
-    assert ended.code == 2
-    assert "already" not in ended.err
 
 
 # The command as it is installed.
@@ -489,19 +384,5 @@ def test_the_console_command_is_the_same_outside_this_process(target: Target) ->
     assert (made.returncode, made.stderr) == (0, "")
     assert set(json.loads(made.stdout)) == {"agentId", "apiKey"}
     assert (again.returncode, wrong.returncode) == (2, 2)
-    assert one_line(again.stderr) == "saveguard: there is an account for a@b.example already"
+    assert "there is an account for a@b.example already" in one_line(again.stderr)
     assert "cannot use the database" in one_line(wrong.stderr)
-
-
-def agents(target: Target) -> list[tuple[Any, ...]]:
-    """The agents that there are."""
-    with psycopg.connect(target.owner) as connection:
-        return connection.execute(
-            "SELECT id, name, email, max_active_quotes, rate_limit_per_minute FROM agent"
-        ).fetchall()
-
-
-def client_of(agent_id: str) -> list[str]:
-    """The command that makes a client of an agent."""
-    return ["client", "add", "--agent", agent_id, "--first-name", "Inês", "--last-name", "Moreira",
-            "--email", "ines@example.org"]  # fmt: skip

@@ -187,7 +187,14 @@ def test_an_ordinary_user_starts_a_cluster_of_his_own(directory: Path) -> None:
     assert stat.S_IMODE((own / "cluster").stat().st_mode) == 0o700
 
 
-def test_an_ordinary_user_is_told_whose_database_it_is(directory: Path) -> None:
+@pytest.mark.parametrize(
+    ("maker", "said"),
+    [("root", "belongs to the user root: run as root, who made it"),
+     ("daemon", "belongs to the user daemon: run as that user")],
+)  # fmt: skip
+def test_an_ordinary_user_is_told_whose_database_it_is(
+    directory: Path, maker: str, said: str
+) -> None:
     user = pwd.getpwnam("nobody")
     python = interpreter_for(user)
     if python is None:
@@ -195,11 +202,13 @@ def test_an_ordinary_user_is_told_whose_database_it_is(directory: Path) -> None:
     cluster = Cluster(directory / "cluster")
     cluster.data.mkdir(parents=True)
     (directory / "cluster" / "start.lock").touch(mode=0o600)
+    for made in (cluster.data.parent, cluster.data):
+        shutil.chown(made, maker)
 
     ended = as_user(user, python, str(PROGRAM), str(directory / "cluster"), "0")
 
     assert ended.returncode != 0
-    assert "belongs to the user root: run as that user" in ended.stderr
+    assert said in ended.stderr
 
 
 def test_whoever_is_told_to_run_the_server_is_known_by_name_or_number() -> None:

@@ -113,11 +113,12 @@ def results_with(id_: str, **changes: Any) -> list[RuleResult]:
 def test_a_clean_report_has_a_line_for_each_rule_and_says_so() -> None:
     lines = report_lines(clean_results())
 
-    assert lines[0] == (
-        "DI-1   holds            0 of       1,000     0.50 s  A quote's version is at least 1."
-    )
+    assert lines[:2] == [
+        "rule   verdict      wrong of        rows       time  what holds",
+        "DI-1   holds            0 of       1,000     0.50 s  A quote's version is at least 1.",
+    ]
     assert lines[-2:] == ["", "Nothing found: 16 rules checked."]
-    assert len(lines) == 18
+    assert len(lines) == 19
 
 
 def test_a_broken_rule_is_followed_by_its_offenders_and_how_many_more() -> None:
@@ -125,8 +126,8 @@ def test_a_broken_rule_is_followed_by_its_offenders_and_how_many_more() -> None:
 
     lines = report_lines(results_with("DI-5", violations=3, offenders=[offender]))
 
-    assert lines[4].startswith("DI-5   BROKEN           3 of       1,000")
-    assert lines[5:7] == [
+    assert lines[5].startswith("DI-5   BROKEN           3 of       1,000")
+    assert lines[6:8] == [
         f"       too dear: quote_id={QUOTE} total=1.10 sent_at=null",
         "       and 2 more",
     ]
@@ -134,7 +135,13 @@ def test_a_broken_rule_is_followed_by_its_offenders_and_how_many_more() -> None:
 
 
 def test_a_rule_without_rows_is_not_said_to_hold() -> None:
-    assert report_lines(results_with("DI-6", checked=0))[5].startswith("DI-6   no rows ")
+    assert report_lines(results_with("DI-6", checked=0))[6].startswith("DI-6   no rows ")
+
+
+def test_a_database_without_quotes_is_not_called_sound() -> None:
+    assert report_lines(results_with("DI-1", checked=0))[-1] == (
+        "The database holds no quotes. 16 rules checked, nothing found."
+    )
 
 
 def test_rules_that_were_not_checked_are_not_clean() -> None:

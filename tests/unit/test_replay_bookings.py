@@ -13,6 +13,8 @@ from engine.errors import SetupError
 from engine.replay.bookings import as_number, as_whole, read_bookings
 from tests.unit.replay_examples import booking, row, write_csv
 
+SAMPLE = Path(__file__).parents[2] / "docs" / "how-to" / "bookings-sample.csv.gz"
+
 
 @pytest.mark.parametrize("compressed", [False, True])
 def test_a_file_is_read_plain_or_compressed(tmp_path: Path, *, compressed: bool) -> None:
@@ -24,6 +26,23 @@ def test_a_file_is_read_plain_or_compressed(tmp_path: Path, *, compressed: bool)
         (1, "City Hotel"),
         (2, "Resort Hotel"),
     ]
+
+
+def test_the_columns_of_the_published_file_are_enough(tmp_path: Path) -> None:
+    (read,) = read_bookings(write_csv(tmp_path / "hotels.csv", [row()]))
+
+    assert "row" not in row()
+    assert (read.row, read.number) == ("", 1)
+
+
+def test_the_sample_of_the_checkout_is_small_and_has_every_kind_of_booking() -> None:
+    bookings = read_bookings(SAMPLE)
+
+    assert SAMPLE.stat().st_size < 100_000
+    assert 300 < len(bookings) < 1_000
+    assert {each.reservation_status for each in bookings} == {"Check-Out", "Canceled", "No-Show"}
+    assert any(each.nights == 0 for each in bookings)
+    assert any(each.adults == "0" for each in bookings)
 
 
 def test_the_columns_may_stand_in_any_order_and_others_are_passed_over(tmp_path: Path) -> None:
@@ -98,8 +117,10 @@ def test_a_compressed_file_that_breaks_off_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "."])
-def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SetupError, match="cannot be read"):
+def test_a_file_that_cannot_be_opened_is_refused_with_where_to_get_one(
+    tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(SetupError, match=r"cannot be read .*: docs/how-to/replay.md says where"):
         read_bookings(tmp_path / name)
 
 

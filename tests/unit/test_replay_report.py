@@ -91,6 +91,12 @@ def test_the_figures_add_up() -> None:
     assert report.is_clean
 
 
+def test_the_report_says_what_a_story_told_to_the_end_may_be() -> None:
+    told = as_text(report_of(some_tally()))
+
+    assert "Told to the end: accepted, rejected, deleted as a draft, or left SENT" in told
+
+
 def test_a_row_too_few_in_the_ledger_shows_what_is_missing() -> None:
     tally = some_tally()
     recorded = Counter(tally.attempts)

@@ -159,6 +159,36 @@ def test_a_duration_is_not_negative(field: str) -> None:
     assert complaint({environment_name(field): "-1"}).startswith(f"{environment_name(field)}: ")
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "complaint_"),
+    [
+        ("SAVEGUARD_PORT", "http", "a whole number is needed"),
+        ("SAVEGUARD_PORT", "1.5", "a whole number is needed"),
+        ("SAVEGUARD_PORT", "0", "must be at least 1"),
+        ("SAVEGUARD_PORT", "65536", "must be at most 65535"),
+        ("SAVEGUARD_SAVE_BUDGET", "soon", "a number of seconds is needed"),
+        ("SAVEGUARD_SAVE_BUDGET", "inf", "a number of seconds is needed"),
+        ("SAVEGUARD_SAVE_BUDGET", "0", "must be more than 0"),
+        ("SAVEGUARD_RETRY_DELAY", "-1", "must be at least 0"),
+        ("POOLER", "session", "must be 'none' or 'transaction'"),
+        ("SAVEGUARD_RELEASE", "a b", "does not fit the pattern ^[A-Za-z0-9._+-]{1,64}$"),
+    ],
+)
+def test_a_complaint_is_in_our_words_and_says_where_to_read_on(
+    variable: str, value: str, complaint_: str
+) -> None:
+    expected = f"{variable}: {complaint_}; see docs/reference/settings.md"
+
+    assert complaint({variable: value}) == expected
+
+
+def test_a_slip_of_the_pen_is_told_what_was_probably_meant() -> None:
+    assert complaint({"SAVEGUARD_PROT": "1", "SAVEGUARD_XYZ": "1"}) == (
+        "SAVEGUARD_PROT, SAVEGUARD_XYZ: no such setting (did you mean SAVEGUARD_PORT?);"
+        " see docs/reference/settings.md"
+    )
+
+
 def test_all_durations_are_known_to_these_tests() -> None:
     assert {"save_budget", "lock_timeout", "retry_delay", "sweep_interval"} <= set(DURATIONS)
 
