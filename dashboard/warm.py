@@ -24,7 +24,7 @@ _EXAMPLE: Final = Summary(
     start=_THEN,
     end=_THEN + timedelta(minutes=5),
     operation=None,
-    tallies=(Tally(Operation.CREATE, Outcome.REJECTED, _CODE, is_agent_known=True, count=1),),
+    tallies=(Tally(Operation.CREATE, Outcome.REJECTED, _CODE, is_counted=True, count=1),),
     other_sources=0,
     percentiles=Percentiles(1, 1, 1),
     slower=Slower(0, 0),
@@ -45,6 +45,7 @@ _EXAMPLE: Final = Summary(
             is_agent_known=True,
         ),
     ),
+    is_ledger_empty=False,
 )
 
 
