@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from dashboard import charts, plot, tables
+from dashboard import plot, view
+from dashboard.reads import Reading
+from dashboard.status import Freshness
 from engine.attempts.outcome import Outcome
 from engine.attempts.summary import (
     BUCKET,
@@ -24,7 +26,7 @@ _EXAMPLE: Final = Summary(
     start=_THEN,
     end=_THEN + timedelta(minutes=5),
     operation=None,
-    tallies=(Tally(Operation.CREATE, Outcome.REJECTED, _CODE, is_agent_known=True, count=1),),
+    tallies=(Tally(Operation.CREATE, Outcome.REJECTED, _CODE, is_counted=True, count=1),),
     other_sources=0,
     percentiles=Percentiles(1, 1, 1),
     slower=Slower(0, 0),
@@ -45,13 +47,12 @@ _EXAMPLE: Final = Summary(
             is_agent_known=True,
         ),
     ),
+    is_ledger_empty=False,
 )
 
 
 def render_once() -> None:
     """Draws an example, so that lazy imports are done and first uses are over."""
-    charts.durations(_EXAMPLE)
-    charts.errors(_EXAMPLE)
-    charts.nothing("Nothing")
-    tables.newest(_EXAMPLE.newest, None)
+    for summary in (_EXAMPLE, None):
+        view.compose(Reading(summary, Freshness(), waiting=0), None, None, _THEN)
     plot.load()

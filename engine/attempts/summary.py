@@ -3,8 +3,9 @@
 Everything is exact and comes straight from the raw rows: nearest-rank percentiles of every counted
 attempt. That is affordable for minutes, not for days; whoever replaces it by rollups keeps `read`.
 
-An attempt counts when it is live traffic of a known agent. Live attempts that were refused before
-an agent was known are kept apart, and those of other sources are only told by their number.
+An attempt counts when it is live traffic of a known agent, or a failure of ours, whoever made it:
+in an outage we often fail before the agent is known. Live attempts that were refused before an
+agent was known are kept apart, and those of other sources are only told by their number.
 """
 
 from __future__ import annotations
@@ -30,12 +31,20 @@ _OURS: Final = frozenset({Outcome.FAILED, Outcome.INDETERMINATE})
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """How many live attempts ended alike."""
+    """How many live attempts ended alike.
+
+    Attributes:
+        operation: what was attempted.
+        outcome: how it ended.
+        error_code: why; None for a success.
+        is_counted: False if it was refused before an agent was known.
+        count: how many.
+    """
 
     operation: Operation
     outcome: Outcome
     error_code: int | None
-    is_agent_known: bool
+    is_counted: bool
     count: int
 
 
@@ -106,12 +115,13 @@ class Summary(msgspec.Struct, frozen=True):
         start: first instant of the window.
         end: the instant after it, so how fresh it is.
         operation: the only one looked at, or None for all.
-        tallies: counts of live attempts, of known and of unknown agents.
+        tallies: counts of live attempts, those that are in no rate included.
         other_sources: attempts that are not live traffic; they count nowhere else.
         percentiles: of the counted attempts' durations; None without any.
         slower: counted attempts that took as long as the limit of each percentile, or longer.
         buckets: oldest first, without gaps; one cut by the window's start is left out.
         newest: live attempts, newest first.
+        is_ledger_empty: whether there is no attempt at all, not only none in the window.
     """
 
     start: datetime
@@ -123,6 +133,7 @@ class Summary(msgspec.Struct, frozen=True):
     slower: Slower
     buckets: tuple[Bucket, ...]
     newest: tuple[RecentAttempt, ...]
+    is_ledger_empty: bool
 
     @property
     def window(self) -> timedelta:
@@ -162,10 +173,10 @@ class Summary(msgspec.Struct, frozen=True):
     @property
     def errors_before_agent(self) -> tuple[ErrorCount, ...]:
         """Codes of attempts that were refused before an agent was known, most frequent first."""
-        return _errors([tally for tally in self.tallies if not tally.is_agent_known])
+        return _errors([tally for tally in self.tallies if not tally.is_counted])
 
     def _counted(self) -> list[Tally]:
-        return [tally for tally in self.tallies if tally.is_agent_known]
+        return [tally for tally in self.tallies if tally.is_counted]
 
     def _ended_as(self, outcomes: frozenset[Outcome]) -> int:
         return sum(tally.count for tally in self._counted() if tally.outcome in outcomes)
@@ -199,7 +210,7 @@ SUMMARY_SQL: Final = """
             operation,
             outcome,
             error_code,
-            agent_id <> %(unknown_agent)s AS is_agent_known,
+            agent_id <> %(unknown_agent)s OR outcome = ANY(%(ours)s) AS is_counted,
             source = %(live)s AS is_live
         FROM attempt
         WHERE started_at >= %(start)s
@@ -209,7 +220,7 @@ SUMMARY_SQL: Final = """
     counted AS NOT MATERIALIZED (
         SELECT *
         FROM windowed
-        WHERE is_live AND is_agent_known
+        WHERE is_live AND is_counted
     )
     SELECT
         (
@@ -229,10 +240,10 @@ SUMMARY_SQL: Final = """
         (
             SELECT coalesce(json_agg(tally), '[]')::text
             FROM (
-                SELECT operation, outcome, error_code, is_agent_known, count(*) AS count
+                SELECT operation, outcome, error_code, is_counted, count(*) AS count
                 FROM windowed
                 WHERE is_live
-                GROUP BY operation, outcome, error_code, is_agent_known
+                GROUP BY operation, outcome, error_code, is_counted
             ) AS tally
         ),
         (
@@ -271,6 +282,8 @@ SUMMARY_SQL: Final = """
         )
 """
 
+ANY_ATTEMPT_SQL: Final = "SELECT 1 FROM attempt LIMIT 1"
+
 
 def read(
     connection: psycopg.Connection[Any],
@@ -297,17 +310,24 @@ def read(
         raise psycopg.InternalError("a query that always returns a row returned none")
     totals, tallies, buckets, newest = row
     found = _decode_totals(totals)
+    counts = _decode_tallies(tallies)
     return Summary(
         start=end - window,
         end=end,
         operation=operation,
-        tallies=_decode_tallies(tallies),
+        tallies=counts,
         other_sources=found.other_sources,
         percentiles=None if found.percentiles is None else Percentiles(*found.percentiles),
         slower=found.slower,
         buckets=_without_gaps(_decode_buckets(buckets), end - window, end),
         newest=_decode_newest(newest),
+        is_ledger_empty=not counts and not found.other_sources and _is_ledger_empty(connection),
     )
+
+
+def _is_ledger_empty(connection: psycopg.Connection[Any]) -> bool:
+    """Whether there is no attempt at all; stops at the first row, whichever day that is of."""
+    return connection.execute(ANY_ATTEMPT_SQL).fetchone() is None
 
 
 def parameters(
@@ -319,6 +339,7 @@ def parameters(
         "end": end,
         "operation": None if operation is None else operation.value,
         "unknown_agent": UNKNOWN_AGENT,
+        "ours": sorted(outcome.value for outcome in _OURS),
         "live": Source.LIVE.value,
         "bucket": BUCKET,
         "newest": _NEWEST,

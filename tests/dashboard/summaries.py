@@ -49,6 +49,7 @@ def summary(
             for number, (attempts, found) in enumerate(drawn)
         ),
         "newest": (),
+        "is_ledger_empty": False,
     }
     return Summary(**given | more)
 
@@ -56,8 +57,8 @@ def summary(
 def before_agent(number: int) -> Tally:
     """Attempts that were refused before an agent was known."""
     code = TAXONOMY[ErrorCode.AUTHENTICATION_FAILED].number
-    return Tally(Operation.CREATE, Outcome.REJECTED, code, is_agent_known=False, count=number)
+    return Tally(Operation.CREATE, Outcome.REJECTED, code, is_counted=False, count=number)
 
 
 def _tally(outcome: Outcome, code: int | None, number: int) -> Tally:
-    return Tally(Operation.UPDATE, outcome, code, is_agent_known=True, count=number)
+    return Tally(Operation.UPDATE, outcome, code, is_counted=True, count=number)

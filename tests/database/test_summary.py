@@ -15,7 +15,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from engine.attempts import summary
-from engine.attempts.outcome import UNKNOWN_AGENT, Outcome
+from engine.attempts.outcome import UNKNOWN_AGENT, Outcome, Source
 from engine.attempts.summary import BUCKET, Bucket, Limits, Percentiles, Slower, Summary
 from engine.clock import uuid7
 from engine.database.target import Target
@@ -64,7 +64,10 @@ def test_numbers_equal_a_plain_reading_of_the_ledger(
         and (operation is None or row["operation"] == operation.name)
     ]
     live = [row for row in rows if row["source"] == "live"]
-    counted = [row for row in live if row["agent_id"] != UNKNOWN_AGENT]
+    ours_too = {"failed", "indeterminate"}
+    counted = [
+        row for row in live if row["agent_id"] != UNKNOWN_AGENT or row["outcome"] in ours_too
+    ]
     durations = [row["duration_us"] for row in counted]
 
     found = read(connection, operation=operation)
@@ -73,7 +76,7 @@ def test_numbers_equal_a_plain_reading_of_the_ledger(
     assert found.other_sources == len(rows) - len(live) > 0
     succeeded = sum(row["outcome"] in {"committed", "replayed"} for row in counted)
     assert found.success_rate == succeeded / len(counted)
-    ours = sum(row["outcome"] in {"failed", "indeterminate"} for row in counted)
+    ours = sum(row["outcome"] in ours_too for row in counted)
     assert found.service_success_rate == (len(counted) - ours) / len(counted)
     assert found.percentiles == percentiles_of(durations)
     assert found.slower == Slower(
@@ -82,7 +85,7 @@ def test_numbers_equal_a_plain_reading_of_the_ledger(
     assert codes_of(found.errors) == Counter(
         row["error_code"] for row in counted if row["error_code"]
     )
-    refused = [row for row in live if row["agent_id"] == UNKNOWN_AGENT]
+    refused = [row for row in live if row not in counted]
     assert codes_of(found.errors_before_agent) == Counter(row["error_code"] for row in refused)
     assert sum(tally.count for tally in found.tallies) == len(live)
     newest = sorted(live, key=lambda row: (row["started_at"], row["id"]), reverse=True)[:20]
@@ -196,6 +199,47 @@ def test_what_nobody_could_resolve_counts_against_us(
     assert found.errors[0].is_ours
 
 
+def test_an_outage_counts_against_us_also_before_an_agent_is_known(
+    connection: psycopg.Connection[Any],
+) -> None:
+    lately = END - timedelta(seconds=1)
+    add(
+        connection,
+        attempt(lately),
+        attempt(lately, ErrorCode.QUOTE_PERSISTENCE_FAILED, agent_id=UNKNOWN_AGENT),
+        attempt(lately, ErrorCode.AUTHENTICATION_FAILED, agent_id=UNKNOWN_AGENT),
+    )
+
+    found = read(connection)
+
+    assert (found.attempts, found.service_failures) == (2, 1)
+    assert found.service_success_rate == found.success_rate == 0.5
+    assert codes_of(found.errors) == Counter(["QUOTE_PERSISTENCE_FAILED"])
+    assert found.errors[0].is_ours
+    assert codes_of(found.errors_before_agent) == Counter(["AUTHENTICATION_FAILED"])
+    assert found.buckets[-1].attempts == 2
+
+
+def test_an_empty_ledger_is_told_from_a_quiet_window(
+    connection: psycopg.Connection[Any],
+) -> None:
+    assert read(connection).is_ledger_empty
+
+    add(connection, attempt(START - WINDOW))
+
+    assert not read(connection).is_ledger_empty
+    assert not read(connection, operation=Operation.EXPIRE).is_ledger_empty
+
+
+def test_whether_the_ledger_is_empty_is_not_asked_while_the_window_is_not(
+    connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(connection, attempt(source=Source.LOAD.value))
+    monkeypatch.setattr(summary, "ANY_ATTEMPT_SQL", "not to be asked")
+
+    assert not read(connection).is_ledger_empty
+
+
 def test_the_sessions_time_zone_changes_nothing(connection: psycopg.Connection[Any]) -> None:
     add(connection, *mixed_attempts(200))
     in_utc = read(connection)
@@ -283,6 +327,14 @@ def test_a_large_day_is_not_read_from_end_to_end(
     size = connection.execute("SELECT pg_relation_size(%s) / 8192", [partition(END)]).fetchone()
     assert size is not None
     assert int(read_blocks) < size[0] / 5
+    # Whether there is any attempt at all is known from the first page that has one.
+    any_attempt = "\n".join(
+        line
+        for (line,) in connection.execute(
+            f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {summary.ANY_ATTEMPT_SQL}".encode()
+        )
+    )
+    assert int(re.findall(r"shared hit=(\d+)", any_attempt)[0]) < 5
 
 
 def plan(connection: psycopg.Connection[Any], end: datetime) -> str:

@@ -176,7 +176,7 @@ def test_the_text_without_a_terminal_has_no_lines_and_no_colours() -> None:
 
     assert text.isascii()
     assert "\x1b" not in text
-    assert "Attempts" in text
+    assert "Attempts, with latency as the caller sees it" in text
     rows = [line.split() for line in text.splitlines()]
     assert ["CREATE", "1", "0", "1", "0", "2", "1.00", "2.00", "2.00"] in rows
     assert ["all", "1", "1", "1", "1", "4", "2.00", "4.00", "4.00"] in rows
