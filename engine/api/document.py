@@ -9,7 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.api.listing import LIMIT_DEFAULT, LIMIT_MAX, LISTED_STATUSES
+from engine.api.listing import (
+    LIMIT_DEFAULT,
+    LIMIT_MAX,
+    LISTED_STATUSES,
+    QUOTE_CURSOR,
+    REVISION_CURSOR,
+)
 from engine.api.media import JSON, PROBLEM_JSON
 from engine.api.schemas import CORRELATION_ID, VERSION, component, error_of
 from engine.errors import TAXONOMY, ErrorCode
@@ -116,26 +122,31 @@ _IF_MATCH: Final = _parameter(
 _VERSION_QUERY: Final = _parameter(
     "query", "version", "The version that is to be deleted.", VERSION
 )
-_LISTING: Final = tuple(
-    _parameter("query", name, description, schema) | {"allowEmptyValue": True}
-    for name, description, schema in (
-        (
-            "status",
-            "Only quotes in this status.",
-            {"type": "string", "enum": [status.value for status in LISTED_STATUSES]},
-        ),
-        ("clientId", "Only this client's quotes.", {"type": "string", "format": "uuid"}),
-        (
-            "limit",
-            "How many at most.",
-            {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
-        ),
-        (
-            "cursor",
-            "The nextCursor of the page before.",
-            {"type": "string", "pattern": "^[A-Za-z0-9_-]{22}$"},
+
+
+def _filter(name: str, description: str, schema: JsonSchema) -> JsonSchema:
+    return _parameter("query", name, description, schema) | {"allowEmptyValue": True}
+
+
+def _paging(cursor: str) -> tuple[JsonSchema, ...]:
+    """The parameters of every list, whose cursors match a pattern."""
+    limit = {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT}
+    return (
+        _filter("limit", "How many at most; large entries make a page shorter.", limit),
+        _filter(
+            "cursor", "The nextCursor of the page before.", {"type": "string", "pattern": cursor}
         ),
     )
+
+
+_LISTING: Final = (
+    _filter(
+        "status",
+        "Only quotes in this status.",
+        {"type": "string", "enum": [status.value for status in LISTED_STATUSES]},
+    ),
+    _filter("clientId", "Only this client's quotes.", {"type": "string", "format": "uuid"}),
+    *_paging(QUOTE_CURSOR),
 )
 
 
@@ -263,9 +274,9 @@ CALLS: Final = (
         method="GET",
         path="/{quote_id}/history",
         summary="Read a quote's history",
-        codes=_READ_ONE,
+        codes=(*_READ_ONE, _C.QUOTE_VALIDATION_FAILED),
         answers={_OK: "HistoryAnswer"},
-        parameters=(_QUOTE_ID,),
+        parameters=(_QUOTE_ID, *_paging(REVISION_CURSOR)),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""The calls that read: one quote, a page of quotes, a quote's history."""
+"""The calls that read: one quote, a page of quotes, a page of a quote's history."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from psycopg_pool import PoolTimeout
 
 from engine.api.exchange import Answer, Exchange, refusal_to_answer
 from engine.api.gate import Gate
-from engine.api.listing import cursor_of, read_listing
+from engine.api.listing import (
+    cursor_of,
+    cursor_of_revision,
+    read_history_listing,
+    read_listing,
+)
 from engine.clock import Clock
 from engine.database.sqlstate import classify
 from engine.errors import Refusal
@@ -43,12 +48,13 @@ class PageAnswer(msgspec.Struct, rename="camel"):
 
 
 class HistoryAnswer(msgspec.Struct, rename="camel"):
-    """Body of a quote's history, newest first."""
+    """Body of a page of a quote's history, newest first."""
 
     success: bool
     correlation_id: str
     quote_id: UUID
     revisions: list[Revision]
+    next_cursor: str | None
 
 
 class Reads:
@@ -68,7 +74,7 @@ class Reads:
         return self._guarded(exchange, lambda agent_id: self._page(exchange, agent_id))
 
     def history(self, exchange: Exchange, quote_id: str) -> Answer:
-        """Every version of a quote, newest first."""
+        """A page of a quote's versions, newest first."""
         return self._guarded(exchange, lambda agent_id: self._history(exchange, agent_id, quote_id))
 
     def _guarded(self, exchange: Exchange, read: Callable[[UUID], Answer | Refusal]) -> Answer:
@@ -115,15 +121,21 @@ class Reads:
         return Answer(_OK, encode(body))
 
     def _history(self, exchange: Exchange, agent_id: UUID, quote_id: str) -> Answer | Refusal:
+        asked = read_history_listing(exchange.query)
+        if isinstance(asked, Refusal):
+            return asked
         known = parse_uuid(quote_id)
-        revisions = None if known is None else self._quotes.history(agent_id, known)
-        if known is None or revisions is None:
+        if known is None:
+            return quote_not_found()
+        page = self._quotes.history(agent_id, known, limit=asked.limit, before=asked.before)
+        if page is None:
             return quote_not_found()
         body = HistoryAnswer(
             success=True,
             correlation_id=exchange.correlation_id,
             quote_id=known,
-            revisions=revisions,
+            revisions=list(page.revisions),
+            next_cursor=None if page.next_after is None else cursor_of_revision(page.next_after),
         )
         return Answer(_OK, encode(body))
 

@@ -62,10 +62,12 @@ def components() -> dict[str, JsonSchema]:
         ),
         "DeletedAnswer": _success(quoteId=_UUID, version=VERSION),
         "QuoteAnswer": _success(quote=component("Quote")),
-        "PageAnswer": _success(
-            quotes=_list_of(component("Quote")), nextCursor=nullable({"type": "string"})
+        "PageAnswer": _success(quotes=_list_of(component("Quote")), nextCursor=_NEXT_CURSOR),
+        "HistoryAnswer": _success(
+            quoteId=_UUID,
+            revisions=_list_of(component("Revision")),
+            nextCursor=_NEXT_CURSOR,
         ),
-        "HistoryAnswer": _success(quoteId=_UUID, revisions=_list_of(component("Revision"))),
         "Error": _error(ErrorCode),
         "Problem": _problem(ErrorCode),
     }
@@ -80,6 +82,10 @@ def error_of(codes: Iterable[ErrorCode], base: str) -> JsonSchema:
 def nullable(schema: JsonSchema) -> JsonSchema:
     """The schema, or null."""
     return {"anyOf": [dict(schema), {"type": "null"}]}
+
+
+# Null on the last page.
+_NEXT_CURSOR: Final = nullable({"type": "string"})
 
 
 def _list_of(schema: JsonSchema) -> JsonSchema:

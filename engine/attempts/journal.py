@@ -203,8 +203,11 @@ class Journal:
         self._path, self._file = self._create()
         self._size = 0
         try:
-            for record in self._begun.values():
-                self._append(record)
+            for attempt_id, record in self._begun.items():
+                # An attempt whose row is in the spool has ended. Were we killed between the two
+                # copies, it would look merely begun, and be closed as failed.
+                if attempt_id not in self._spool:
+                    self._append(record)
             for row in self._spool.values():
                 self._append(_encode(Spooled(row)))
         except OSError:
@@ -250,8 +253,12 @@ class LeftOver:
 
 
 def left_over_journals(directory: Path) -> Iterator[LeftOver]:
-    """Every journal that no living process holds, each locked until the next is asked for."""
-    for path in sorted(directory.glob(f"*{SUFFIX}")):
+    """Every journal that no living process holds, each locked until the next is asked for.
+
+    Of two files of one process, which it leaves when it is killed while rotating, the older comes
+    first.
+    """
+    for path in sorted(directory.glob(f"*{SUFFIX}"), key=_name_and_generation):
         try:
             file = os.open(path, os.O_RDWR)
         except OSError:  # gone since, or nothing of ours; one odd file must not stop the others
@@ -267,6 +274,13 @@ def left_over_journals(directory: Path) -> Iterator[LeftOver]:
                 yield left_over
         finally:
             left_over.release()
+
+
+def _name_and_generation(path: Path) -> tuple[str, int]:
+    name, _, generation = path.stem.rpartition(".")
+    if generation.isascii() and generation.isdigit():
+        return name, int(generation)  # as texts, the tenth would come before the ninth
+    return path.stem, 0
 
 
 def _records(path: Path) -> Iterator[Begin | End | Spooled]:

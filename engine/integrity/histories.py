@@ -1,4 +1,8 @@
-"""The rules between a quote and its history: DI-2, DI-16, and what of DI-13 shows in it."""
+"""The rules between a quote and its history: DI-2, DI-16, and what of DI-13 shows in it.
+
+What every revision shows by itself is looked at, too (DI-2, DI-4, DI-5), as far as it is cheap: an
+old price is added up and not computed again.
+"""
 
 from __future__ import annotations
 
@@ -136,5 +140,49 @@ NEWEST_REVISIONS: Final = Relation(
         ON r.agent_id = q.agent_id AND r.quote_id = q.id AND r.version = q.version
     """,
     (_NEWEST_IS_THE_QUOTE,),
+    workers=1,
+)
+
+_OWN_VERSION: Final = Judgment(
+    RULES["DI-2"],
+    "the revision says that it is another version",
+    "snapshot -> 'version' = to_jsonb(version)",
+    "agent_id, quote_id, version, snapshot ->> 'version' AS version_told",
+)
+
+# An account's id or system:…, as on the quote.
+_MODIFIER: Final = Judgment(
+    RULES["DI-4"],
+    "the revision does not say who made it",
+    "modified_by <> ''",
+    "agent_id, quote_id, version, modified_at",
+)
+
+# A path adds up exactly, reads the snapshot once, and is null over what is no number where a cast
+# would end the run.
+_OLD_TOTAL: Final = Judgment(
+    RULES["DI-5"],
+    "the parts of the price do not add up in the revision",
+    """
+    jsonb_path_match(
+        snapshot,
+        '$.subtotal == $.base_price + $.product_markup
+            && $.total == $.subtotal + $.agent_markup + $.taxes + $.fees - $.discount',
+        '{}',
+        true
+    )
+    """,
+    # As texts: a number of JSON would lose its digits on the way.
+    """
+    agent_id, quote_id, version, snapshot ->> 'base_price' AS base_price,
+    snapshot ->> 'product_markup' AS product_markup, snapshot ->> 'subtotal' AS subtotal,
+    snapshot ->> 'agent_markup' AS agent_markup, snapshot ->> 'taxes' AS taxes,
+    snapshot ->> 'fees' AS fees, snapshot ->> 'discount' AS discount, snapshot ->> 'total' AS total
+    """,
+)
+
+REVISIONS: Final = Relation(
+    "quote_revision",
+    (_OWN_VERSION, _MODIFIER, _OLD_TOTAL),
     workers=1,
 )

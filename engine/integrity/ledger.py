@@ -156,6 +156,15 @@ ATTEMPTS: Final = Relation(
             "correlation_id <> ''",
             "agent_id, id AS attempt_id, started_at",
         ),
+        Judgment(
+            RULES["DI-13"],
+            "the attempt was committed or replayed, and answered as if it had been refused",
+            """
+            outcome NOT IN (%(committed)s, %(replayed)s)
+            OR http_status BETWEEN 200 AND 299
+            """,
+            "agent_id, id AS attempt_id, started_at, quote_id, http_status",
+        ),
     ),
 )
 

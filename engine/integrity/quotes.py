@@ -98,6 +98,30 @@ _AMOUNTS: Final = Judgment(
     """,
 )
 
+# All items in one value, so that one path finds those that are wrong. What is no list, or has no
+# price, is not for this rule: it cannot be priced, which is DI-6.
+_ITEMS: Final = """
+    jsonb_build_array(
+        flights, hotels, activities, transfers, car_rentals, custom_items, insurance
+    )
+"""
+_WRONG_ITEMS: Final = "$[*][*] ? (@.price < 0 || @.currency != $currency)"
+_OF_THE_QUOTE: Final = "jsonb_build_object('currency', currency), true"
+
+_ITEM_AMOUNTS: Final = Judgment(
+    RULES["DI-9"],
+    "an item's price is negative, or its currency is not the quote's",
+    f"NOT jsonb_path_exists({_ITEMS}, '{_WRONG_ITEMS}', {_OF_THE_QUOTE})",
+    # As texts: a number of JSON would lose its digits on the way.
+    f"""
+    agent_id, id AS quote_id, version, currency,
+    jsonb_path_query_array({_ITEMS}, '{_WRONG_ITEMS}.price', {_OF_THE_QUOTE})::text
+        AS item_prices,
+    jsonb_path_query_array({_ITEMS}, '{_WRONG_ITEMS}.currency', {_OF_THE_QUOTE})::text
+        AS item_currencies
+    """,
+)
+
 # A status that is not in this list is in no order, and so breaks the rule.
 _INSTANTS: Final = Judgment(
     RULES["DI-12"],
@@ -117,6 +141,16 @@ _INSTANTS: Final = Judgment(
 
 QUOTES: Final = Relation(
     "quote",
-    (_VERSION, _DELETION, _MODIFIER, _TOTAL, _TRAVELERS, _DATES, _AMOUNTS, _INSTANTS),
+    (
+        _VERSION,
+        _DELETION,
+        _MODIFIER,
+        _TOTAL,
+        _TRAVELERS,
+        _DATES,
+        _AMOUNTS,
+        _ITEM_AMOUNTS,
+        _INSTANTS,
+    ),
     workers=1,
 )

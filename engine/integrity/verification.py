@@ -35,6 +35,7 @@ _RELATIONS: Final = (
     quotes.QUOTES,
     histories.HISTORIES,
     histories.NEWEST_REVISIONS,
+    histories.REVISIONS,
     holdings.CLIENTS,
     holdings.NUMBERS,
     holdings.QUOTES_BY_STATUS,

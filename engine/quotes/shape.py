@@ -29,9 +29,13 @@ COUNT_MAX: Final = 10_000
 _WHOLE_MAX: Final = 10**9
 # Beyond every bound of an integer here; the integer of 1E+999999 would fill the memory.
 _INTEGER_READ: Final = 10**12
+# Digits that a claimed total may have on either side of the point: more than any computation of a
+# price gives, and few enough to be compared and shown.
+_CLAIM_DIGITS: Final = 30
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _AMOUNT_TEXT = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
+_CLAIM_TEXT = re.compile(rf"-?[0-9]{{1,{_CLAIM_DIGITS}}}(\.[0-9]{{1,{_CLAIM_DIGITS}}})?", re.ASCII)
 _ISO_8601_TEXT = re.compile(
     r"[0-9]{4}-?([0-9]{2}-?[0-9]{2}|W[0-9]{2}(-?[0-9])?)"
     r"([Tt ][0-9:.,]{2,18}([Zz]|[+-][0-9:.]{2,15})?)?",
@@ -153,8 +157,28 @@ def _spelling(maximum: Decimal, digits: int) -> str:
     return rf"^({pattern}|{maximum})$" if maximum == 10**whole else f"^{pattern}$"
 
 
-def as_decimal(value: object) -> Decimal:
+def claim() -> Rule:
+    """A total that the caller computed; compared with ours and not kept, so any number will do."""
+
+    def clean(value: object) -> Decimal:
+        number = as_decimal(value, _CLAIM_TEXT)
+        digits = number.as_tuple().digits
+        if number.adjusted() >= _CLAIM_DIGITS or len(digits) > 2 * _CLAIM_DIGITS:
+            raise Unfit("range", f"must have at most {_CLAIM_DIGITS} digits on either side")
+        return number
+
+    bound = float(10**_CLAIM_DIGITS)
+    number = {"type": "number", "exclusiveMinimum": -bound, "exclusiveMaximum": bound}
+    spelled = {"type": "string", "pattern": f"^{_CLAIM_TEXT.pattern}$"}
+    return Rule(clean, {"anyOf": [number, spelled]})
+
+
+def as_decimal(value: object, spelling: re.Pattern[str] = _AMOUNT_TEXT) -> Decimal:
     """A finite decimal from a number or a text, without passing through binary floats.
+
+    Args:
+        value: from JSON, or from a caller in this process.
+        spelling: what a text must look like.
 
     Raises:
         Unfit: it is neither, or not finite.
@@ -162,7 +186,7 @@ def as_decimal(value: object) -> Decimal:
     if type(value) is int:
         return Decimal(value)
     if type(value) is str:
-        if not _AMOUNT_TEXT.fullmatch(value):
+        if not spelling.fullmatch(value):
             raise Unfit("type", "must be a decimal number")
         return Decimal(value)
     if type(value) is float:  # from callers in this process; JSON numbers arrive as Decimal
@@ -312,7 +336,7 @@ def is_email_address(written: str) -> bool:
 
 _AMOUNT = decimal(AMOUNT_MAX, digits=2)
 _PERCENT = decimal(Decimal(100), digits=4)
-_CLAIM = decimal(Decimal("999999999999.99"), digits=2)
+_CLAIM = claim()
 _TEXT, _TITLE, _COUNT, _DAY = text(), text(TITLE_MAX, minimum=1), integer(0), day()
 _NAME = text(minimum=1)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 import pytest
@@ -20,7 +21,7 @@ from tests.support import quote_body
 
 NUMBER_TEXTS = [
     "", " ", "1 ", " 1", "+1", "1,5", "1.5.1", "1_000", "1e3", "0x1", "\u0663", "\uff11", "\xbd",
-    "NaN", "Infinity", "-1", "1.", ".5", "--1", "1\0", "9" * 40, "one", "null",
+    "NaN", "Infinity", "1.", ".5", "--1", "1\0", "9" * 40, "one", "null",
 ]  # fmt: skip
 TEXTS: list[Any] = ["", "x", "1", "true"]
 NUMBERS: list[Any] = [0, 1, -1, 1.5, 10**18, 10**39]
@@ -83,6 +84,20 @@ def wrong_types(schema: JsonSchema) -> Iterator[object]:
         yield from ({}, {"0": "x"}, [1], [None], [["x"]], ["x", True])
 
 
+def wrong_numbers(schema: JsonSchema) -> list[float]:
+    """Numbers below and above the documented bounds."""
+    if "minimum" in schema:
+        least, most = schema["minimum"], schema["maximum"]
+        return [least - 1, -(10**9), most + 1, most * 1000 + 1000]
+    least, most = schema["exclusiveMinimum"], schema["exclusiveMaximum"]
+    return [least, int(least) * 10, most, int(most) * 10]
+
+
+def wrong_number_texts(pattern: str) -> list[str]:
+    """Texts that are no number, or one of another sign."""
+    return NUMBER_TEXTS if pattern.startswith("^-?") else [*NUMBER_TEXTS, "-1"]
+
+
 def wrong_values(schema: JsonSchema) -> Iterator[object]:
     """Values of a documented type that break a documented bound."""
     types = types_of(schema)
@@ -90,14 +105,14 @@ def wrong_values(schema: JsonSchema) -> Iterator[object]:
         match part:
             case {"enum": [word, *_]}:
                 yield from ("", "x", f" {word}", word.swapcase(), f"{word}\0")
-            case {"type": "integer" | "number", "minimum": least, "maximum": most}:
-                yield from (least - 1, -(10**9), most + 1, most * 1000 + 1000)
+            case {"type": "integer" | "number"}:
+                yield from wrong_numbers(part)
             case {"format": "uuid"}:
                 yield from ("", "x", "0" * 32, "{" + "0" * 36 + "}", "g" * 36)
             case {"format": "date" | "date-time"}:
                 yield from WRONG_DATES
-            case {"type": "string", "pattern": _} if "number" in types:
-                yield from NUMBER_TEXTS
+            case {"type": "string", "pattern": pattern} if "number" in types:
+                yield from wrong_number_texts(pattern)
             case {"type": "string", "maxLength": longest}:
                 yield from ("a\0b", "\0", "x" * (longest + 1))
                 yield from ("", " ", "\t\n ", "\u2003") if part.get("minLength") else ()
@@ -124,6 +139,7 @@ WRONG_DATES = [
 
 JSON = {"Content-Type": "application/json"}
 COMPLETE = quote_body(taxes=1)
+SHORT = {name: COMPLETE[name] for name in ("tripName", "destination", "startDate", "endDate")}
 
 
 @pytest.fixture
@@ -248,6 +264,50 @@ def test_a_list_has_at_most_100_items(caller: Caller, quote_id: str, kind: str) 
     for each in (answer, changed):
         assert marks(refusal(each, "QUOTE_VALIDATION_FAILED", 400)) == [(kind, "too_long")]
     assert caller.service.stock() == before.after_refusals(2)
+
+
+# Totals of the caller's own.
+
+PENNIES = [{"name": "a", "price": 0.10}, {"name": "b", "price": 0.20}]
+CENTS = {"adults": 2, "agentMarkupPercent": 0, "customItems": PENNIES}
+LONGEST = "9" * 30
+
+
+@pytest.mark.parametrize("field", ["total", "subtotal"])
+@pytest.mark.parametrize(
+    "claim",
+    ["0.3", "0.30000000000000004", "0.309", "0.291", '"0.3000000"', "3e-1",
+     f'"{"0" * 29}0.3{"0" * 29}"'],
+)  # fmt: skip
+def test_a_total_that_the_caller_rounded_otherwise_is_taken(
+    caller: Caller, field: str, claim: str
+) -> None:
+    body = json.dumps(SHORT | CENTS)[:-1] + f', "{field}": {claim}}}'
+
+    answer = caller.http.post(QUOTES, content=body, headers=JSON)
+
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["quote"][field] == 0.3
+
+
+@pytest.mark.parametrize("field", ["total", "subtotal"])
+@pytest.mark.parametrize(
+    "claim",
+    ["0.3100001", "0.28", "-0.3", "-5", '"-5.00"', "9999999999999", "1e-30", "0", "-0",
+     f'"{LONGEST}.{LONGEST}"', f"-{LONGEST}"],
+)  # fmt: skip
+def test_a_total_that_is_not_ours_is_refused_with_both_however_far_off(
+    caller: Caller, field: str, claim: str
+) -> None:
+    body = json.dumps(SHORT | CENTS)[:-1] + f', "{field}": {claim}}}'
+
+    answer = caller.http.post(QUOTES, content=body, headers=JSON)
+
+    refusal(answer, "ITEMS_INCONSISTENT", 400)
+    details = json.loads(answer.content, parse_float=Decimal)["details"]
+    assert details["field"] == field
+    assert details["expectedTotal"] == Decimal(claim.strip('"'))
+    assert details["calculatedTotal"] == Decimal("0.30")
 
 
 # Amounts by the currency.

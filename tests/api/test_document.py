@@ -154,6 +154,8 @@ def test_a_valid_body_is_valid_by_the_document() -> None:
 
     jsonschema_rs.validate(schema_of("Draft"), body)
     jsonschema_rs.validate(schema_of("Change"), body | {"version": 1})
+    for claim in (0.1 + 0.2, -5, 9_999_999_999_999, "-0.3000000"):
+        jsonschema_rs.validate(schema_of("Draft"), body | {"total": claim, "subtotal": claim})
     jsonschema_rs.validate(schema_of("Send"), {"channel": "email", "to": "a@b.example"})
 
 
@@ -163,6 +165,8 @@ def test_a_valid_body_is_valid_by_the_document() -> None:
         ("Draft", {"tripName": "a"}),
         ("Draft", quote_body(taxes=-1)),
         ("Draft", quote_body(taxes="1e3")),
+        ("Draft", quote_body(taxes=1, total="1e3")),
+        ("Draft", quote_body(taxes=1, total=10**30)),
         ("Draft", quote_body(taxes=1, status="SENT")),
         ("Draft", quote_body(taxes=1, version=1)),
         ("Draft", quote_body(taxes=1, flights=[{"price": 1}])),

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from engine.quotes.paging import PAGE_BYTES
 from tests.api.caller import Caller, check_documented
 from tests.api.refusals import fields, refusal
 
@@ -55,6 +56,17 @@ def test_a_page_holds_20_quotes_unless_asked(caller: Caller) -> None:
 
     assert [quote["id"] for quote in body["quotes"]] == made[:0:-1]
     assert body["nextCursor"]
+
+
+def test_a_page_of_large_quotes_is_short_enough_to_be_held(caller: Caller) -> None:
+    made = [caller.create(exclusions=["x" * 9_000] * 100) for _ in range(6)]
+
+    first = caller.call("GET", "?limit=100")
+
+    assert len(first.content) < PAGE_BYTES
+    assert walk(caller, "?limit=100") == [made[:1:-1], made[1::-1]]
+    assert walk(caller, "?limit=100&status=DRAFT") == [made[:1:-1], made[1::-1]]
+    assert walk(caller, "?limit=3") == [made[:2:-1], made[2::-1]]
 
 
 def test_a_listed_quote_is_the_quote_that_is_read(caller: Caller) -> None:

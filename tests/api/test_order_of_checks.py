@@ -85,6 +85,7 @@ def test_the_rate_limit_comes_before_the_shape(
         ("POST", "/send", {"channel": "fax"}, "channel"),
         ("POST", "/accept", {"version": 0}, "version"),
         ("POST", "/reject", {"reason": 1}, "reason"),
+        ("GET", "/history?limit=0", None, "limit"),
     ],
 )
 def test_the_shape_comes_before_whether_the_quote_exists(

@@ -197,7 +197,8 @@ def test_attempts_that_retention_dropped_are_not_missed(book: Book) -> None:
     after = verified(agency.runtime.target)
 
     assert (broken(before), broken(after)) == ({}, {})
-    assert before["DI-13"].checked - after["DI-13"].checked == 2
+    # Each of the two is looked at twice: beside its revision, and for how it was answered.
+    assert before["DI-13"].checked - after["DI-13"].checked == 2 * 2
 
 
 def test_a_revision_keeps_its_correlation_id_when_its_attempt_is_dropped(book: Book) -> None:
@@ -359,7 +360,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "the newest snapshot says another thing",
-        {"DI-2"},
+        {"DI-2", "DI-5"},
         (
             """
             UPDATE quote_revision
@@ -371,7 +372,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "the newest snapshot lacks a column",
-        {"DI-2"},
+        {"DI-2", "DI-5"},
         ("UPDATE quote_revision SET snapshot = snapshot - 'total' WHERE quote_id = %(bare)s",),
         tells_history=False,
     ),
@@ -380,6 +381,16 @@ SABOTAGES = (
         {"DI-2"},
         ("UPDATE quote SET trip_name = 'Porto' WHERE id = %(draft)s",),
         tells_history=False,
+    ),
+    Sabotage(
+        "an older revision says another version",
+        {"DI-2"},
+        (
+            """
+            UPDATE quote_revision SET snapshot = snapshot || '{"version": 7}'
+            WHERE quote_id = %(draft)s AND version = 1
+            """,
+        ),
     ),
     quote_sabotage("deleted and not cancelled", {"DI-3"}, "deleted_at = now()", drop=[SOUND]),
     quote_sabotage(
@@ -402,12 +413,37 @@ SABOTAGES = (
         "last_modified_at = NULL",
         drop=["ALTER last_modified_at DROP NOT NULL"],
     ),
+    Sabotage(
+        "nobody made a revision",
+        {"DI-4"},
+        ("UPDATE quote_revision SET modified_by = '' WHERE quote_id = %(draft)s AND version = 1",),
+    ),
     quote_sabotage("a cent too much", {"DI-5", "DI-6"}, "total = total + 0.01", drop=[SOUND]),
     quote_sabotage(
         "a subtotal that is not the sum",
         {"DI-5", "DI-6"},
         "subtotal = subtotal + 1, total = total + 1",
         drop=[SOUND],
+    ),
+    Sabotage(
+        "an older revision of another price",
+        {"DI-5"},
+        (
+            """
+            UPDATE quote_revision SET snapshot = snapshot || '{"total": 1.00}'
+            WHERE quote_id = %(draft)s AND version = 1
+            """,
+        ),
+    ),
+    Sabotage(
+        "an older revision of no price",
+        {"DI-5"},
+        (
+            """
+            UPDATE quote_revision SET snapshot = snapshot || '{"fees": "much", "taxes": null}'
+            WHERE quote_id = %(draft)s AND version = 1
+            """,
+        ),
     ),
     quote_sabotage(
         "a dearer base that adds up",
@@ -423,6 +459,14 @@ SABOTAGES = (
     quote_sabotage("an item without a price", {"DI-6"}, "hotels = hotels #- '{0,price}'"),
     quote_sabotage("an item without its nights", {"DI-6"}, "hotels = hotels #- '{0,nights}'"),
     quote_sabotage("items that are no list", {"DI-6"}, "custom_items = '{}'"),
+    quote_sabotage(
+        "items that are no items", {"DI-6"}, """custom_items = '[1, null, "x", [[]]]'"""
+    ),
+    quote_sabotage(
+        "a price in words",
+        {"DI-6"},
+        "flights = jsonb_set(flights, '{0,price}', '\"much\"')",
+    ),
     quote_sabotage("a policy that nobody knows", {"DI-6"}, "pricing_policy = 'summer'"),
     quote_sabotage("a traveller too many", {"DI-7"}, "travelers = travelers + 1", drop=[SOUND]),
     quote_sabotage("children alone", {"DI-7"}, "adults = 0, children = 2", drop=[SOUND]),
@@ -456,10 +500,33 @@ SABOTAGES = (
         "fees = -1, total = total - fees - 1",
         drop=[SOUND],
     ),
-    # NaN is greater than 0, and equal to NaN.
+    quote_sabotage(
+        "an item of a negative price beside a dearer one",
+        {"DI-9"},
+        """
+        activities = '[
+            {"name": "a", "price": -30.00, "priceType": "total"},
+            {"name": "b", "price": 50.00, "priceType": "total"}
+        ]',
+        base_price = 20.00, subtotal = 20.00, agent_markup_percent = 0, total = 20.00,
+        per_person = 10.00
+        """,
+        "bare",
+    ),
+    quote_sabotage(
+        "an item in another currency",
+        {"DI-9"},
+        "activities = jsonb_set(activities, '{0,currency}', '\"JPY\"')",
+    ),
+    quote_sabotage(
+        "an insurance in another currency",
+        {"DI-9"},
+        """insurance = '{"price": 0, "priceType": "total", "currency": "EUR"}'""",
+    ),
+    # NaN is greater than 0, and equal to NaN; in a snapshot it is a text, which adds up to nothing.
     quote_sabotage(
         "amounts that are not numbers",
-        {"DI-6", "DI-9"},
+        {"DI-5", "DI-6", "DI-9"},
         "taxes = 'NaN', total = 'NaN'",
         drop=[SOUND],
     ),
@@ -542,6 +609,16 @@ SABOTAGES = (
             WHERE quote_id = %(draft)s AND outcome = 4
             """,
         ),
+    ),
+    Sabotage(
+        "a committed attempt that was answered as refused",
+        {"DI-13"},
+        ("UPDATE attempt SET http_status = 500 WHERE quote_id = %(bare)s",),
+    ),
+    Sabotage(
+        "a replay that was answered with nothing",
+        {"DI-13"},
+        ("UPDATE attempt SET http_status = NULL WHERE outcome = 2 AND quote_id = %(draft)s",),
     ),
     Sabotage(
         "a later revision without an attempt",
@@ -698,6 +775,23 @@ def test_an_offender_is_shown_with_what_disagrees(book: Book) -> None:
         book.draft: ["per_person"],
         book.sent: ["custom_notes", "duration_days"],
     }
+
+
+def test_an_item_out_of_bounds_is_shown_by_its_price_and_currency(book: Book) -> None:
+    sabotage(
+        book,
+        """
+        UPDATE quote SET
+            activities = '[{"name": "Ana", "price": -1.50, "currency": "JPY"}]',
+            transfers = '[{"provider": "Chiado", "price": 2, "currency": "USD"}]'
+        WHERE id = %(bare)s
+        """,
+    )
+
+    (offender,) = verified(book.agency.runtime.target)["DI-9"].offenders
+
+    assert offender["quote_id"] == book.bare
+    assert (offender["item_prices"], offender["item_currencies"]) == ("[-1.50]", '["JPY"]')
 
 
 def test_offenders_are_counted_all_and_named_a_few(book: Book) -> None:

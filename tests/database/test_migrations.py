@@ -159,9 +159,10 @@ def test_existing_quotes_get_one_revision_each_that_says_what_they_say(
         store = QuoteStore(pool)
         agent_id = UUID(AGENT)
         for (quote_id,) in rows(blank.owner, "SELECT id FROM quote WHERE status = 'SENT'"):
-            history = store.history(agent_id, quote_id)
+            history = store.history(agent_id, quote_id, limit=10)
             assert history is not None
-            assert [entry.quote for entry in history] == [store.get(agent_id, quote_id)]
+            told = [entry.quote for entry in history.revisions]
+            assert told == [store.get(agent_id, quote_id)]
     finally:
         pool.close()
 

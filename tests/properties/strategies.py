@@ -47,6 +47,10 @@ def amounts(currency: str, most: Decimal = AMOUNT_MAX) -> SearchStrategy[Decimal
     return whole.map(lambda minor: Decimal(minor).scaleb(-digits))
 
 
+# Totals as callers compute them: near ours or anywhere else, of any sign, rounded anyhow or not.
+claims = st.one_of(amounts("USD"), st.decimals(-(10**20), 10**20, allow_nan=False, places=17))
+
+
 def spelled(amount: Decimal) -> SearchStrategy[Any]:
     """An amount as callers spell it: number or text, with more zeros or fewer."""
     spellings: list[Any] = [amount, str(amount), amount.normalize() + 0]
@@ -141,8 +145,8 @@ def _optional_fields(currency: str) -> dict[str, SearchStrategy[Any]]:
         "customNotes": st.one_of(st.none(), texts),
         "inclusions": st.lists(texts, max_size=3),
         "expiresInDays": st.integers(1, 90),
-        "total": st.one_of(st.none(), amounts("USD")),
-        "subtotal": st.one_of(st.none(), amounts("USD")),
+        "total": st.one_of(st.none(), claims),
+        "subtotal": st.one_of(st.none(), claims),
     }
     for name, kind in ITEM_NAMES.items():
         one = items(kind, currency)

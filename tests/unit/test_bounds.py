@@ -686,9 +686,42 @@ def test_another_spelling_of_a_client_is_refused(written: Any, code: str) -> Non
 
 @pytest.mark.parametrize("field", ["total", "subtotal"])
 @pytest.mark.parametrize(
-    ("written", "code"), [(-1, "range"), (Decimal("0.001"), "digits"), ("much", "type")]
+    ("written", "total"),
+    [
+        (-1, "-1"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (Decimal("0.001"), "0.001"),
+        (Decimal("1E-40"), "1E-40"),
+        (10**30 - 1, "9" * 30),
+        ("-0.0000000", "0"),
+        ("9" * 30 + "." + "9" * 30, "9" * 30 + "." + "9" * 30),
+    ],
 )
-def test_a_claimed_total_is_an_amount(field: str, written: Any, code: str) -> None:
+def test_a_claimed_total_is_any_number(field: str, written: Any, total: str) -> None:
+    read = draft_of(**{field: written})
+
+    assert getattr(read, f"claimed_{field}") == Decimal(total)
+
+
+@pytest.mark.parametrize("field", ["total", "subtotal"])
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("much", "type"),
+        ("1e3", "type"),
+        ("9" * 31, "type"),
+        ("0." + "1" * 31, "type"),
+        (10**30, "range"),
+        (-(10**30), "range"),
+        (Decimal("1E+999999"), "range"),
+        (Decimal("0." + "1" * 61), "range"),
+        (Decimal("NaN"), "range"),
+        (Decimal("-Infinity"), "range"),
+    ],
+)
+def test_a_claimed_total_is_a_number_that_can_be_written_out(
+    field: str, written: Any, code: str
+) -> None:
     assert only_mark(minimal_body(**{field: written})) == (field, code)
 
 

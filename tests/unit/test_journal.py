@@ -471,6 +471,48 @@ def test_a_journal_whose_file_was_removed_starts_anew_with_what_is_open(
     assert adopted(directory) == [([1, 3], [2])]
 
 
+@pytest.mark.parametrize(("copied", "half_copy"), [(0, ([], [])), (1, ([2], [])), (2, ([2], [1]))])
+def test_a_kill_while_rotating_leaves_no_spooled_row_without_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copied: int, half_copy: Ids
+) -> None:
+    journal, honest = Journal(tmp_path, "a-1"), os.write
+    written: list[bytes] = []
+    for number in (1, 2, 3, 4):
+        journal.begin(attempt_row(number))
+    for number in (1, 3):
+        journal.spool(attempt_row(number, retries=5))
+    old_file = journal._file
+
+    def killed(file: int, line: bytes) -> int:
+        if file != old_file:
+            if len(written) == copied:
+                raise KeyboardInterrupt
+            written.append(line)
+        return honest(file, line)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module, "_ROTATE_BYTES", 10)
+        patch.setattr(os, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            journal.end(UUID(int=4))
+    os.close(old_file)
+    os.close(journal._file)
+
+    assert adopted(tmp_path) == [([2], [1, 3]), half_copy]
+
+
+@pytest.mark.parametrize("newest", [9, 10, 11, 100, 12345678901])
+def test_of_two_generations_of_a_journal_the_older_is_found_first(
+    tmp_path: Path, newest: int
+) -> None:
+    for generation in (newest, newest - 1):
+        (tmp_path / f"a.1-b.{generation}{SUFFIX}").write_bytes(b"")
+
+    found = [left_over.path for left_over in left_over_journals(tmp_path)]
+
+    assert [path.suffixes[-2] for path in found] == [f".{newest - 1}", f".{newest}"]
+
+
 # Those who come after.
 
 

@@ -260,6 +260,7 @@ def test_the_policy_that_made_a_price_stands_on_it() -> None:
         {"total": "115.00"},
         {"subtotal": Decimal("100.01")},
         {"subtotal": Decimal("99.99"), "total": 115},
+        {"total": 115.00000000000001},
     ],
 )
 def test_a_claimed_total_may_differ_by_a_cent(claim: dict[str, Any]) -> None:
@@ -274,6 +275,8 @@ def test_a_claimed_total_may_differ_by_a_cent(claim: dict[str, Any]) -> None:
         ({"total": Decimal("115.02")}, "total", "115.00"),
         ({"total": Decimal("114.98")}, "total", "115.00"),
         ({"total": 0}, "total", "115.00"),
+        ({"total": -115}, "total", "115.00"),
+        ({"total": 10**29}, "total", "115.00"),
         ({"subtotal": Decimal("100.02")}, "subtotal", "100.00"),
         ({"total": 115, "subtotal": Decimal("99.98")}, "subtotal", "100.00"),
     ],
