@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +12,7 @@ import click
 from starlette.routing import BaseRoute
 
 from dashboard import engine_in_process
+from dashboard.api_process import api_process
 from engine.api.app import open_api
 from engine.api.metrics import Metrics
 from engine.cli.listening import require_free, url_of
@@ -30,7 +27,6 @@ from engine.runtime import Runtime, open_database, open_runtime
 from engine.settings import Settings
 from engine.worker import open_worker
 
-_CHILD_GRACE_S: Final = 15.0
 _OTHER_PORT: Final = "--port or SAVEGUARD_PORT"
 _OTHER_API_PORT: Final = "SAVEGUARD_API_PORT"
 
@@ -54,7 +50,7 @@ def up(host: str | None, port: int | None, split: bool, data_dir: Path | None) -
         open_worker(runtime),
     ):
         if split:
-            with _api_process(settings):
+            with api_process(settings):
                 _serve(settings, runtime)
         else:
             with open_api(runtime, metrics, report) as routes:
@@ -133,27 +129,6 @@ def _require_port_for_api(settings: Settings) -> None:
             f" {_OTHER_API_PORT}"
         )
     require_free(settings.host, settings.api_port, _OTHER_API_PORT)
-
-
-@contextmanager
-def _api_process(settings: Settings) -> Iterator[None]:
-    """The API in a child process, which ends with this one and announces itself."""
-    child = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-        [sys.executable, "-m", "dashboard", "api", "--part", "--data-dir", str(settings.data_dir)],
-        env={
-            **os.environ,
-            "SAVEGUARD_HOST": settings.host,
-            "SAVEGUARD_API_PORT": str(settings.api_port),
-        },
-    )
-    try:
-        yield
-    finally:
-        child.send_signal(signal.SIGTERM)
-        try:
-            child.wait(_CHILD_GRACE_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +57,8 @@ def api(host: str | None, port: int | None, data_dir: Path | None, *, is_part: b
     settings = settings_of(host=host, api_port=port, data_dir=data_dir)
     configure_logs(settings.log_format)
     require_free(settings.host, settings.api_port, _OTHER_PORT)
+    if is_part:
+        threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     clock, metrics = SystemClock(), Metrics()
     with until_stopped("API", settings, is_quiet=is_part):
         target = open_database(settings, clock)
@@ -77,6 +82,12 @@ def api(host: str | None, port: int | None, data_dir: Path | None, *, is_part: b
                 lambda: announce_api(settings.host, settings.api_port),
             )
             server.run(listen(settings.host, settings.api_port, _OTHER_PORT))
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is gone, be it killed."""
+    os.read(sys.stdin.fileno(), 1)  # nobody writes: it returns when the other end is closed
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @click.command("worker")

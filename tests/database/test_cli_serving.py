@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+import psutil
 import pytest
 
 import dashboard.__main__  # noqa: F401  # adds its commands to the group
+from engine.cli.listening import require_free
 from engine.database.target import Target
 from tests.database.shell import Shell, one_line, url_of
 
@@ -38,6 +40,11 @@ class Serving:
             process_group=0,
         )
         self.lines: list[str] = []
+
+    @property
+    def pid(self) -> int:
+        """Of the command itself."""
+        return self._process.pid
 
     def read_until(self, *beginnings: str) -> str:
         """Reads what it says up to a line that begins like one of these."""
@@ -273,3 +280,44 @@ def test_a_split_api_listens_where_the_dashboard_was_told_to(serve: Serve) -> No
         f"Dashboard on http://localhost:{serve.port}",
         f"API on http://localhost:{serve.api_port}/api/openapi.json",
     }
+
+
+# An API apart is kept alive, and never left alone.
+
+
+def api_of(serving: Serving) -> psutil.Process:
+    """The API's process below a command's."""
+    (child,) = [
+        each
+        for each in psutil.Process(serving.pid).children(recursive=True)
+        if "--part" in each.cmdline()
+    ]
+    return child
+
+
+def test_a_split_api_that_dies_is_started_again(serve: Serve) -> None:
+    serving = serve("up", "--split")
+    for _ in range(2):
+        serving.read_until("API on", "Dashboard on")
+    first = api_of(serving)
+
+    first.kill()
+    serving.read_until("API on")
+
+    assert api_of(serving).pid != first.pid
+    assert httpx.get(f"http://127.0.0.1:{serve.api_port}/readyz", trust_env=False).is_success
+    assert any('"api_process_died"' in line for line in serving.lines)
+    assert serving.stop(signal.SIGTERM) == 0
+
+
+def test_a_split_api_does_not_outlive_the_command(serve: Serve) -> None:
+    serving = serve("up", "--split")
+    for _ in range(2):
+        serving.read_until("API on", "Dashboard on")
+    child = api_of(serving)
+
+    psutil.Process(serving.pid).kill()
+
+    assert psutil.wait_procs([child], timeout=30) == ([child], [])
+    serving.end()
+    require_free("127.0.0.1", serve.api_port, "")
