@@ -11,8 +11,16 @@ from dashboard import engine_in_process
 _HERE = Path(__file__).resolve().parent
 _PAGES = _HERE.parent / "pages"
 
-# A file of our own: an icon by name would be fetched from elsewhere.
-st.set_page_config(page_title="Saveguard", page_icon=_HERE / "favicon.png", layout="wide")
+st.set_page_config(
+    # Whoever has a tab for each installation tells them apart by it.
+    page_title=f"Saveguard {engine_in_process.runtime().settings.environment}"
+    if engine_in_process.is_open()
+    else "Saveguard",
+    # A file of our own: an icon by name would be fetched from elsewhere.
+    page_icon=_HERE / "favicon.png",
+    layout="wide",
+)
+st.html(_HERE / "page.css")
 page = st.navigation([st.Page(_PAGES / "overview.py", title="Overview", default=True)])
 if engine_in_process.is_open():
     page.run()

@@ -11,7 +11,7 @@ from engine.quotes.lifecycle import Operation
 # The words on the screen are also what stands in the address.
 _REFRESHES: Final = {"2s": 2, "10s": 10, "Paused": None}
 _ALL: Final = "All operations"
-_OPERATIONS: Final = {operation.name.capitalize(): operation for operation in Operation}
+_OPERATIONS: Final = {operation.name: operation for operation in Operation}
 
 
 def refresh() -> int | None:

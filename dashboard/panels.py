@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
+import pandas as pd
 import streamlit as st
 
-from dashboard import cards, charts, reads, tables, wording
+from dashboard import engine_in_process, reads, tables, wording
 from dashboard.cards import Card
 from dashboard.plot import plot
-from engine.attempts.summary import Summary
+from dashboard.view import Chart, View, compose
 from engine.quotes.lifecycle import Operation
 
 _WINDOW: Final = timedelta(minutes=5)
+_NEWEST: Final = "Newest attempts"
 _PICKED: Final = "picked_correlation_id"
 _PICK: Final = "pick"
 ROW_HEIGHT: Final = 32
@@ -23,7 +24,20 @@ ROW_HEIGHT: Final = 32
 _PICK_HEIGHT: Final = 52
 # The copy button must not cover the end of an id of ours.
 _PICK_WIDTH: Final = 320
-_NOTHING: Final = "Nothing could be read yet"
+# Widths of columns. Left open they would be those of the first rows that were shown, and cut off
+# what comes later. The first three say on a phone, without scrolling, what became of an attempt.
+_WIDTHS: Final = {tables.STARTED: 100, tables.OUTCOME: 90, tables.CODE: 200, tables.QUOTE: 100}
+_CORRELATION_ID_WIDTH: Final = 270
+
+
+def title(words: str) -> None:
+    """The page's title, and quietly which installation it is of."""
+    settings = engine_in_process.runtime().settings
+    with st.container(
+        horizontal=True, width="content", vertical_alignment="bottom", key="page-title"
+    ):
+        st.title(words, anchor=False, width="content")
+        st.caption(wording.installation(settings.environment, settings.release), width="content")
 
 
 def overview(operation: Operation | None, refresh_s: int | None) -> None:
@@ -32,37 +46,35 @@ def overview(operation: Operation | None, refresh_s: int | None) -> None:
     Every refresh draws the same elements in the same places, so that nothing flickers.
     """
     reading = reads.last_attempts(_WINDOW, operation)
-    zone = wording.zone_of(st.context.timezone, reads.now())
-    with st.container(key="notice"):
-        if reading.freshness.is_stale:
-            st.error(
-                wording.outage(reading.freshness, reading.summary, zone),
-                icon=":material/cloud_off:",
-            )
-    _status(reading, refresh_s, zone)
-    _cards(cards.headline(reading.summary, reading.freshness, _WINDOW))
-    _charts(reading.summary)
-    _newest(reading.summary, zone)
+    now = engine_in_process.runtime().clock.now()
+    view = compose(reading, refresh_s, wording.zone_of(st.context.timezone, now), now)
+    _status(view)
+    _cards(view.cards)
+    _charts(view)
+    _newest(view)
 
 
-def _status(reading: reads.Reading, refresh_s: int | None, zone: ZoneInfo | None) -> None:
-    summary = reading.summary
+def _status(view: View) -> None:
+    """One line, as high whatever it says: what stands below must not move when it changes."""
     with st.container(
-        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+        horizontal=True,
+        horizontal_alignment="distribute",
+        vertical_alignment="center",
+        key="status",
     ):
-        with st.container(horizontal=True, width="content", key="badges"):
-            for badge in wording.badges(summary, reading.freshness, refresh_s, reading.waiting):
-                st.badge(badge.text, color=badge.colour)
+        if view.notice:
+            st.error(view.notice, icon=":material/cloud_off:")
+        else:
+            with st.container(horizontal=True, width="content", key="badges"):
+                for badge in view.badges:
+                    st.badge(badge.text, color=badge.colour)
         with st.container(width="content", key="as-of"):
-            words = wording.window_words(_WINDOW)
-            if summary is not None:
-                words = f"{words}, as of {wording.clock_time(summary.end, zone)}"
-            st.caption(words)
+            st.caption(view.as_of)
 
 
 def _cards(shown: Sequence[Card]) -> None:
-    for column, card in zip(st.columns(len(shown)), shown, strict=True):
-        with column:
+    with st.container(key="cards"), st.grid(len(shown)):
+        for card in shown:
             st.metric(
                 card.label,
                 card.value,
@@ -76,25 +88,26 @@ def _cards(shown: Sequence[Card]) -> None:
             )
 
 
-def _charts(summary: Summary | None) -> None:
+def _charts(view: View) -> None:
     left, right = st.columns([3, 2])
-    with left, st.container(border=True, height="stretch", gap="xxsmall"):
-        st.subheader("Duration for each 10 s", anchor=False)
-        drawn = charts.nothing(_NOTHING) if summary is None else charts.durations(summary)
-        plot(drawn, alt=charts.DURATIONS_ALT, key="durations")
-        st.caption("" if summary is None else charts.targets_out_of_sight(summary))
-    with right, st.container(border=True, height="stretch", gap="xxsmall"):
-        st.subheader("Errors by code", anchor=False)
-        drawn = charts.nothing(_NOTHING) if summary is None else charts.errors(summary)
-        plot(drawn, alt=charts.ERRORS_ALT, key="errors")
-        st.caption(
-            "" if summary is None else wording.refused_before_agent(summary.errors_before_agent)
-        )
+    with left:
+        _chart(view.durations, view.end, key="durations")
+    with right:
+        _chart(view.errors, view.end, key="errors")
 
 
-def _newest(summary: Summary | None, zone: ZoneInfo | None) -> None:
+def _chart(chart: Chart, end: str, *, key: str) -> None:
+    with st.container(border=True, height="stretch", gap="xxsmall"):
+        st.header(chart.title, anchor=False)
+        plot(chart.figure, alt=chart.told, end=end, key=key)
+        if chart.notes:
+            st.caption("  \n".join(chart.notes))
+
+
+def _newest(view: View) -> None:
+    is_empty = view.newest.empty
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("Newest attempts", anchor=False, width="content")
+        st.header(_NEWEST, anchor=False, width="content")
         with st.container(
             width="content",
             height=_PICK_HEIGHT,
@@ -105,22 +118,35 @@ def _newest(summary: Summary | None, zone: ZoneInfo | None) -> None:
             picked = st.session_state.get(_PICKED)
             if picked:
                 st.code(picked, language=None, width=_PICK_WIDTH)
-            else:
-                st.caption("Click a correlation id to keep it here for copying")
-    if summary is None or not summary.newest:
-        st.caption("None in this window.")
-        return
+            elif not is_empty:
+                st.caption(
+                    "Click a correlation id to keep it here;"
+                    " with the keyboard, go to it with the arrows and copy it with Ctrl+C"
+                )
+    if is_empty:
+        st.caption(view.nothing)
+    else:
+        _table(view.newest)
+
+
+def _table(newest: pd.DataFrame) -> None:
     st.dataframe(
-        tables.newest(summary.newest, zone),
+        newest,
         hide_index=True,
         row_height=ROW_HEIGHT,
         height="content",
         key="newest",
+        alt=_NEWEST,
         column_config={
+            **{name: st.column_config.TextColumn(width=width) for name, width in _WIDTHS.items()},
             tables.CORRELATION_ID: st.column_config.ButtonColumn(
-                type="tertiary", key=_PICK, on_click=_remember_pick, width=270, alignment="left"
+                type="tertiary",
+                key=_PICK,
+                on_click=_remember_pick,
+                width=_CORRELATION_ID_WIDTH,
+                alignment="left",
             ),
-            tables.DURATION: st.column_config.NumberColumn(format="%.1f"),
+            tables.DURATION: st.column_config.NumberColumn(format="%,.1f"),
         },
     )
 

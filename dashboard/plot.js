@@ -28,13 +28,14 @@ function template(target) {
       colorway: value("chart-categorical-colors").split(",").map((colour) => colour.trim()),
       font: { family: value("font"), size: 12, color: value("text-color") },
       paper_bgcolor: "transparent",
-      plot_bgcolor: "transparent",
+      // The page's own ground: Plotly sets off against it what it draws under the pointer.
+      plot_bgcolor: value("background-color"),
       xaxis: { ...line, showgrid: false, automargin: true },
       yaxis: { ...line, automargin: true },
       hoverlabel: {
         bgcolor: value("secondary-background-color"),
         bordercolor: value("border-color"),
-        font: { color: value("text-color") },
+        font: { family: value("font"), color: value("text-color") },
       },
     },
   };
@@ -57,7 +58,10 @@ export default function ({ data, parentElement }) {
   library(data.library).then((Plotly) => {
     if (target.newest !== data || !target.isConnected) return;
     const layout = { ...figure.layout, autosize: true, template: template(target) };
-    Plotly.react(target, figure.data, layout, data.config).then(() => { target.drawn = Plotly; });
+    Plotly.react(target, figure.data, layout, data.config).then(() => {
+      target.drawn = Plotly;
+      target.dataset.end = data.end;
+    });
   }, () => {
     target.textContent = "The chart could not be loaded.";
   });

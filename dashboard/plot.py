@@ -24,17 +24,18 @@ _LIBRARY: Final = f"/plotly-{get_plotlyjs_version()}.min.js"
 _CONFIG: Final = {"displayModeBar": False, "scrollZoom": False}
 
 
-def plot(figure: str, *, alt: str, key: str) -> None:
+def plot(figure: str, *, alt: str, end: str, key: str) -> None:
     """Shows a figure, or changes the one that is there into it.
 
     Args:
         figure: as JSON, see `serialised`; its height is in its layout.
         alt: what the chart shows, for those who do not see it.
+        end: of the window, so that one can see in the page which reading the chart is of.
         key: the chart's identity on the page.
     """
     _component()(
         key=key,
-        data={"figure": figure, "alt": alt, "library": _LIBRARY, "config": _CONFIG},
+        data={"figure": figure, "alt": alt, "end": end, "library": _LIBRARY, "config": _CONFIG},
     )
 
 

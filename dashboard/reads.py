@@ -1,18 +1,26 @@
-"""What the screens read, cached: the database's load does not grow with the number of viewers."""
+"""What the screens read: one query for all viewers, and the memory of what was read last.
+
+Viewers ask; a thread of the memory's own asks the database, once for all of them. So nobody waits
+longer than a glance while there are numbers to show: Streamlit fades a page whose refresh takes
+longer, and in an outage its words are needed most.
+"""
 
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import timedelta
+from math import inf
+from typing import Final, NamedTuple
 
 import psycopg
 import streamlit as st
 from psycopg_pool import PoolTimeout
 
 from dashboard import engine_in_process
-from dashboard.wording import LIMITS, Freshness
+from dashboard.status import Freshness
+from dashboard.wording import LIMITS
 from engine.attempts import summary
 from engine.attempts.summary import Summary
 from engine.database.pool import Unreachable
@@ -22,9 +30,19 @@ from engine.runtime import Runtime
 # Screens refresh every two seconds. Something as old as that would answer one refresh in two with
 # the numbers of the one before, because browsers are not that punctual.
 _FRESH_S: Final = 1.5
-# A screen waits no longer for its numbers; then it says that there are none.
+# Streamlit begins to fade a page half a second after its refresh has begun.
+_GLANCE_S: Final = 0.4
+# What was told longer ago is not shown again without waiting for a newer answer; three of the
+# slower refreshes.
+_RECENT_S: Final = 30.0
+# The database gets no longer to answer; then it has not answered.
 _PATIENCE_S: Final = 3.0
-_VIEWS_KEPT: Final = 16
+# A read that ends in time is heard of in time, also when the processor is busy.
+_GRACE_S: Final = 1.0
+_OF_NOW: Final = Freshness()
+_NOT_ANSWERED: Final = "the database has not answered"
+# Reads at once, as many as the pool for reads lends connections.
+_READERS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,37 +60,82 @@ class Reading:
     waiting: int
 
 
+class _Question(NamedTuple):
+    """What pages ask; they offer a few windows and operations, so there are few of these."""
+
+    window: timedelta
+    operation: Operation | None
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is known in answer to a question, and the read that will know better."""
+
+    asked: Future[None] | None = None
+    told_at: float = -inf
+    summary: Summary | None = None
+    freshness: Freshness = _OF_NOW
+
+
 class _Memory:
     """What was read last, and since when nothing can be; one for the process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._summaries: dict[tuple[int, Operation | None], Summary] = {}
-        self._freshness = Freshness()
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
+        self._kept: dict[_Question, _Kept] = {}
+        self._outage: Freshness | None = None
 
-    def succeeded(self, window_s: int, found: Summary) -> Freshness:
+    def look(self, runtime: Runtime, question: _Question) -> tuple[Summary | None, Freshness]:
+        """What is known once there was time to ask."""
+        kept, asked, is_recent = self._ask(runtime, question)
+        try:
+            asked.result(_GLANCE_S if is_recent else _PATIENCE_S + _GRACE_S)
+        except TimeoutError:
+            if not is_recent:
+                self._failed(runtime, kept, _NOT_ANSWERED)
         with self._lock:
-            self._summaries[window_s, found.operation] = found
-            self._freshness = Freshness()
-            return self._freshness
+            return kept.summary, kept.freshness
 
-    def failed(
-        self, window_s: int, operation: Operation | None, failure: Freshness
-    ) -> tuple[Summary | None, Freshness]:
+    def _ask(self, runtime: Runtime, question: _Question) -> tuple[_Kept, Future[None], bool]:
+        """The read that is under way, or a new one if the last is not fresh any more.
+
+        Returns:
+            What is known, the read, and whether the former may be shown without the latter.
+        """
         with self._lock:
-            if not self._freshness.is_stale:
-                self._freshness = failure
-            return self._summaries.get((window_s, operation)), self._freshness
+            kept = self._kept.setdefault(question, _Kept())
+            age = runtime.clock.monotonic() - kept.told_at
+            if kept.asked is None or (kept.asked.done() and age >= _FRESH_S):
+                kept.asked = self._readers.submit(self._read, runtime, question, kept)
+            return kept, kept.asked, age < _RECENT_S
+
+    def _read(self, runtime: Runtime, question: _Question, kept: _Kept) -> None:
+        try:
+            found = _read(runtime, question)
+        except psycopg.Error as error:
+            self._failed(runtime, kept, _reason(error))
+        else:
+            self._succeeded(runtime, kept, found)
+
+    def _succeeded(self, runtime: Runtime, kept: _Kept, found: Summary) -> None:
+        with self._lock:
+            self._outage = None
+            kept.summary, kept.freshness = found, _OF_NOW
+            kept.told_at = runtime.clock.monotonic()
+
+    def _failed(self, runtime: Runtime, kept: _Kept, reason: str) -> None:
+        """Others may have had no answer before: all are stale since the first of them was."""
+        with self._lock:
+            if self._outage is None:
+                self._outage = Freshness(runtime.clock.now(), reason)
+            kept.freshness = self._outage
+            kept.told_at = runtime.clock.monotonic()
 
 
 @st.cache_resource(show_spinner=False)
 def _memory() -> _Memory:
     return _Memory()
-
-
-def now() -> datetime:
-    """The present instant, by the engine's clock."""
-    return engine_in_process.runtime().clock.now()
 
 
 def last_attempts(window: timedelta, operation: Operation | None) -> Reading:
@@ -81,39 +144,26 @@ def last_attempts(window: timedelta, operation: Operation | None) -> Reading:
     While the database does not answer, the last numbers are kept and say since when.
 
     Args:
-        window: how far back, in whole seconds.
+        window: how far back.
         operation: the only one to look at; all if None.
 
     Raises:
         RuntimeError: this process has no engine.
     """
-    name = None if operation is None else operation.name
-    return _last_attempts(int(window.total_seconds()), name)
-
-
-# The reading is frozen, so viewers may share it; a copy for each would cost as much as reading it.
-@st.cache_resource(ttl=_FRESH_S, max_entries=_VIEWS_KEPT, show_spinner=False)
-def _last_attempts(window_s: int, operation_name: str | None) -> Reading:
     runtime = engine_in_process.runtime()
-    operation = None if operation_name is None else Operation[operation_name]
+    found, freshness = _memory().look(runtime, _Question(window, operation))
     waiting = len(runtime.journal.spooled()) + len(runtime.journal.in_doubt())
-    try:
-        found = _read(runtime, timedelta(seconds=window_s), operation)
-    except psycopg.Error as error:
-        failure = Freshness(runtime.clock.now(), _reason(error))
-        kept, freshness = _memory().failed(window_s, operation, failure)
-        return Reading(kept, freshness, waiting)
-    return Reading(found, _memory().succeeded(window_s, found), waiting)
+    return Reading(found, freshness, waiting)
 
 
-def _read(runtime: Runtime, window: timedelta, operation: Operation | None) -> Summary:
+def _read(runtime: Runtime, question: _Question) -> Summary:
     with runtime.read_pool.connection(runtime.clock.monotonic() + _PATIENCE_S) as connection:
         return summary.read(
             connection,
             end=runtime.clock.now(),
-            window=window,
+            window=question.window,
             limits=LIMITS,
-            operation=operation,
+            operation=question.operation,
         )
 
 
@@ -121,10 +171,10 @@ def _reason(error: psycopg.Error) -> str:
     """Why there are no numbers; never the database's own words, which may quote a value."""
     match error:
         case Unreachable():
-            return "The database has not accepted a connection"
+            return "the database has not accepted a connection"
         case PoolTimeout():
-            return "No connection to the database has been free"
+            return "no connection to the database has been free"
         case psycopg.OperationalError():
-            return "The database has not answered"
+            return _NOT_ANSWERED
         case _:
-            return f"The database has refused to answer ({type(error).__name__})"
+            return f"the database has refused to answer ({type(error).__name__})"

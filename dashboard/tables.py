@@ -11,33 +11,39 @@ import pandas as pd
 from dashboard import wording
 from engine.attempts.summary import RecentAttempt
 
+STARTED: Final = "Started, UTC"
+OUTCOME: Final = "Outcome"
+CODE: Final = "Code"
 CORRELATION_ID: Final = "Correlation id"
 DURATION: Final = "Duration, ms"
-_MILLI: Final = 1_000
+QUOTE: Final = "Quote"
 
 
 def newest(attempts: Sequence[RecentAttempt], zone: ZoneInfo | None) -> pd.DataFrame:
     """The newest attempts, one a row.
+
+    What became of an attempt stands first: a phone shows no more than that. The viewer's own clock
+    comes last, since it only repeats the first column.
 
     Args:
         attempts: in the order in which they are shown.
         zone: the viewer's; None where that is UTC.
     """
     columns: dict[str, list[object]] = {
-        "UTC": [wording.table_time(each.started_at, None) for each in attempts]
-    }
-    if zone is not None:
-        columns[zone.key] = [wording.table_time(each.started_at, zone) for each in attempts]
-    columns |= {
-        CORRELATION_ID: [each.correlation_id for each in attempts],
-        "Operation": [each.operation.name for each in attempts],
-        "Outcome": [each.outcome.name.lower() for each in attempts],
-        "Code": [
+        STARTED: [wording.table_time(each.started_at, None) for each in attempts],
+        OUTCOME: [each.outcome.name.lower() for each in attempts],
+        CODE: [
             "" if each.error_code is None else wording.code_name(each.error_code)
             for each in attempts
         ],
-        DURATION: [each.duration_us / _MILLI for each in attempts],
+        CORRELATION_ID: [each.correlation_id for each in attempts],
+        "Operation": [each.operation.name for each in attempts],
+        DURATION: [wording.tenths(each.duration_us) for each in attempts],
         "Retries": [each.retries for each in attempts],
-        "Quote": [wording.short_id(each.quote_id) for each in attempts],
+        QUOTE: [wording.short_id(each.quote_id) for each in attempts],
     }
+    if zone is not None:
+        columns[f"Started, {zone.key}"] = [
+            wording.table_time(each.started_at, zone) for each in attempts
+        ]
     return pd.DataFrame(columns)

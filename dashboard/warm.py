@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from dashboard import charts, plot, tables
+from dashboard import plot, view
+from dashboard.reads import Reading
+from dashboard.status import Freshness
 from engine.attempts.outcome import Outcome
 from engine.attempts.summary import (
     BUCKET,
@@ -51,8 +53,6 @@ _EXAMPLE: Final = Summary(
 
 def render_once() -> None:
     """Draws an example, so that lazy imports are done and first uses are over."""
-    charts.durations(_EXAMPLE)
-    charts.errors(_EXAMPLE)
-    charts.nothing("Nothing")
-    tables.newest(_EXAMPLE.newest, None)
+    for summary in (_EXAMPLE, None):
+        view.compose(Reading(summary, Freshness(), waiting=0), None, None, _THEN)
     plot.load()

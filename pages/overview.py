@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import filters, panels
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-    st.title("Overview", anchor=False, width="content")
+    panels.title("Overview")
     with st.container(horizontal=True, width="content", vertical_alignment="center"):
         operation = filters.operation()
         refresh_s = filters.refresh()

@@ -26,6 +26,7 @@ _FLAGS: Final = (
 )
 # Cards and charts have to fit into this without scrolling: a small laptop's browser.
 LAPTOP: Final = (1440, 820)
+TABLET: Final = (800, 1000)
 PHONE: Final = (390, 844)
 
 

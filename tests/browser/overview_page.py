@@ -44,7 +44,7 @@ class OverviewPage:
     def card(self, label: str) -> Locator:
         """One headline number's card."""
         named = self.tab.get_by_text(label, exact=True)
-        return self.tab.get_by_test_id("stMetric").filter(has=named)
+        return self.cards().filter(has=named)
 
     def value(self, label: str) -> Locator:
         """The number on a card."""
@@ -57,6 +57,14 @@ class OverviewPage:
     def as_of(self) -> Locator:
         """The line that says how fresh the numbers are."""
         return self.tab.locator(".st-key-as-of")
+
+    def notice(self) -> Locator:
+        """What is said of an outage, in the place of the badges."""
+        return self.tab.locator(".st-key-status").get_by_role("alert")
+
+    def cards(self) -> Locator:
+        """The headline numbers."""
+        return self.tab.get_by_test_id("stMetric")
 
     def badges(self) -> Locator:
         """The row under the title."""

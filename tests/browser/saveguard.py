@@ -9,12 +9,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from engine.database.cluster import Cluster
 from engine.payload import encode
@@ -43,15 +44,32 @@ class Saveguard:
 
     def kill_database(self) -> None:
         """Ends the server's postmaster at once, as a crash would; its children follow it."""
-        data = self._cluster().data
-        postmaster = int((data / "postmaster.pid").read_text().splitlines()[0])
-        os.kill(postmaster, signal.SIGKILL)
+        os.kill(self._postmaster(), signal.SIGKILL)
+
+    @contextmanager
+    def frozen_database(self) -> Iterator[None]:
+        """Stops the server where it stands: it hangs up on nobody, and says nothing."""
+        postmaster = psutil.Process(self._postmaster())
+        frozen = [postmaster]
+        postmaster.suspend()
+        try:
+            for backend in postmaster.children(recursive=True):
+                backend.suspend()
+                frozen.append(backend)
+            yield
+        finally:
+            for process in frozen:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def restart_database(self) -> Cluster:
         """Starts the server again; it stays as long as the returned share is held."""
         cluster = self._cluster()
         cluster.start()
         return cluster
+
+    def _postmaster(self) -> int:
+        return int((self._cluster().data / "postmaster.pid").read_text().splitlines()[0])
 
     def _cluster(self) -> Cluster:
         return Cluster(self.data_dir / "postgresql")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import httpx
@@ -11,7 +12,7 @@ from playwright.sync_api import Page, expect
 from dashboard.asgi import streamlit_config
 from dashboard.panels import ROW_HEIGHT
 from engine.payload import decode_stored
-from tests.browser.chromium import LAPTOP, PHONE
+from tests.browser.chromium import LAPTOP, PHONE, TABLET
 from tests.browser.overview_page import OverviewPage, Viewer
 from tests.browser.saveguard import Saveguard
 
@@ -70,6 +71,47 @@ _CONTRASTS = """() => {
     }
     return found;
 }"""
+
+
+# What a card does not show of its words, because it is too narrow for them.
+_CUT_OFF = """
+    [...document.querySelectorAll(".st-key-cards p")]
+        .filter(each => [each, each.parentElement].some(
+            part => part.scrollWidth > part.clientWidth + 1
+                && getComputedStyle(part).overflow !== "visible"))
+        .map(each => each.textContent)
+"""
+_TOPS = (
+    "[...new Set([...document.querySelectorAll('[data-testid=stMetric]')]"
+    ".map(each => each.getBoundingClientRect().top))]"
+)
+_IS_DRAWN = "document.querySelector('.saveguard-plot')._fullData?.length > 0"
+_NEWEST_POINT = """(() => {
+    const plot = document.querySelector(".saveguard-plot");
+    const curve = plot._fullData[0];
+    const newest = [...curve.y].findLastIndex(each => each != null);
+    const box = plot.getBoundingClientRect();
+    const layout = plot._fullLayout;
+    return [box.left + layout._size.l + layout.xaxis.d2p(curve.x[newest]), box.top + 100];
+})()"""
+_HOVER_FONTS = """
+    [...new Set([...document.querySelectorAll(".hoverlayer text")]
+        .map(each => getComputedStyle(each).fontFamily))]
+"""
+# In each frame, how faint the faintest element is and where the first card stands.
+_WATCH_LOOKS = """
+    window.looks = {frames: 0, faintest: 1, tops: []};
+    (function look() {
+        const looks = window.looks;
+        looks.frames += 1;
+        for (const each of document.querySelectorAll("[data-testid=stElementContainer]"))
+            if (each.getClientRects().length)
+                looks.faintest = Math.min(looks.faintest, Number(getComputedStyle(each).opacity));
+        const top = document.querySelector("[data-testid=stMetric]").getBoundingClientRect().top;
+        if (!looks.tops.includes(top)) looks.tops.push(top);
+        requestAnimationFrame(look);
+    })()
+"""
 
 
 _WEARS = (
@@ -139,7 +181,7 @@ def test_charts_wear_the_themes_palette_and_change_with_it(
     options = streamlit_config("127.0.0.1", 1)
     light, dark = (options[f"{name}.chartCategoricalColors"] for name in ("theme", "theme.dark"))
     saveguard.create()
-    overview.tab.wait_for_function("document.querySelector('.saveguard-plot')._fullData.length > 0")
+    overview.tab.wait_for_function(_IS_DRAWN)
 
     assert overview.drawn_colours()[:3] == light[:3]
     overview.tab.emulate_media(color_scheme="dark")
@@ -164,9 +206,15 @@ def test_every_text_can_be_read(
     assert [each for each in contrasts if each[1] < 4.5] == []
 
 
-def test_charts_are_told_to_those_who_do_not_see_them(overview: OverviewPage) -> None:
-    assert overview.tab.get_by_role("figure", name="Line chart: P50, P95 and P99").count() == 1
-    assert overview.tab.get_by_role("figure", name="Bar chart: number of attempts").count() == 1
+def test_charts_are_told_to_those_who_do_not_see_them(
+    overview: OverviewPage, saveguard: Saveguard
+) -> None:
+    attempts_in_step(overview, saveguard)
+
+    durations = overview.tab.get_by_role("figure", name="Duration, per 10 s: line chart.")
+    errors = overview.tab.get_by_role("figure", name="Errors by code:")
+    expect(durations).to_have_accessible_name(re.compile(r"P95 [\d,.]+ ms, P99 [\d,.]+ ms, of "))
+    expect(errors).to_have_count(1)
 
 
 def test_cards_and_charts_fit_on_a_laptop(overview: OverviewPage) -> None:
@@ -191,6 +239,82 @@ def test_a_phone_needs_no_scrolling_sideways(overview: OverviewPage) -> None:
     assert overview.evaluate("document.scrollingElement.scrollWidth") <= PHONE[0]
 
 
+@pytest.mark.parametrize("size", [TABLET, PHONE])
+def test_narrow_cards_stand_two_by_two_and_are_told_in_full(
+    overview: OverviewPage, saveguard: Saveguard, size: tuple[int, int]
+) -> None:
+    saveguard.create(currency="XXX")
+    overview.resize(size)
+    overview.tab.wait_for_function(f"({_TOPS}).length === 3")
+
+    boxes = [each.bounding_box() for each in overview.cards().all()]
+    attempts, service, success, p95, p99 = [box for box in boxes if box is not None]
+
+    assert attempts["y"] < service["y"] == success["y"] < p95["y"] == p99["y"]
+    assert attempts["width"] > 2 * service["width"]
+    assert overview.evaluate(_CUT_OFF) == []
+
+
+def test_a_phone_shows_what_became_of_an_attempt(
+    overview: OverviewPage, saveguard: Saveguard
+) -> None:
+    saveguard.create()
+    overview.resize(PHONE)
+
+    heads = overview.table().locator("[role=columnheader]").all_inner_texts()
+
+    assert heads[:3] == ["Started, UTC", "Outcome", "Code"]
+
+
+def test_all_operations_are_in_sight_when_one_is_chosen(tab: Page, saveguard: Saveguard) -> None:
+    OverviewPage(tab, saveguard.url).open()
+
+    tab.get_by_role("combobox").click()
+
+    last = tab.get_by_role("option").last
+    expect(last).to_have_text("EXPIRE")
+    expect(last).to_be_in_viewport(ratio=1)
+
+
+def test_a_section_without_attempts_says_so_in_its_middle(tab: Page, saveguard: Saveguard) -> None:
+    """The labels of the chart before must not push the words aside."""
+    saveguard.create(currency="XXX")
+    quiet = OverviewPage(tab, saveguard.url).open()
+    expect(quiet.charts().nth(1)).to_contain_text("CURRENCY_INVALID")
+
+    tab.get_by_role("combobox").click()
+    tab.get_by_role("option", name="EXPIRE").click()
+
+    for number in (0, 1):
+        chart = quiet.charts().nth(number)
+        expect(chart).to_contain_text("No EXPIRE attempts in the last 5 minutes")
+        box, words = chart.bounding_box(), chart.locator(".annotation").bounding_box()
+        assert box
+        assert words
+        assert abs(box["x"] + box["width"] / 2 - words["x"] - words["width"] / 2) < 2
+
+
+def test_one_pointer_tells_all_that_is_known_of_an_instant(
+    overview: OverviewPage, saveguard: Saveguard
+) -> None:
+    attempts_in_step(overview, saveguard)
+    overview.tab.wait_for_function(_IS_DRAWN)
+    place = overview.evaluate(_NEWEST_POINT)
+
+    overview.tab.mouse.move(*place)
+
+    said = overview.charts().first.locator(".hoverlayer")
+    expect(said).to_contain_text("P50")
+    expect(said).to_contain_text("P99")
+    expect(said).to_contain_text(re.compile(r"attempts? from .+ UTC \(.+ Asia/"))
+    families = overview.evaluate(_HOVER_FONTS)
+    assert families == overview.evaluate("[getComputedStyle(document.body).fontFamily]")
+
+
+def test_the_tab_names_the_installation(overview: OverviewPage) -> None:
+    assert overview.tab.title() == "Saveguard development"
+
+
 def test_a_filter_stands_in_the_address_and_outlives_a_reload(
     tab: Page, saveguard: Saveguard
 ) -> None:
@@ -199,17 +323,17 @@ def test_a_filter_stands_in_the_address_and_outlives_a_reload(
     expect(filtered.value("Attempts")).not_to_have_text("0")
 
     tab.get_by_role("combobox").click()
-    tab.get_by_role("option", name="Delete").click()
-    tab.wait_for_url("**operation=Delete**")
+    tab.get_by_role("option", name="DELETE").click()
+    tab.wait_for_url("**operation=DELETE**")
     expect(filtered.value("Attempts")).to_have_text("0")
     tab.reload()
     filtered.ready()
 
-    assert "operation=Delete" in tab.url
+    assert "operation=DELETE" in tab.url
     expect(filtered.value("Attempts")).to_have_text("0")
-    expect(filtered.badges()).to_contain_text("No attempts")
+    expect(filtered.card("Attempts")).to_contain_text("no DELETE attempts")
     expect(filtered.badges()).to_contain_text("Live, every 10 s")
-    expect(tab.get_by_test_id("stSelectbox").get_by_role("combobox")).to_have_value("Delete")
+    expect(tab.get_by_test_id("stSelectbox").get_by_role("combobox")).to_have_value("DELETE")
 
 
 def test_a_paused_page_stands_still(
@@ -239,7 +363,7 @@ def test_a_clicked_correlation_id_stays_to_be_copied(
     # The grid is a canvas: the second row's id is found by its place.
     table = overview.table().bounding_box()
     assert table is not None
-    overview.tab.mouse.click(table["x"] + 380, table["y"] + 2 * ROW_HEIGHT + ROW_HEIGHT / 2)
+    overview.tab.mouse.click(table["x"] + 520, table["y"] + 2 * ROW_HEIGHT + ROW_HEIGHT / 2)
     picked = overview.tab.locator(".st-key-picked code")
     expect(picked).to_have_text(ids[-2])
     saveguard.create_many(3)
@@ -258,10 +382,10 @@ def test_a_killed_database_is_told_and_got_over(
 
     saveguard.kill_database()
 
-    notice = overview.tab.get_by_role("alert")
-    expect(notice).to_contain_text("The database has not")
+    notice = overview.notice()
+    expect(notice).to_contain_text("Stale: the database has not")
     expect(notice).to_contain_text("The numbers below are those of")
-    expect(overview.badges()).to_contain_text("Stale")
+    expect(overview.badges()).to_have_count(0)
     expect(overview.card("P95 duration")).to_contain_text("Stale")
     assert overview.attempts() == before
 
@@ -273,6 +397,24 @@ def test_a_killed_database_is_told_and_got_over(
         expect(overview.value("Attempts")).to_have_text(f"{before + 1:,}")
     finally:
         cluster.release()
+
+
+def test_an_outage_neither_fades_nor_moves_the_page(
+    overview: OverviewPage, saveguard: Saveguard
+) -> None:
+    """Its words are needed most while the database is silent."""
+    attempts_in_step(overview, saveguard)
+    overview.evaluate(_WATCH_LOOKS)
+
+    with saveguard.frozen_database():
+        expect(overview.notice()).to_be_visible()
+        # Long enough for some refreshes that find no answer.
+        overview.tab.wait_for_function("window.looks.frames > 400")
+    expect(overview.notice()).to_have_count(0)
+
+    looks = overview.evaluate("window.looks")
+    assert looks["faintest"] == 1
+    assert looks["tops"] == [looks["tops"][0]]
 
 
 def test_a_name_that_was_made_to_point_here_opens_no_session(saveguard: Saveguard) -> None:

@@ -69,7 +69,8 @@ def mixed_attempts(count: int) -> list[AttemptRow]:
         if chance % 11 == 0:
             kind["source"] = Source(2 + chance % 3).value
         elif chance % 13 == 0:
-            code = ErrorCode.AUTHENTICATION_FAILED
+            refused, failed = ErrorCode.AUTHENTICATION_FAILED, ErrorCode.QUOTE_PERSISTENCE_FAILED
+            code = failed if chance % 2 else refused
             kind["agent_id"] = UNKNOWN_AGENT
         elif chance % 50 == 1 and code is None:
             kind["outcome"] = Outcome.REPLAYED.value

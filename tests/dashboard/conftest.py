@@ -11,13 +11,14 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import engine_in_process
+from dashboard import engine_in_process, reads
 from engine.clock import FrozenClock
 from engine.database.target import Target
 from engine.runtime import Runtime, open_runtime
 from engine.settings import Settings
 from tests.dashboard.attempts import END
 
+_PATIENCE_S = 30.0
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 
 
@@ -27,6 +28,12 @@ def _empty_caches() -> Iterator[None]:
     st.cache_resource.clear()
     yield
     st.cache_resource.clear()
+
+
+@pytest.fixture(autouse=True)
+def _time_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine, a look waits for the read that it has asked for."""
+    monkeypatch.setattr(reads, "_GLANCE_S", _PATIENCE_S)
 
 
 @pytest.fixture

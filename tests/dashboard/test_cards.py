@@ -6,30 +6,38 @@ from datetime import timedelta
 
 import pytest
 
-from dashboard.cards import Card, headline, objective
+from dashboard.cards import Card, Target, headline, objective
+from dashboard.status import Freshness
 from dashboard.verdicts import Verdict
-from dashboard.wording import Freshness, Words
+from dashboard.wording import Words
 from engine.attempts.summary import Percentiles, Slower, Summary
 from engine.errors import ErrorCode
-from tests.dashboard.summaries import END, WINDOW, summary
+from engine.quotes.lifecycle import Operation
+from tests.dashboard.summaries import END, summary
 
 _FRESH = Freshness()
-_AWAY = Freshness(END + timedelta(seconds=2), "The database has not answered")
+_AWAY = Freshness(END + timedelta(seconds=2), "the database has not answered")
 
 
 def by_label(found: Summary | None, freshness: Freshness = _FRESH) -> dict[str, Card]:
-    return {card.label: card for card in headline(found, freshness, WINDOW)}
+    return {card.label: card for card in headline(found, freshness)}
 
 
 def test_without_attempts_there_is_no_rate_and_nothing_is_judged() -> None:
     found = by_label(summary())
 
     assert found["Attempts"].value == "0"
-    assert found["Attempts"].basis == "none in the last 5 minutes"
-    for label in ("Success rate", "P95 duration", "P99 duration"):
+    assert found["Attempts"].basis == "no attempts in the last 5 minutes"
+    for label in ("Service rate", "Success rate", "P95 duration", "P99 duration"):
         assert found[label].value == "No data"
         assert found[label].verdict is None
         assert found[label].basis == "no attempts to judge by"
+
+
+def test_whoever_filters_is_told_of_which_operation_there_are_none() -> None:
+    found = by_label(summary(operation=Operation.EXPIRE))
+
+    assert found["Attempts"].basis == "no EXPIRE attempts in the last 5 minutes"
 
 
 def test_what_was_never_read_is_not_zero() -> None:
@@ -43,23 +51,24 @@ def test_a_small_clean_sample_is_not_called_met() -> None:
     found = by_label(summary(committed=12))
 
     assert found["Success rate"].value == "100 %"
-    assert found["Success rate"].verdict == Words("Not enough data to say", "gray")
-    assert found["Success rate"].basis == "12 attempts, needs 299"
-    assert found["P95 duration"].basis == "12 attempts, needs 59"
-    assert found["P99 duration"].verdict == Words("Not enough data to say", "gray")
+    assert found["Success rate"].verdict == Words("Too few to be sure", "gray")
+    assert found["Success rate"].basis == "12 of 299 attempts needed"
+    assert found["P95 duration"].basis == "12 of 59 attempts needed"
+    assert found["P99 duration"].verdict == Words("Too few to be sure", "gray")
 
 
 def test_a_large_good_sample_meets_its_targets() -> None:
     found = by_label(summary(committed=2_000, codes={ErrorCode.QUOTE_NOT_FOUND: 3}))
 
-    assert found["Success rate"].verdict == Words("Meets > 99 %", "green")
+    assert found["Success rate"].verdict == Words("Above 99 %", "green")
     assert found["Success rate"].basis == "of 2,003 attempts"
-    assert found["P95 duration"] == Card(
+    p95 = found["P95 duration"]
+    assert p95 == Card(
         "P95 duration",
         "20.0 ms",
-        Words("Meets < 500 ms", "green"),
+        Words("Within 500 ms", "green"),
         "of 2,003 attempts",
-        "95 % of the attempts took this long or less; the target is < 500 ms.",
+        p95.help,
     )
     assert found["P99 duration"].value == "30.0 ms"
 
@@ -75,29 +84,57 @@ def test_a_large_bad_sample_misses_its_targets() -> None:
     )
 
     assert found["Success rate"].value == "90 %"
-    assert found["Success rate"].verdict == Words("Misses > 99 %", "red")
-    assert found["P95 duration"].verdict == Words("Misses < 500 ms", "red")
-    assert found["P99 duration"].verdict == Words("Misses < 1,000 ms", "red")
+    assert found["Success rate"].verdict == Words("Below 99 %", "red")
+    assert found["P95 duration"].verdict == Words("Over 500 ms", "red")
+    assert found["P99 duration"].verdict == Words("Over 1,000 ms", "red")
 
 
 def test_a_sample_that_is_off_its_target_by_chance_perhaps_says_so() -> None:
     found = by_label(summary(committed=197, codes={ErrorCode.QUOTE_NOT_FOUND: 3}))
 
-    assert found["Success rate"].verdict == Words("Off > 99 %, not proved", "orange")
-    assert found["Success rate"].basis == "200 attempts, needs 773"
+    assert found["Success rate"].verdict == Words("Below 99 %, too few to be sure", "orange")
+    assert found["Success rate"].basis == "200 of 773 attempts needed"
+
+
+def test_the_service_rate_counts_what_we_did_and_not_what_callers_did() -> None:
+    found = by_label(
+        summary(
+            committed=90,
+            codes={ErrorCode.QUOTE_VALIDATION_FAILED: 7, ErrorCode.DATABASE_TIMEOUT: 3},
+        )
+    )
+
+    assert found["Service rate"].value == "97 %"
+    assert found["Service rate"].verdict == Words("Our failures: 3", "red")
+    assert found["Service rate"].basis == "of 100 attempts"
+
+
+def test_no_failure_of_ours_is_no_proof_of_anything() -> None:
+    assert by_label(summary(committed=5))["Service rate"].verdict == Words(
+        "Our failures: 0", "gray"
+    )
+
+
+def test_a_duration_says_that_its_caller_waited_longer() -> None:
+    said = by_label(summary(committed=5))["P95 duration"].help
+
+    assert "the target is within 500 ms" in said
+    assert "inside the engine" in said
+    assert "for the caller, the queue in front, the flush of the commit and the network" in said
 
 
 def test_stale_numbers_are_judged_by_nobody() -> None:
-    found = by_label(summary(committed=5_000), _AWAY)
+    found = by_label(summary(committed=20), _AWAY)
 
     assert found["Success rate"].value == "100 %"
     assert {card.verdict for card in found.values()} == {Words("Stale", "orange")}
+    assert not any("needed" in card.basis for card in found.values())
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 @pytest.mark.parametrize("is_off", [False, True])
 def test_only_what_is_met_is_green(verdict: Verdict, *, is_off: bool) -> None:
-    words = objective(verdict, "> 99 %", is_off=is_off)
+    words = objective(verdict, Target(0.01, "Above 99 %", "Below 99 %"), is_off=is_off)
 
     assert (words.colour == "green") == (verdict is Verdict.MET)
     assert words.text

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from streamlit import config
 
-from dashboard import charts
+from dashboard import figures
 from dashboard.asgi import environment_name, streamlit_config
 
 _PALETTE = "chartCategoricalColors"
@@ -61,7 +61,7 @@ def test_every_line_stands_out_from_its_ground(options: dict[str, Any], theme: s
     """WCAG 1.4.11: graphics need a contrast of 3."""
     ground, palette = _GROUNDS[theme]
 
-    for colour in [*options[palette], charts.AMBER, charts.RED, charts.SLATE]:
+    for colour in [*options[palette], figures.AMBER, figures.RED, figures.SLATE]:
         assert contrast(colour, options[ground]) >= 3, colour
 
 

@@ -61,8 +61,8 @@ import sys
 from dashboard import warm
 warm.render_once()
 before = set(sys.modules)
-from dashboard import charts, panels, tables
-charts.nothing("Something")
+from dashboard import figures, panels, view
+figures.nothing("Something")
 heavy = {"pandas", "plotly", "pyarrow", "numpy", "streamlit", "orjson"}
 late = {name for name in set(sys.modules) - before if name.split(".")[0] in heavy}
 assert not late, late

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -24,13 +24,32 @@ from tests.dashboard.attempts import END, WINDOW, add, attempt
 _PATIENCE_S = 30.0
 
 
-def expire() -> None:
-    """As if the time that a reading lives had passed."""
-    reads._last_attempts.clear()
-
-
 def advance(engine: Runtime, seconds: float) -> None:
+    """Moves the clock: what was read more than a second and a half ago is read again."""
     cast("FrozenClock", engine.clock).advance(timedelta(seconds=seconds))
+
+
+class Silence:
+    """A database that says nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self._heard = threading.Event()
+        self._may_answer = threading.Event()
+
+    def wait(self) -> None:
+        """Where the read stands."""
+        self.asked += 1
+        self._heard.set()
+        assert self._may_answer.wait(_PATIENCE_S)
+
+    def await_question(self) -> None:
+        """Until somebody has asked."""
+        assert self._heard.wait(_PATIENCE_S)
+
+    def end(self) -> None:
+        """From here on it answers, what it was asked before included."""
+        self._may_answer.set()
 
 
 @pytest.fixture
@@ -61,6 +80,24 @@ def break_reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException | 
         monkeypatch.setattr(summary, "read", read)
 
     return choose
+
+
+@pytest.fixture
+def silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Silence]]:
+    """Makes the database fall silent."""
+    original = summary.read
+    found = Silence()
+
+    def begin() -> Silence:
+        def read(connection: psycopg.Connection[Any], **more: Any) -> summary.Summary:
+            found.wait()
+            return original(connection, **more)
+
+        monkeypatch.setattr(summary, "read", read)
+        return found
+
+    yield begin
+    found.end()
 
 
 @pytest.mark.usefixtures("engine")
@@ -102,9 +139,70 @@ def test_a_failure_is_shared_too(
     """While the database is away it is not asked once for every viewer."""
     break_reading(psycopg.OperationalError("gone"))
     first = last_attempts(WINDOW, None)
+    break_reading(None)
     advance(engine, 1)
 
-    assert last_attempts(WINDOW, None) is first
+    assert last_attempts(WINDOW, None) == first
+
+
+def test_viewers_are_answered_from_memory_while_one_question_is_under_way(
+    engine: Runtime,
+    connection: psycopg.Connection[Any],
+    silence: Callable[[], Silence],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A page whose refresh waits longer than a glance is faded by Streamlit."""
+    assert reads._GLANCE_S == _PATIENCE_S
+    known = last_attempts(WINDOW, None)
+    add(connection, attempt())
+    database = silence()
+    advance(engine, 2)
+    monkeypatch.setattr(reads, "_GLANCE_S", 0.001)
+
+    while_silent = [last_attempts(WINDOW, None) for _ in range(3)]
+    database.await_question()
+    monkeypatch.setattr(reads, "_GLANCE_S", _PATIENCE_S)
+    database.end()
+
+    assert while_silent == [known] * 3
+    assert last_attempts(WINDOW, None).summary != known.summary
+    assert database.asked == 1
+
+
+def test_a_glance_is_over_before_streamlit_fades_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+
+    assert reads._GLANCE_S < 0.5
+
+
+def test_numbers_of_long_ago_are_not_shown_as_those_of_now(
+    engine: Runtime, silence: Callable[[], Silence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody looked for an hour, and now the database does not even refuse."""
+    known = last_attempts(WINDOW, None)
+    silence()
+    advance(engine, 3_600)
+    monkeypatch.setattr(reads, "_GRACE_S", 0.001 - reads._PATIENCE_S)
+
+    reading = last_attempts(WINDOW, None)
+
+    assert reading.summary == known.summary
+    assert reading.freshness.reason == "the database has not answered"
+    assert reading.freshness.failing_since == END + timedelta(hours=1)
+
+
+def test_an_outage_of_long_ago_is_not_shown_as_one_of_now(
+    engine: Runtime, break_reading: Callable[[BaseException | None], None]
+) -> None:
+    break_reading(psycopg.OperationalError("gone"))
+    assert last_attempts(WINDOW, None).freshness.is_stale
+    break_reading(None)
+    advance(engine, 3_600)
+
+    reading = last_attempts(WINDOW, None)
+
+    assert not reading.freshness.is_stale
+    assert reading.summary is not None
 
 
 def test_the_last_numbers_are_kept_with_the_instant_since_when_they_are_stale(
@@ -117,14 +215,13 @@ def test_the_last_numbers_are_kept_with_the_instant_since_when_they_are_stale(
     break_reading(psycopg.OperationalError("gone"))
 
     for _ in range(3):
-        expire()
         advance(engine, 2)
         last_attempts(WINDOW, None)
     reading = last_attempts(WINDOW, None)
 
     assert reading.summary == read is not None
     assert reading.freshness.failing_since == END + timedelta(seconds=2)
-    assert reading.freshness.reason == "The database has not answered"
+    assert reading.freshness.reason == "the database has not answered"
 
 
 def test_another_operation_is_stale_since_the_same_instant_and_has_no_numbers(
@@ -132,7 +229,7 @@ def test_another_operation_is_stale_since_the_same_instant_and_has_no_numbers(
 ) -> None:
     last_attempts(WINDOW, None)
     break_reading(psycopg.OperationalError("gone"))
-    expire()
+    advance(engine, 2)
     first = last_attempts(WINDOW, None)
     advance(engine, 2)
 
@@ -148,11 +245,10 @@ def test_the_next_outage_counts_anew(
     break_reading(psycopg.OperationalError("gone"))
     last_attempts(WINDOW, None)
     break_reading(None)
-    expire()
+    advance(engine, 2)
     assert not last_attempts(WINDOW, None).freshness.is_stale
     break_reading(psycopg.OperationalError("gone"))
-    expire()
-    advance(engine, 9)
+    advance(engine, 7)
 
     reading = last_attempts(WINDOW, None)
 
@@ -162,12 +258,12 @@ def test_the_next_outage_counts_anew(
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (Unreachable("host=10.0.0.1"), "The database has not accepted a connection"),
-        (PoolTimeout("4 waiting"), "No connection to the database has been free"),
-        (psycopg.errors.QueryCanceled("x"), "The database has not answered"),
+        (Unreachable("host=10.0.0.1"), "the database has not accepted a connection"),
+        (PoolTimeout("4 waiting"), "no connection to the database has been free"),
+        (psycopg.errors.QueryCanceled("x"), "the database has not answered"),
         (
             psycopg.errors.UndefinedTable('relation "attempt"'),
-            "The database has refused to answer (UndefinedTable)",
+            "the database has refused to answer (UndefinedTable)",
         ),
     ],
 )
@@ -192,7 +288,7 @@ def test_a_dead_port_is_a_reading_and_not_an_exception(engine: Runtime) -> None:
         dead.close()
 
     assert reading.summary is None
-    assert reading.freshness.reason == "The database has not accepted a connection"
+    assert reading.freshness.reason == "the database has not accepted a connection"
 
 
 def test_a_bug_of_ours_is_not_called_an_outage(

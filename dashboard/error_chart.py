@@ -1,0 +1,121 @@
+"""The chart of errors by code, from a summary to a serialised Plotly figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from dashboard import figures, plot, status, wording
+from engine.attempts.summary import ErrorCount, Summary
+
+TITLE: Final = "Errors by code"
+_ROWS_MAX: Final = 8
+# A chart lower than this has no room for its legend.
+_ROWS_ROOM: Final = 3
+# Pixels for each row, and for what stands above them.
+_ROW_HEIGHT: Final = 28
+_HEAD_HEIGHT: Final = 44
+# Beyond the longest bar, as a factor, for its number.
+_ROOM_FOR_NUMBER: Final = 1.12
+_GROUPS: Final = (
+    ("Our failures", figures.RED, True),
+    ("Callers' errors", figures.AMBER, False),
+)
+
+
+class _Row(NamedTuple):
+    name: str
+    attempts: int
+    is_ours: bool
+
+
+@st.cache_resource(
+    max_entries=figures.KEPT, show_spinner=False, hash_funcs={Summary: figures.version}
+)
+def draw(summary: Summary) -> str:
+    """Attempts by error code, ours and the callers'."""
+    if not summary.attempts:
+        return figures.nothing(wording.no_attempts(summary.operation, summary.window))
+    if not summary.errors:
+        return figures.nothing(_no_errors(summary))
+    rows = _rows(summary.errors)
+    # Hardly higher than its rows: a phone would show a screen of nothing below a single bar.
+    room = max(len(rows), _ROWS_ROOM)
+    figure = go.Figure(layout=figures.frame(_HEAD_HEIGHT + _ROW_HEIGHT * room))
+    for name, colour, is_ours in _GROUPS:
+        bars = [row for row in rows if row.is_ours is is_ours]
+        if bars:
+            figure.add_trace(_bars(name, colour, bars, summary.attempts))
+    longest = max(row.attempts for row in rows)
+    figure.update_xaxes(visible=False, range=[0, longest * _ROOM_FOR_NUMBER])
+    figure.update_yaxes(
+        categoryorder="array",
+        # Plotly counts the rows of such a chart from below.
+        categoryarray=[row.name for row in reversed(rows)],
+        # A few bars stand at the top and stay slim, instead of filling the height.
+        range=[len(rows) - 0.5 - room, len(rows) - 0.5],
+        ticklabelstandoff=figures.STANDOFF,
+    )
+    figure.update_layout(barmode="stack", bargap=0.35, legend_traceorder="normal")
+    return plot.serialised(figure)
+
+
+def without_a_bar(summary: Summary) -> str:
+    """Names the codes that share the last bar."""
+    _, folded = _worth_a_bar(summary.errors)
+    return f"Other codes: {status.codes(folded)}" if folded else ""
+
+
+def told(summary: Summary) -> str:
+    """The chart for those who do not see it."""
+    if not summary.attempts:
+        return f"{TITLE}: {wording.no_attempts(summary.operation, summary.window)}."
+    if not summary.errors:
+        return f"{TITLE}: {_no_errors(summary)}."
+    groups = [
+        f"{name}: {status.codes(found)}."
+        for name, _, is_ours in _GROUPS
+        if (found := [error for error in summary.errors if error.is_ours is is_ours])
+    ]
+    return f"{TITLE}: bar chart. {' '.join(groups)}"
+
+
+def _no_errors(summary: Summary) -> str:
+    return f"No errors among {wording.counted(summary.attempts, 'attempt')}"
+
+
+def _rows(found: Sequence[ErrorCount]) -> list[_Row]:
+    """What is drawn, from above."""
+    drawn, folded = _worth_a_bar(found)
+    rows = [_Row(wording.code_name(each.error_code), each.count, each.is_ours) for each in drawn]
+    if folded:
+        total = sum(error.count for error in folded)
+        rows.append(_Row(wording.counted(len(folded), "other code"), total, is_ours=False))
+    return rows
+
+
+def _worth_a_bar(found: Sequence[ErrorCount]) -> tuple[list[ErrorCount], list[ErrorCount]]:
+    """The codes to draw, most frequent first, and the rest; a failure of ours is always drawn."""
+    if len(found) <= _ROWS_MAX:
+        return list(found), []
+    by_worth = sorted(found, key=lambda error: (not error.is_ours, -error.count))
+    drawn, rest = by_worth[: _ROWS_MAX - 1], by_worth[_ROWS_MAX - 1 :]
+    return sorted(drawn, key=lambda error: -error.count), rest
+
+
+def _bars(name: str, colour: str, rows: Sequence[_Row], attempts: int) -> go.Bar:
+    return go.Bar(
+        x=[row.attempts for row in rows],
+        y=[row.name for row in rows],
+        name=name,
+        orientation="h",
+        marker={"color": colour},
+        text=[wording.count(row.attempts) for row in rows],
+        textposition="outside",
+        cliponaxis=False,
+        customdata=[wording.percent(row.attempts / attempts) for row in rows],
+        hovertemplate="%{y}: %{x:,} (%{customdata} of attempts)<extra></extra>",
+    )

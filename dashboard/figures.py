@@ -1,0 +1,58 @@
+"""What all charts share: their frame, the colours that mean something, and the figure of nothing.
+
+Colours come from the theme's palette, except where they mean something: then they are written here
+and read well on both the light and the dark ground, so that switching the theme needs no redraw.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import plotly.graph_objects as go
+
+from dashboard import plot
+from engine.attempts.summary import Summary
+
+# What callers got wrong, what we did, and what is promised.
+AMBER: Final = "#D97706"
+RED: Final = "#DC2626"
+SLATE: Final = "#64748B"
+
+# A sentence needs less room than a curve.
+_HEIGHT_OF_NOTHING: Final = 96
+# Pixels between an axis and its labels.
+STANDOFF: Final = 6
+# Figures that are remembered, because viewers of the same numbers share them.
+KEPT: Final = 16
+
+
+def version(summary: Summary) -> tuple[object, ...]:
+    """What tells one summary from another, much cheaper than all that is in it."""
+    return summary.end, summary.window, summary.operation
+
+
+def frame(height: int) -> dict[str, Any]:
+    """The layout that every figure starts from."""
+    return {
+        "height": height,
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        # The same for every refresh: what the viewer did to the chart stays.
+        "uirevision": "overview",
+        "dragmode": False,
+        "xaxis": {"fixedrange": True},
+        "yaxis": {"fixedrange": True},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "showlegend": True,
+    }
+
+
+def nothing(words: str) -> str:
+    """The frame with a sentence instead of a curve."""
+    figure = go.Figure(layout=frame(_HEIGHT_OF_NOTHING))
+    # Without a margin of their own: the labels of the figure before would push the words aside.
+    axis = {"visible": False, "automargin": False}
+    figure.update_layout(showlegend=False, xaxis=axis, yaxis=axis)
+    figure.add_annotation(
+        text=words, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 14}
+    )
+    return plot.serialised(figure)

@@ -1,0 +1,133 @@
+"""What is said of the numbers as a whole: how old they are, and what is not in them.
+
+Pure functions. What is not known is called so: no zero stands for it and no green.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from dashboard.wording import (
+    Words,
+    clock_time,
+    code_name,
+    count,
+    counted,
+    no_attempts,
+    window_words,
+)
+from engine.attempts.summary import ErrorCount, Summary
+
+STALE: Final = Words("Stale", "orange")
+NOTHING_READ: Final = "Nothing could be read yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How the numbers on the screen stand to the present.
+
+    Attributes:
+        failing_since: since when the database has not answered; None while it does.
+        reason: why not, in a few words.
+    """
+
+    failing_since: datetime | None = None
+    reason: str = ""
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether what is shown is older than it should be."""
+        return self.failing_since is not None
+
+
+def badges(summary: Summary, refresh_s: int | None, waiting: int) -> tuple[Words, ...]:
+    """How fresh numbers come about, and what is not in them.
+
+    Args:
+        summary: what was read last.
+        refresh_s: seconds between refreshes; None while paused.
+        waiting: attempts of this process that the ledger has yet to take.
+    """
+    found = [
+        Words("Paused", "gray")
+        if refresh_s is None
+        else Words(f"Live, every {refresh_s} s", "blue")
+    ]
+    if summary.attempts:
+        theirs = summary.unsuccessful - summary.service_failures
+        found.append(Words(f"Callers' errors: {count(theirs)}", "orange" if theirs else "gray"))
+    if waiting:
+        found.append(Words(f"{counted(waiting, 'attempt')} not in the ledger yet", "orange"))
+    if summary.other_sources:
+        found.append(Words(f"{count(summary.other_sources)} not live, not counted", "gray"))
+    return tuple(found)
+
+
+def as_of(summary: Summary, zone: ZoneInfo | None, now: datetime | None) -> str:
+    """Which window it is, and where it ends.
+
+    Args:
+        summary: what was read last.
+        zone: the viewer's; None where that is UTC.
+        now: the present instant; None while paused, when the words may stand there for days.
+    """
+    return f"{window_words(summary.window)}, as of {clock_time(summary.end, zone, now)}"
+
+
+def outage(
+    freshness: Freshness,
+    summary: Summary | None,
+    waiting: int,
+    zone: ZoneInfo | None,
+    now: datetime | None,
+) -> str:
+    """Why the numbers are old, and which they are.
+
+    Args:
+        freshness: how they stand to the present.
+        summary: what was read last, if anything.
+        waiting: attempts of this process that the ledger has yet to take.
+        zone: the viewer's; None where that is UTC.
+        now: see `as_of`.
+    """
+    if freshness.failing_since is None:
+        return ""
+    since = clock_time(freshness.failing_since, zone, now)
+    shown = (
+        "No numbers were read before that."
+        if summary is None
+        # The viewer's own clock has been told: seconds usually lie between the two.
+        else f"The numbers below are those of {clock_time(summary.end, None, now)}."
+    )
+    held = f" {counted(waiting, 'attempt')} not in the ledger yet." if waiting else ""
+    return f"Stale: {freshness.reason} since {since}. {shown}{held}"
+
+
+def refused_before_agent(errors: Sequence[ErrorCount]) -> str:
+    """One line on attempts that are in no rate."""
+    if not errors:
+        return ""
+    total = sum(error.count for error in errors)
+    return f"{count(total)} refused before an agent was known, in no rate: {codes(errors)}"
+
+
+def codes(errors: Sequence[ErrorCount]) -> str:
+    """Codes with their numbers."""
+    return ", ".join(f"{code_name(error.error_code)} {count(error.count)}" for error in errors)
+
+
+def nothing_in_window(summary: Summary | None) -> str:
+    """What stands in the place of the newest attempts, as Markdown."""
+    if summary is None:
+        return f"{NOTHING_READ}."
+    if summary.is_ledger_empty:
+        return (
+            "The ledger is empty. To see this page move, replay bookings:"
+            " `saveguard replay FILE --via http`; or save a first quote:"
+            " docs/tutorial/first-quote.md."
+        )
+    return f"{no_attempts(summary.operation, summary.window)}."
