@@ -13,6 +13,8 @@ from engine.attempts.summary import ErrorCount, Summary
 
 TITLE: Final = "Errors by code"
 _ROWS_MAX: Final = 8
+# A chart lower than this has no room for its legend.
+_ROWS_ROOM: Final = 3
 # Pixels for each row, and for what stands above them.
 _ROW_HEIGHT: Final = 28
 _HEAD_HEIGHT: Final = 44
@@ -40,8 +42,9 @@ def draw(summary: Summary) -> str:
     if not summary.errors:
         return figures.nothing(_no_errors(summary))
     rows = _rows(summary.errors)
-    # No higher than its rows: a phone would show a screen of nothing below a single bar.
-    figure = go.Figure(layout=figures.frame(_HEAD_HEIGHT + _ROW_HEIGHT * len(rows)))
+    # Hardly higher than its rows: a phone would show a screen of nothing below a single bar.
+    room = max(len(rows), _ROWS_ROOM)
+    figure = go.Figure(layout=figures.frame(_HEAD_HEIGHT + _ROW_HEIGHT * room))
     for name, colour, is_ours in _GROUPS:
         bars = [row for row in rows if row.is_ours is is_ours]
         if bars:
@@ -52,6 +55,8 @@ def draw(summary: Summary) -> str:
         categoryorder="array",
         # Plotly counts the rows of such a chart from below.
         categoryarray=[row.name for row in reversed(rows)],
+        # A few bars stand at the top and stay slim, instead of filling the height.
+        range=[len(rows) - 0.5 - room, len(rows) - 0.5],
         ticklabelstandoff=figures.STANDOFF,
     )
     figure.update_layout(barmode="stack", bargap=0.35, legend_traceorder="normal")

@@ -24,9 +24,9 @@ ROW_HEIGHT: Final = 32
 _PICK_HEIGHT: Final = 52
 # The copy button must not cover the end of an id of ours.
 _PICK_WIDTH: Final = 320
-# Widths of columns, so that a phone shows what became of an attempt without scrolling.
-_STARTED_WIDTH: Final = 100
-_OUTCOME_WIDTH: Final = 90
+# Widths of columns. Left open they would be those of the first rows that were shown, and cut off
+# what comes later. The first three say on a phone, without scrolling, what became of an attempt.
+_WIDTHS: Final = {tables.STARTED: 100, tables.OUTCOME: 90, tables.CODE: 200, tables.QUOTE: 100}
 _CORRELATION_ID_WIDTH: Final = 270
 
 
@@ -138,8 +138,7 @@ def _table(newest: pd.DataFrame) -> None:
         key="newest",
         alt=_NEWEST,
         column_config={
-            tables.STARTED: st.column_config.TextColumn(width=_STARTED_WIDTH),
-            tables.OUTCOME: st.column_config.TextColumn(width=_OUTCOME_WIDTH),
+            **{name: st.column_config.TextColumn(width=width) for name, width in _WIDTHS.items()},
             tables.CORRELATION_ID: st.column_config.ButtonColumn(
                 type="tertiary",
                 key=_PICK,

@@ -13,8 +13,10 @@ from engine.attempts.summary import RecentAttempt
 
 STARTED: Final = "Started, UTC"
 OUTCOME: Final = "Outcome"
+CODE: Final = "Code"
 CORRELATION_ID: Final = "Correlation id"
 DURATION: Final = "Duration, ms"
+QUOTE: Final = "Quote"
 
 
 def newest(attempts: Sequence[RecentAttempt], zone: ZoneInfo | None) -> pd.DataFrame:
@@ -30,7 +32,7 @@ def newest(attempts: Sequence[RecentAttempt], zone: ZoneInfo | None) -> pd.DataF
     columns: dict[str, list[object]] = {
         STARTED: [wording.table_time(each.started_at, None) for each in attempts],
         OUTCOME: [each.outcome.name.lower() for each in attempts],
-        "Code": [
+        CODE: [
             "" if each.error_code is None else wording.code_name(each.error_code)
             for each in attempts
         ],
@@ -38,7 +40,7 @@ def newest(attempts: Sequence[RecentAttempt], zone: ZoneInfo | None) -> pd.DataF
         "Operation": [each.operation.name for each in attempts],
         DURATION: [wording.tenths(each.duration_us) for each in attempts],
         "Retries": [each.retries for each in attempts],
-        "Quote": [wording.short_id(each.quote_id) for each in attempts],
+        QUOTE: [wording.short_id(each.quote_id) for each in attempts],
     }
     if zone is not None:
         columns[f"Started, {zone.key}"] = [

@@ -266,6 +266,19 @@ def test_the_newest_attempts_stand_in_a_table_as_text(
     assert "evil" not in texts(page)
 
 
+def test_columns_have_room_for_what_comes_later(
+    page: AppTest, connection: psycopg.Connection[Any]
+) -> None:
+    """A width left open would be that of the rows that were there when the page was opened."""
+    add(connection, attempt())
+
+    run(page)
+
+    columns = json.loads(page.dataframe[0].proto.columns)
+    for name in ("Started, UTC", "Outcome", "Code", "Correlation id", "Quote"):
+        assert columns[name]["width"] >= 90
+
+
 def test_a_picked_id_stays_for_copying_when_its_row_has_moved_on(
     page: AppTest, connection: psycopg.Connection[Any]
 ) -> None:
