@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ import psutil
 
 from engine.database.cluster import Cluster
 from engine.payload import encode
+from tests.database.cluster_harness import locked
 from tests.support import quote_body
 
 _QUOTES = "/api/agents/quotes"
@@ -42,9 +44,15 @@ class Saveguard:
         for _ in range(number):
             self.create(**changes)
 
-    def kill_database(self) -> None:
-        """Ends the server's postmaster at once, as a crash would; its children follow it."""
-        os.kill(self._postmaster(), signal.SIGKILL)
+    @contextmanager
+    def dead_database(self) -> Iterator[None]:
+        """Ends the server's postmaster as a crash would, and keeps anybody from starting it anew.
+
+        Its children follow it. When the block ends, the dashboard's process starts it again.
+        """
+        with locked(self.data_dir / "postgresql" / "start.lock", fcntl.LOCK_EX):
+            os.kill(self._postmaster(), signal.SIGKILL)
+            yield
 
     @contextmanager
     def frozen_database(self) -> Iterator[None]:
@@ -61,12 +69,6 @@ class Saveguard:
             for process in frozen:
                 with suppress(psutil.NoSuchProcess):
                     process.resume()
-
-    def restart_database(self) -> Cluster:
-        """Starts the server again; it stays as long as the returned share is held."""
-        cluster = self._cluster()
-        cluster.start()
-        return cluster
 
     def _postmaster(self) -> int:
         return int((self._cluster().data / "postmaster.pid").read_text().splitlines()[0])
