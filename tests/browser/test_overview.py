@@ -18,6 +18,8 @@ from tests.browser.saveguard import Saveguard
 
 # Counts elements of the page that are taken out of it; what Plotly does inside its drawing is its
 # own affair.
+# Only of the page itself: above it stands Streamlit's own sign that something runs, which comes and
+# goes on a busy machine.
 _WATCH = """
     window.removedElements = [];
     const isOfThePage = (node) => node.nodeType === 1
@@ -27,7 +29,7 @@ _WATCH = """
         for (const change of changes)
             for (const node of change.removedNodes)
                 if (isOfThePage(node)) window.removedElements.push(node.outerHTML.slice(0, 200));
-    }).observe(document.body, {childList: true, subtree: true});
+    }).observe(document.querySelector("[data-testid=stMain]"), {childList: true, subtree: true});
 """
 
 # The contrast of every visible text with what lies behind it, as WCAG defines it.
