@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,38 +57,41 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 @dataclass
 class CpuMeter:
-    """CPU seconds of processes between two moments."""
+    """CPU seconds that processes have used between two moments."""
 
     seconds: float = 0.0
-    _before: dict[int, float] = field(default_factory=dict)
 
 
 @contextmanager
-def cpu_of(find: Any) -> Iterator[CpuMeter]:
-    """Measures the CPU of the processes that `find()` lists, those born meanwhile included."""
+def cpu_of(spent: Callable[[], float]) -> Iterator[CpuMeter]:
+    """Measures what a block costs by a counter of CPU seconds that only grows."""
     meter = CpuMeter()
-    before = _times(find())
+    before = spent()
     yield meter
-    after = _times(find())
-    meter.seconds = sum(seconds - before.get(pid, 0.0) for pid, seconds in after.items())
+    meter.seconds = spent() - before
 
 
-def processes_of_server(data: Path) -> list[psutil.Process]:
-    """The postmaster of a data directory and its children."""
-    postmaster = int((data / "postmaster.pid").read_text().split()[0])
-    parent = psutil.Process(postmaster)
-    return [parent, *parent.children()]
+def spent_by(process: psutil.Process) -> Callable[[], float]:
+    """The CPU seconds of one process."""
+    return lambda: sum(process.cpu_times()[:2])
 
 
-def _times(processes: list[psutil.Process]) -> dict[int, float]:
-    times: dict[int, float] = {}
-    for process in processes:
-        try:
-            spent = process.cpu_times()
-        except psutil.Error:
-            continue
-        times[process.pid] = spent.user + spent.system
-    return times
+def spent_by_server(data: Path) -> Callable[[], float]:
+    """The CPU seconds of the PostgreSQL on a data directory.
+
+    Its connections are processes that come and go; what those have used that are gone stands in the
+    postmaster's own times.
+    """
+    postmaster = psutil.Process(int((data / "postmaster.pid").read_text().split()[0]))
+
+    def spent() -> float:
+        seconds = sum(postmaster.cpu_times()[:4])
+        for child in postmaster.children():
+            with suppress(psutil.NoSuchProcess):
+                seconds += sum(child.cpu_times()[:2])
+        return seconds
+
+    return spent
 
 
 def machine() -> dict[str, Any]:

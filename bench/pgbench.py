@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from bench.measure import Sample, cpu_of, percentile, processes_of_server
+from bench.measure import Sample, cpu_of, percentile, spent_by_server
 from engine.database.sql import Statement
 from engine.saving import statements
 
@@ -107,7 +107,7 @@ def run(
             f"--log-prefix={directory}/latency", f"--file={path}", "--define=known=0",
             *(f"--define={name}={value}" for name, value in variables.items()),
         ]  # fmt: skip
-        with cpu_of(lambda: processes_of_server(data)) as server:
+        with cpu_of(spent_by_server(data)) as server:
             before = os.times()
             done = subprocess.run(  # noqa: S603
                 command, env=environment, capture_output=True, text=True, check=False

@@ -35,7 +35,8 @@ from bench.measure import (
     cpu_of,
     machine,
     percentile,
-    processes_of_server,
+    spent_by,
+    spent_by_server,
 )
 from bench.payload import quote_payload
 from bench.report import Results, print_tables, write_document
@@ -303,12 +304,12 @@ class Bench:
     ) -> Sample:
         job = {"port": port, "workers": len(headers), "headers": headers, "payloads": payloads}
         _child("bench.http_load", job | {"seconds": 2})  # warm
-        with self._server_cpu() as server, cpu_of(lambda: [process]) as client:
+        with self._server_cpu() as server, cpu_of(spent_by(process)) as client:
             done = _child("bench.http_load", job | {"seconds": self.seconds})
         return _sample(kind, len(headers), done, client.seconds, server.seconds)
 
     def _server_cpu(self) -> Any:
-        return cpu_of(lambda: processes_of_server(self.cluster.data))
+        return cpu_of(spent_by_server(self.cluster.data))
 
 
 def _sample(
