@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,12 +32,16 @@ def until_stopped(what: str, settings: Settings, *, is_quiet: bool = False) -> I
         SetupError: the database's URL is malformed.
     """
     begun = f"{what} starts with {describe(settings)}. Ctrl-C stops it."
-    before = {each: signal.signal(each, _stop) for each in _STOPS}
+    stop = _Stop()
+    before = {each: signal.signal(each, stop) for each in _STOPS}
     try:
         if not is_quiet:
             click.echo(begun, err=True)
         yield
-    except KeyboardInterrupt:
+    except BaseException:
+        # Interrupted in the middle of something, a library may have made another error of it.
+        if not stop.was_asked:
+            raise
         if not is_quiet:
             click.echo(f"{what} stopped.", err=True)
     finally:
@@ -44,7 +49,15 @@ def until_stopped(what: str, settings: Settings, *, is_quiet: bool = False) -> I
             signal.signal(each, handler)
 
 
-def _stop(_number: int, _frame: FrameType | None) -> Never:
-    """Once: a supervisor that asks again must not interrupt what is being closed."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+class _Stop:
+    """What a signal does."""
+
+    was_asked = False
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> Never:
+        """Once: a supervisor that asks again must not interrupt what is being closed."""
+        self.was_asked = True
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # A connection that was interrupted cannot be closed in order, which is no news to anybody.
+        logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+        raise KeyboardInterrupt

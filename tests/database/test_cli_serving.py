@@ -219,6 +219,7 @@ def test_make_says_that_it_installs_before_it_does(goal: str, tmp_path: Path) ->
     planned = subprocess.run(  # noqa: S603 - our own Makefile, which only says what it would do
         ["make", "--dry-run", goal],  # noqa: S607 - wherever make is
         cwd=tmp_path,
+        env={"PATH": os.environ["PATH"]},  # not what a make around us has to say
         check=True,
         capture_output=True,
         text=True,
