@@ -157,7 +157,7 @@ def test_what_serves_says_where_and_stops_without_an_error(
         "api": f"http://127.0.0.1:{serve.api_port}",
         "document": "/api/openapi.json",
     }
-    assert status == 0, serving.lines
+    assert status == 0, "\n".join(serving.lines)
     assert begun.endswith("Ctrl-C stops it.")
     assert sorted(serving.words) == sorted(
         [begun, *(place.format_map(words) for place in places), f"{what} stopped."]

@@ -26,7 +26,7 @@ _BLOCK: Final = re.compile(r"^```(sh|text)\n(.*?)^```$", re.DOTALL | re.MULTILIN
 _MARK: Final = "=== end of step ==="
 _LIMIT_S: Final = 60
 # What the pages name of it.
-_CHECKOUT: Final = {".venv": sys.prefix, "docs": TOP / "docs"}
+_CHECKOUT: Final = {".venv": Path(sys.prefix), "docs": TOP / "docs"}
 
 pytestmark = pytest.mark.skipif(
     shutil.which("bash") is None or shutil.which("curl") is None,
