@@ -73,16 +73,34 @@ class Sweeper:
         closed: Callable[[UUID], None] = lambda _attempt_id: None,
     ) -> list[psycopg.Error]:
         """Sees rows into the ledger; returns why it refused those that it did."""
-        refused = []
+        refused: list[psycopg.Error] = []
         for start in range(0, len(rows), _BATCH):
+            batch = rows[start : start + _BATCH]
             with self._pool.connection() as connection:
-                for row in rows[start : start + _BATCH]:
-                    try:
-                        close(connection, row)
-                    except psycopg.Error as error:
-                        if connection.closed:
-                            raise
-                        refused.append(error)
-                    else:
-                        closed(row.id)
+                refused += _close_batch(connection, batch, close, closed)
         return refused
+
+
+def _close_batch(
+    connection: psycopg.Connection[Any],
+    rows: Sequence[AttemptRow],
+    close: Close,
+    closed: Callable[[UUID], None],
+) -> list[psycopg.Error]:
+    """Closes rows in one transaction, or each in its own if the ledger refuses one of them.
+
+    A flush for each row would let a spool fill faster than it is emptied.
+    """
+    try:
+        with connection.transaction():
+            for row in rows:
+                close(connection, row)
+    except psycopg.Error as error:
+        if connection.closed:
+            raise
+        if len(rows) == 1:
+            return [error]
+        return [why for row in rows for why in _close_batch(connection, [row], close, closed)]
+    for row in rows:
+        closed(row.id)
+    return []
