@@ -8,11 +8,13 @@ the story, as every other refusal does.
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final, Self
 
 from engine.clock import Clock
 from engine.errors import TAXONOMY, ErrorCode, Severity
@@ -28,6 +30,8 @@ _PAUSE_S: Final = 0.25
 # How long a server may be away, for example while it restarts, before the run is given up.
 _AWAY_S: Final = 30.0
 _GLANCE_S: Final = 0.25
+# Ctrl-C, and what a supervisor sends.
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 Glance = Callable[[Tally], None]
 
@@ -108,16 +112,37 @@ def carry_out(run: Run, workers: int, glance: Glance = lambda _tally: None) -> E
 
 def _watch(run: Run, working: list[Future[None]], glance: Glance) -> bool:
     """Waits for the workers; returns whether they were interrupted."""
-    was_interrupted = False
     pending = set(working)
-    while pending:
-        try:
+    with _NotedStops() as stops:
+        while pending:
             _, pending = wait(pending, timeout=_GLANCE_S)
             glance(run.tally)
-        except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and the stop signal of a command
-            was_interrupted = True
-            run.agenda.stop()
-    return was_interrupted
+            if stops.were_sent:
+                run.agenda.stop()
+    return stops.were_sent
+
+
+class _NotedStops:
+    """Notes a stop signal, where its usual handler would raise in the middle of anything.
+
+    Raised inside `wait`, it would leave behind locks that the workers need in order to end.
+    """
+
+    def __init__(self) -> None:
+        self.were_sent = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {each: signal.signal(each, self._note) for each in _STOPS}
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+
+    def _note(self, _number: int, _frame: object) -> None:
+        self.were_sent = True
 
 
 def _work(run: Run) -> None:

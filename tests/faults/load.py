@@ -19,7 +19,10 @@ from engine.saving.request import SaveRequest
 from tests.faults.calls import Calls
 
 THREADS: Final = 8
+CLOCK: Final = SystemClock()
 _TRIES_MAX: Final = 4
+# A caller that is refused takes a breath; without it a short outage fills the spool for minutes.
+_PAUSE_S: Final = 0.01
 _FAILURES: Final = frozenset(
     {"QUOTE_PERSISTENCE_FAILED", "DATABASE_TIMEOUT", "DATABASE_TRANSACTION_ABORTED"}
 )
@@ -53,7 +56,7 @@ class Dice:
 
 def new_seed() -> str:
     """A seed, printed, so that a failure can be looked into."""
-    seed = SystemClock().token(4).hex()
+    seed = CLOCK.token(4).hex()
     sys.stdout.write(f"seed {seed}\n")
     return seed
 
@@ -139,6 +142,7 @@ class Load:
             is_heard = key is None or dice.chance() >= 0.1
             if is_heard and not may_try_again(request, result):
                 break
+            CLOCK.sleep(_PAUSE_S)
             request = self._calls.agency.request(operation, quote_id, dict(request.body), **more)
         else:
             return

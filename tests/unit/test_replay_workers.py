@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -256,7 +257,8 @@ def test_an_interrupt_lets_the_attempt_under_way_end_and_drops_the_rest() -> Non
     def press(_tally: Tally) -> None:
         is_sent.wait(10)
         if not run.agenda.is_stopped:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
+            return
         may_answer.set()
 
     bookings = [booking(n) for n in range(1, 10)]
