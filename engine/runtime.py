@@ -13,6 +13,7 @@ from psycopg_pool import PoolTimeout
 
 from engine.access.identities import Identities
 from engine.attempts import ledger
+from engine.attempts.edge_counts import EdgeCounts
 from engine.attempts.journal import Journal
 from engine.attempts.partitions import ensure_partitions
 from engine.attempts.sweeper import Sweeper
@@ -43,6 +44,7 @@ class Runtime:
     quotes: QuoteStore
     identities: Identities
     sweeper: Sweeper
+    edge_counts: EdgeCounts | None
 
 
 @contextmanager
@@ -51,6 +53,7 @@ def open_runtime(
     target: Target,
     *,
     clock: Clock | None = None,
+    has_edge: bool = False,
     observe: Observer = lambda _row, _result, _seconds: None,
     report: Reporter = lambda _correlation_id, _error: None,
 ) -> Iterator[Runtime]:
@@ -60,6 +63,7 @@ def open_runtime(
         settings: as read at the edge.
         target: a migrated database.
         clock: the system's unless a test brings its own.
+        has_edge: whether this process serves HTTP, so that its attempts are those of requests.
         observe: told of every ended attempt.
         report: told of what should never happen.
 
@@ -73,7 +77,9 @@ def open_runtime(
         for pool in (save_pool, read_pool):
             pool.open()
             opened.callback(pool.close)
-        installation = _register(read_pool, settings, clock)
+        installation, feed = _register(read_pool, settings, clock, has_edge=has_edge)
+        for pool in (save_pool, read_pool):
+            pool.has_attempt_queue = feed == "queue"
         journal = _journal(settings, clock, installation)
         opened.callback(journal.close)
         yield Runtime(
@@ -87,6 +93,9 @@ def open_runtime(
             quotes=QuoteStore(read_pool),
             identities=Identities(read_pool, settings, clock),
             sweeper=Sweeper(read_pool, journal, clock),
+            edge_counts=(
+                EdgeCounts(clock.uuid7(), ledger.origin_id(settings)) if has_edge else None
+            ),
         )
 
 
@@ -132,13 +141,17 @@ def open_database(settings: Settings, clock: Clock, *, migrate: bool = False) ->
     return target
 
 
-def _register(pool: Pool, settings: Settings, clock: Clock) -> UUID:
-    """Writes down what this process's number stands for; returns which installation this is."""
+def _register(pool: Pool, settings: Settings, clock: Clock, *, has_edge: bool) -> tuple[UUID, str]:
+    """Writes down what this process's number stands for.
+
+    Returns:
+        Which installation this is, and how its rollups are fed.
+    """
     try:
         with pool.connection() as connection:
-            ledger.register_origin(connection, settings, clock.now())
+            ledger.register_origin(connection, settings, clock.now(), has_edge=has_edge)
             may_change = connection.execute(_MAY_CHANGE_LEDGER).fetchone()
-            installation = connection.execute("SELECT id FROM installation").fetchone()
+            installation = connection.execute(_INSTALLATION).fetchone()
     except psycopg.errors.UndefinedTable:
         raise SetupError("the database is not migrated; run: saveguard migrate up") from None
     except (psycopg.Error, PoolTimeout) as error:
@@ -150,10 +163,11 @@ def _register(pool: Pool, settings: Settings, clock: Clock) -> UUID:
             "this login may change the ledger, which then proves nothing:"
             f" log in as {APP_ROLE}, or as a member of it"
         )
-    name: UUID = installation[0]
-    return name
+    name, feed = installation
+    return name, feed
 
 
+_INSTALLATION: Final = "SELECT installation.id, rollup_state.feed FROM installation, rollup_state"
 _MAY_CHANGE_LEDGER: Final = """
     SELECT has_table_privilege('attempt', 'UPDATE') OR has_table_privilege('attempt', 'DELETE')
 """

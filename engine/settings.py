@@ -171,6 +171,16 @@ class Settings(BaseModel):
         default=timedelta(seconds=2),
         description="How often left-over journals and the spool are looked at.",
     )
+    roll_interval: SomeSeconds = Field(
+        default=timedelta(seconds=10),
+        description="How often new attempts are taken into the rollups; numbers are exact anyway.",
+    )
+    retention_days: int = Field(
+        default=90,
+        ge=1,
+        le=36_500,
+        description="Days that the ledger keeps each attempt; the rollups stay.",
+    )
     log_format: Literal["json", "console"] = Field(
         default="json", description="json for machines, console while a person is watching."
     )

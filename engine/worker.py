@@ -1,9 +1,10 @@
-"""The background work of a process: reviving, sweeping, expiring, reaping, making partitions.
+"""The background work of a process.
 
-A process that saves does the first two itself: nobody else may empty its journal while it lives,
-and it may be the only one that uses the embedded server. The others are done by whoever comes.
-Every job is safe to run in several processes at once; expiring is kept to one by a lock, so that
-two do not race for the same quote and fill the ledger with conflicts.
+A process that saves looks after itself: nobody else may empty its journal while it lives, knows
+what its edge has counted, and it may be the only one that uses the embedded server. Everything
+else (expiring, reaping, rolling, making partitions and dropping them) is done by whoever comes.
+Every job is safe to run in several processes at once; expiring and rolling are kept to one by a
+lock, so that two do not race for the same rows.
 """
 
 from __future__ import annotations
@@ -13,26 +14,35 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
-from engine.attempts.partitions import ensure_partitions
+from engine.attempts.partitions import ensure_partitions, strays
 from engine.database.pool import EngineConnection
 from engine.errors import SetupError
 from engine.logs import report
+from engine.rollups.retention import drop_due
+from engine.rollups.roller import roll
 from engine.runtime import Runtime
 from engine.saving import idempotency
 from engine.saving.expiry import expire_due
+from engine.slo.objectives import LIMITS
 
 _REVIVE_EVERY: Final = timedelta(seconds=3)
+_EDGE_EVERY: Final = timedelta(seconds=1)
 _EXPIRE_EVERY: Final = timedelta(seconds=30)
 _REAP_EVERY: Final = timedelta(minutes=5)
 _PARTITIONS_EVERY: Final = timedelta(hours=1)
-# Locks give up after seconds; only a line that has fallen silent takes all of it.
+# Locks give up after seconds; only a line that has fallen silent takes all of it. Dropping counts
+# the rows of a day first.
 _PARTITIONS_S: Final = 60.0
+_RETENTION_S: Final = 600.0
+# A run takes milliseconds; the first one, on a ledger that was there before, counts all of it.
+_ROLL_S: Final = 3600.0
 # A job that does not end must not keep its process from ending.
 _LEAVE_S: Final = 15.0
 
@@ -45,11 +55,15 @@ class Job:
         name: for the logs.
         interval: from the end of one run to the start of the next.
         run: does it once; returns how much there was to do.
+        is_routine: whether having had something to do is no news.
+        runs_at_end: whether it runs once more when its process ends.
     """
 
     name: str
     interval: timedelta
     run: Callable[[], int]
+    is_routine: bool = False
+    runs_at_end: bool = False
 
 
 def own_jobs(runtime: Runtime) -> tuple[Job, ...]:
@@ -57,6 +71,13 @@ def own_jobs(runtime: Runtime) -> tuple[Job, ...]:
     return (
         Job("server", _REVIVE_EVERY, lambda: _revive(runtime)),
         Job("sweep", runtime.settings.sweep_interval, lambda: sum(runtime.sweeper.sweep())),
+        Job(
+            "edge",
+            _EDGE_EVERY,
+            lambda: _store_edge_counts(runtime),
+            is_routine=True,
+            runs_at_end=True,
+        ),
     )
 
 
@@ -66,8 +87,25 @@ def all_jobs(runtime: Runtime) -> tuple[Job, ...]:
         *own_jobs(runtime),
         Job("expire", _EXPIRE_EVERY, lambda: _expire(runtime)),
         Job("reap", _REAP_EVERY, lambda: _reap(runtime)),
-        Job("partitions", _PARTITIONS_EVERY, lambda: _make_partitions(runtime)),
+        Job("roll", runtime.settings.roll_interval, lambda: _roll(runtime), is_routine=True),
+        Job("partitions", _PARTITIONS_EVERY, partial(_make_partitions, runtime, StrayWatch())),
+        Job("retention", _PARTITIONS_EVERY, lambda: _drop_old_days(runtime)),
     )
+
+
+class StrayWatch:
+    """Warns of attempts in the ledger's default partition: once, and again when they get more."""
+
+    def __init__(self) -> None:
+        self._known = 0
+
+    def saw(self, attempts: int) -> None:
+        """Takes note of how many there are."""
+        if attempts > self._known:
+            structlog.get_logger().warning(
+                "default_partition_used", attempts=attempts, before=self._known
+            )
+        self._known = attempts
 
 
 @contextmanager
@@ -91,23 +129,30 @@ def open_worker(
 
 
 def _repeat(job: Job, stop: threading.Event) -> None:
-    log = structlog.get_logger().bind(job=job.name)
     is_failing = False
     while True:
-        try:
-            done = job.run()
-        except (psycopg.Error, PoolTimeout, OSError, SetupError) as error:
-            if not is_failing:  # once for each outage, not once for each try
-                log.warning("job_failed", error=type(error).__name__)
-            is_failing = True
-        except Exception as error:  # noqa: BLE001  # a job that dies would never run again
-            report(job.name, error)
-        else:
-            is_failing = False
-            if done:
-                log.info("job_done", count=done)
+        is_failing = _run(job, was_failing=is_failing)
         if stop.wait(job.interval.total_seconds()):
-            return
+            break
+    if job.runs_at_end:
+        _run(job, was_failing=is_failing)
+
+
+def _run(job: Job, *, was_failing: bool) -> bool:
+    """Runs a job once; whether it failed."""
+    log = structlog.get_logger().bind(job=job.name)
+    try:
+        done = job.run()
+    except (psycopg.Error, PoolTimeout, OSError, SetupError) as error:
+        if not was_failing:  # once for each outage, not once for each try
+            log.warning("job_failed", error=type(error).__name__)
+        return True
+    except Exception as error:  # noqa: BLE001  # a job that dies would never run again
+        report(job.name, error)
+        return was_failing
+    if done and not job.is_routine:
+        log.info("job_done", count=done)
+    return False
 
 
 def _revive(runtime: Runtime) -> int:
@@ -132,7 +177,30 @@ def _reap(runtime: Runtime) -> int:
         return idempotency.reap(connection, runtime.clock.now())
 
 
-def _make_partitions(runtime: Runtime) -> int:
+def _store_edge_counts(runtime: Runtime) -> int:
+    counts = runtime.edge_counts
+    if counts is None or not counts.has_news:
+        return 0
+    with runtime.read_pool.connection() as connection:
+        return counts.store(connection, runtime.clock.now())
+
+
+def _roll(runtime: Runtime) -> int:
+    deadline = runtime.clock.monotonic() + _ROLL_S
+    with runtime.read_pool.connection(deadline) as connection:
+        return roll(connection, runtime.clock, LIMITS) or 0
+
+
+def _make_partitions(runtime: Runtime, watch: StrayWatch) -> int:
     with EngineConnection.connect(runtime.target.owner, autocommit=True) as connection:
         connection.deadline = runtime.clock.monotonic() + _PARTITIONS_S
-        return len(ensure_partitions(connection, runtime.clock.now()))
+        made = ensure_partitions(connection, runtime.clock.now())
+        watch.saw(strays(connection))
+        return len(made)
+
+
+def _drop_old_days(runtime: Runtime) -> int:
+    keep = timedelta(days=runtime.settings.retention_days)
+    with EngineConnection.connect(runtime.target.owner, autocommit=True) as connection:
+        connection.deadline = runtime.clock.monotonic() + _RETENTION_S
+        return len(drop_due(connection, runtime.clock.now(), keep))

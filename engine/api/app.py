@@ -22,6 +22,7 @@ from engine.api.metrics import Metrics
 from engine.api.reads import Reads
 from engine.api.schemas import components
 from engine.api.writes import Writes
+from engine.attempts.edge_counts import EdgeCounts
 from engine.payload import encode
 from engine.runtime import Runtime
 
@@ -57,6 +58,7 @@ def open_api(
             reads=Reads(runtime.quotes, gate, clock),
             save_threads=save_threads,
             read_threads=read_threads,
+            edge_counts=_edge_counts(runtime),
             clock=clock,
             body_limit=settings.body_limit,
             body_time=settings.body_time,
@@ -70,6 +72,12 @@ def open_api(
         if is_alone:
             routes.append(Everything("", app=Edge(desk.nowhere, clock, metrics.arrived)))
         yield routes
+
+
+def _edge_counts(runtime: Runtime) -> EdgeCounts:
+    if runtime.edge_counts is None:
+        raise ValueError("an API needs a runtime that has an edge")
+    return runtime.edge_counts
 
 
 class Everything(Mount):

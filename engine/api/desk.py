@@ -16,10 +16,11 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
-from engine.api.edge import CallerLeft, read_exchange, send_answer
+from engine.api.edge import CallerLeft, arrival_of, read_exchange, send_answer
 from engine.api.exchange import Answer, Exchange, refusal_to_answer
 from engine.api.reads import Reads
 from engine.api.writes import Writes
+from engine.attempts.edge_counts import EdgeCounts
 from engine.clock import Clock
 from engine.errors import ErrorCode, Refusal
 from engine.quotes.lifecycle import Operation
@@ -42,6 +43,7 @@ class Desk:
     reads: Reads
     save_threads: Executor
     read_threads: Executor
+    edge_counts: EdgeCounts
     clock: Clock
     body_limit: int
     body_time: timedelta
@@ -73,12 +75,21 @@ class Desk:
     async def _serve(
         self, scope: Scope, receive: Receive, send: Send, found: tuple[Executor, Call]
     ) -> None:
+        started_at, is_save = arrival_of(scope).started_at, found[0] is self.save_threads
+        if is_save:
+            self.edge_counts.arrived(started_at)
         try:
             exchange = await read_exchange(
                 scope, receive, self.clock, self.body_limit, self.body_time
             )
         except CallerLeft:
+            if is_save:
+                self.edge_counts.left_early(started_at)
             return
+        except asyncio.CancelledError:  # the process ends, and nothing has begun yet
+            if is_save:
+                self.edge_counts.left_early(started_at)
+            raise
         await send_answer(await self._answer(exchange, *found), send)
 
     async def _answer(self, exchange: Exchange, threads: Executor, call: Call) -> Answer:

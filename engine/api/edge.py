@@ -77,6 +77,12 @@ class Edge:
         await self._app(scope, receive, send_with_id)
 
 
+def arrival_of(scope: Scope) -> Arrival:
+    """What the edge has made of a request."""
+    arrival: Arrival = scope[_ARRIVAL]
+    return arrival
+
+
 class CallerLeft(Exception):  # noqa: N818  # nothing went wrong on our side
     """The caller hung up before it had sent its request."""
 

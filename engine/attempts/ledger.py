@@ -14,11 +14,12 @@ from uuid import UUID
 import msgspec
 import psycopg
 from psycopg.rows import class_row
-from sqlalchemy import select
+from sqlalchemy import CTE, or_, select
 from sqlalchemy.dialects.postgresql import insert as insert_into
 
 from engine.attempts.outcome import Outcome, Path, Source
-from engine.attempts.tables import Attempt, Origin
+from engine.attempts.tables import Attempt, Origin, QueuedAttempt
+from engine.database.pool import EngineConnection
 from engine.database.sql import Statement, parameter, table_of
 from engine.errors import TAXONOMY, ErrorCode, Refusal
 from engine.settings import Settings
@@ -113,11 +114,32 @@ def parameters(row: AttemptRow) -> dict[str, Any]:
 _attempt = table_of(Attempt)
 _origin = table_of(Origin)
 
-_INSERT: Final = Statement(
+_queue = table_of(QueuedAttempt)
+# What goes on from an attempt's row into the queue.
+QUEUED: Final = tuple(_attempt.c[column.name] for column in _queue.columns)
+
+
+def queued(attempted: CTE) -> CTE:
+    """The part of a statement that puts on the queue what another part has added to the ledger.
+
+    Args:
+        attempted: an insert that returns `QUEUED`.
+    """
+    names = [column.name for column in _queue.columns]
+    rows = select(*(attempted.c[name] for name in names))
+    return insert_into(_queue).from_select(names, rows).cte("queued")
+
+
+_added = (
     insert_into(_attempt)
     .values({name: parameter(_attempt, name, PREFIX) for name in FIELDS})
     .on_conflict_do_nothing()
-    .returning(_attempt.c.id)
+)
+_INSERT: Final = Statement(_added.returning(_attempt.c.id))
+_INSERT_QUEUED: Final = Statement(
+    select((attempted := _added.returning(*QUEUED).cte("attempted")).c.id).add_cte(
+        queued(attempted)
+    )
 )
 _FIND: Final = Statement(
     select(*(_attempt.c[name] for name in FIELDS)).where(
@@ -126,10 +148,14 @@ _FIND: Final = Statement(
         _attempt.c.id == parameter(_attempt, "id"),
     )
 )
+_origin_row = insert_into(_origin).values(
+    {column.name: parameter(_origin, column.name) for column in _origin.columns}
+)
 _REGISTER: Final = Statement(
-    insert_into(_origin)
-    .values({column.name: parameter(_origin, column.name) for column in _origin.columns})
-    .on_conflict_do_nothing()
+    _origin_row.on_conflict_do_update(
+        index_elements=["id"],
+        set_={"has_edge": or_(_origin.c.has_edge, _origin_row.excluded.has_edge)},
+    )
 )
 
 
@@ -142,7 +168,13 @@ def insert(connection: psycopg.Connection[Any], row: AttemptRow) -> bool:
     Raises:
         psycopg.Error: it could not be; nothing was added.
     """
-    return _INSERT.run(connection, parameters(row)).fetchone() is not None
+    statement = _INSERT_QUEUED if has_queue(connection) else _INSERT
+    return statement.run(connection, parameters(row)).fetchone() is not None
+
+
+def has_queue(connection: psycopg.Connection[Any]) -> bool:
+    """Whether this database's rollups are fed by a queue."""
+    return isinstance(connection, EngineConnection) and connection.has_attempt_queue
 
 
 def find(connection: psycopg.Connection[Any], row: AttemptRow) -> AttemptRow | None:
@@ -178,9 +210,9 @@ def origin_id(settings: Settings) -> int:
 
 
 def register_origin(
-    connection: psycopg.Connection[Any], settings: Settings, seen_at: datetime
+    connection: psycopg.Connection[Any], settings: Settings, seen_at: datetime, *, has_edge: bool
 ) -> None:
-    """Writes down what this process's number stands for."""
+    """Writes down what this process's number stands for, and whether it serves HTTP."""
     _REGISTER.run(
         connection,
         {
@@ -189,5 +221,6 @@ def register_origin(
             "release": settings.release,
             "instance": settings.instance,
             "first_seen_at": seen_at,
+            "has_edge": has_edge,
         },
     )

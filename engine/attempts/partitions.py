@@ -7,6 +7,7 @@ transaction, and it is by their transaction that the rollups know which rows the
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, NamedTuple
@@ -18,6 +19,8 @@ from engine.database.target import APP_ROLE
 from engine.errors import SetupError
 
 DAYS_AHEAD: Final = 7
+# Enough to see that something is wrong; counting so many takes some milliseconds.
+STRAYS_COUNTED: Final = 100_000
 # Reads of the whole ledger queue behind an attachment that waits; a save that has to look into the
 # ledger waits for 2 s, so the attachment gives up before that. There are days left to try again.
 _LOCK_WAIT: Final = "1s"
@@ -106,6 +109,51 @@ def missing_days(
     ]
 
 
+def days_of(connection: psycopg.Connection[Any]) -> set[date]:
+    """The days of which the ledger may hold attempts, those in the default partition included.
+
+    Raises:
+        psycopg.Error: the database could not be asked.
+    """
+    names = (name for (name,) in connection.execute(_ATTACHED))
+    days = {day for day in map(day_of_partition, names) if day is not None}
+    strays = connection.execute(
+        "SELECT DISTINCT (started_at AT TIME ZONE 'UTC')::date FROM public.attempt_default"
+    )
+    return days | {day for (day,) in strays}
+
+
+def strays(connection: psycopg.Connection[Any]) -> int:
+    """How many attempts lie in the default partition, counted up to `STRAYS_COUNTED`.
+
+    There are none unless a day had no partition, or an attempt came for a day that was dropped.
+    Reads that partition alone, and never more of it than it counts.
+
+    Args:
+        connection: of the owner or of the application.
+
+    Raises:
+        psycopg.Error: the database could not be asked.
+    """
+    row = connection.execute(
+        "SELECT count(*) FROM (SELECT FROM public.attempt_default LIMIT %s) AS stray",
+        [STRAYS_COUNTED],
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def day_of_partition(name: str) -> date | None:
+    """The UTC day of a partition; None of the default one."""
+    found = _NAME.fullmatch(name)
+    return None if found is None else date(*map(int, found.groups()))
+
+
+def day_start(day: date) -> datetime:
+    """The first instant of a UTC day."""
+    return datetime.combine(day, time.min, tzinfo=UTC)
+
+
+_NAME: Final = re.compile(r"attempt_([0-9]{4})([0-9]{2})([0-9]{2})", re.ASCII)
 _ATTACHED: Final = """
     SELECT c.relname
     FROM pg_inherits i
@@ -159,5 +207,5 @@ def _make(connection: psycopg.Connection[Any], day: date) -> bool:
 
 def _bounds(day: date) -> tuple[datetime, datetime]:
     """The first instant of a day and of the next."""
-    midnight = datetime.combine(day, time.min, tzinfo=UTC)
+    midnight = day_start(day)
     return midnight, midnight + timedelta(days=1)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    text,
 )
 from sqlmodel import Field, SQLModel
 
@@ -66,6 +67,20 @@ class Attempt(SQLModel, table=True):
             postgresql_using="brin",
             postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
         ),
+        # What was written since a snapshot, wherever it lies: see `engine.rollups.feeds`.
+        Index(
+            "attempt_txid_idx",
+            "txid",
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 128, "autosummarize": "on"},
+        ),
+        # The few rows that have a code, newest of each first.
+        Index(
+            "attempt_error_idx",
+            "error_code",
+            "started_at",
+            postgresql_where=text("error_code IS NOT NULL"),
+        ),
         # One constraint, for the reason that `quote` has one.
         CheckConstraint(
             "attempt_fault(operation, outcome, error_code, correlation_id) IS NULL",
@@ -98,6 +113,12 @@ class Attempt(SQLModel, table=True):
     payload_hash: bytes | None = None
     changed_fields: str | None = Field(default=None, sa_type=Text)
     idempotency_key: str | None = Field(default=None, sa_type=Text)
+    # The transaction that wrote it, by the server; null in rows from before there were rollups.
+    txid: int | None = Field(
+        default=None,
+        sa_type=BigInteger,
+        sa_column_kwargs={"server_default": text("txid_current()")},
+    )
 
 
 event.listen(
@@ -107,8 +128,37 @@ event.listen(
 )
 
 
+class QueuedAttempt(SQLModel, table=True):
+    """An attempt that the rollups have yet to take, where they are fed by a queue.
+
+    It is written with the attempt's own row, and holds what is counted of it.
+    """
+
+    __tablename__ = "attempt_queue"
+    __table_args__ = (
+        PrimaryKeyConstraint("agent_id", "started_at", "id", name="attempt_queue_pkey"),
+        {"postgresql_with": {"autovacuum_vacuum_scale_factor": 0.02}},
+    )
+
+    agent_id: UUID
+    started_at: datetime = Field(sa_type=_INSTANT)
+    id: UUID
+    origin_id: int = Field(sa_type=BigInteger)
+    duration_us: int
+    database_us: int
+    operation: int = Field(sa_type=SmallInteger)
+    outcome: int = Field(sa_type=SmallInteger)
+    error_code: int | None = Field(default=None, sa_type=SmallInteger)
+    retries: int = Field(sa_type=SmallInteger)
+    path: int = Field(sa_type=SmallInteger)
+    source: int = Field(sa_type=SmallInteger)
+
+
 class Origin(SQLModel, table=True):
-    """Where attempts come from: environment, release and instance of one running process."""
+    """Where attempts come from: environment, release and instance of one running process.
+
+    One that has an edge serves HTTP: its attempts are those of requests, but for what expires.
+    """
 
     __tablename__ = "origin"
     __table_args__ = (
@@ -121,6 +171,7 @@ class Origin(SQLModel, table=True):
     release: str = Field(sa_type=Text)
     instance: str = Field(sa_type=Text)
     first_seen_at: datetime = Field(sa_type=_INSTANT)
+    has_edge: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 class Installation(SQLModel, table=True):
@@ -134,3 +185,20 @@ class Installation(SQLModel, table=True):
 
     is_only: bool
     id: UUID
+
+
+class EdgeCount(SQLModel, table=True):
+    """How many requests to save reached one process in one minute, as it counted them itself.
+
+    `left_early` are those of callers who hung up before they had sent their request: they made no
+    attempt.
+    """
+
+    __tablename__ = "edge_count"
+    __table_args__ = (PrimaryKeyConstraint("bucket", "process_id", name="edge_count_pkey"),)
+
+    bucket: datetime = Field(sa_type=_INSTANT)
+    process_id: UUID
+    origin_id: int = Field(sa_type=BigInteger)
+    arrivals: int
+    left_early: int

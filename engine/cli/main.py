@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import NoReturn
 
 import click
+import psycopg
+from psycopg_pool import PoolTimeout
 
 from engine.cli.agents import agent_group
+from engine.cli.export import export_command
 from engine.cli.keys import key_group
 from engine.cli.ledger import attempts, verify_command
 from engine.cli.migrating import migrate_group
 from engine.cli.people import client_group, user_group
 from engine.cli.replay import replay
+from engine.cli.rollups import retention, rollup_group
 from engine.cli.serving import api, worker
 from engine.errors import SetupError
 
@@ -30,9 +35,12 @@ for command in (
     api,
     attempts,
     client_group,
+    export_command,
     key_group,
     migrate_group,
     replay,
+    retention,
+    rollup_group,
     user_group,
     verify_command,
     worker,
@@ -47,5 +55,12 @@ def run(group: click.Group) -> None:
     try:
         group(prog_name="saveguard")
     except SetupError as error:
-        click.echo(f"saveguard: {error}", err=True)
-        sys.exit(_CANNOT_START)
+        _fail(str(error))
+    except (psycopg.Error, PoolTimeout) as error:
+        # Its own words may quote a value.
+        _fail(f"the database has failed ({type(error).__name__}); nothing is known to be done")
+
+
+def _fail(words: str) -> NoReturn:
+    click.echo(f"saveguard: {words}", err=True)
+    sys.exit(_CANNOT_START)

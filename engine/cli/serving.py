@@ -64,7 +64,12 @@ def api(host: str | None, port: int | None, data_dir: Path | None, *, is_part: b
         target = open_database(settings, clock)
         with (
             open_runtime(
-                settings, target, clock=clock, observe=metrics.ended, report=report
+                settings,
+                target,
+                clock=clock,
+                has_edge=True,
+                observe=metrics.ended,
+                report=report,
             ) as opened,
             open_worker(opened, own_jobs),
             open_api(opened, metrics, report, is_alone=True) as routes,

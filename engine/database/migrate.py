@@ -24,6 +24,7 @@ from engine.errors import SetupError
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
 _LOCK_KEY: Final = 5_390_241  # any number, the same for every release
+_TRY_LOCK: Final = f"SELECT pg_try_advisory_xact_lock({_LOCK_KEY})".encode()
 _LOCK_WAIT_S: Final = 60.0
 _LOCK_PAUSE_S: Final = 0.1
 # With the second that each try waits for its lock: a minute, enough for any save and any report
@@ -186,7 +187,9 @@ def _alone(conninfo: str, clock: Clock) -> Iterator[None]:
 def _took_lock(holder: psycopg.Connection[tuple[bool]], conninfo: str) -> bool:
     try:
         session.bound(holder)
-        row = holder.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK_KEY]).fetchone()
+        # Without a parameter: the portal of one with parameters would keep a snapshot until the
+        # transaction's end, and an index that is built concurrently would wait for us for ever.
+        row = holder.execute(_TRY_LOCK).fetchone()
     except psycopg.Error as error:
         raise SetupError(explain(error, conninfo)) from None
     return row is not None and row[0]

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import psycopg
 from psycopg import pq
@@ -22,6 +22,8 @@ from engine.database.target import APP_ROLE, Target
 from engine.payload import decode_stored
 from engine.settings import Settings
 
+# How our processes are known among the sessions of a server.
+APPLICATION: Final = "saveguard"
 # How long the pool itself waits between attempts to connect. Its own default doubles from a
 # second, which would keep saves refused for many seconds after the database is back.
 _RECONNECT_S = 0.5
@@ -55,6 +57,8 @@ class EngineConnection(psycopg.Connection[Any]):
 
     deadline: float | None = None
     clock: Clock = SystemClock()
+    # Whether this database wants each attempt on a queue besides; see `engine.rollups.feeds`.
+    has_attempt_queue = False
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:  # noqa: ANN401
         """Runs the protocol until it is done or the deadline has passed.
@@ -88,6 +92,7 @@ class Pool:
         self._wait = settings.pool_wait
         self._patience_s = settings.save_budget.total_seconds()
         self.has_session_state = target.pooler == "none"
+        self.has_attempt_queue = False
         self._last_connect_failed = False
         self._scout = threading.Lock()
         self._pool: ConnectionPool[EngineConnection] = ConnectionPool(
@@ -105,7 +110,7 @@ class Pool:
                 # A pooler hands the next statement to another session, which knows nothing of
                 # what this one prepared.
                 "prepare_threshold": 0 if self.has_session_state else None,
-                "application_name": "saveguard",
+                "application_name": APPLICATION,
             },
         )
 
@@ -160,6 +165,7 @@ class Pool:
             deadline = self._clock.monotonic() + self._patience_s
         connection = self._checkout(deadline)
         connection.deadline = deadline
+        connection.has_attempt_queue = self.has_attempt_queue
         try:
             yield connection
         finally:

@@ -8,6 +8,7 @@ One statement does a whole save. Its parts, in the order in which they depend on
     keyed      the idempotency key with its answer (when the caller gave one)
     verdict    0 when it was saved, else the number of the code that refuses it
     attempted  the attempt's row
+    queued     what the rollups need of it, where they are fed by a queue
 
 A refusal is a row of data like any other, so its attempt commits, too, unless `row_if_refused` is
 false: with an idempotency key it may turn out to be a replay, and without an expected version it is
@@ -25,6 +26,7 @@ from typing import Any, Final
 from sqlalchemy import (
     CTE,
     ColumnElement,
+    Insert,
     Integer,
     SmallInteger,
     Table,
@@ -50,7 +52,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.base import ColumnCollection
 
-from engine.attempts.ledger import PREFIX, outcome_of
+from engine.attempts.ledger import FIELDS, PREFIX, QUEUED, outcome_of, queued
 from engine.attempts.outcome import Outcome
 from engine.attempts.tables import Attempt
 from engine.database.sql import Statement, parameter, table_of, whole, word
@@ -89,7 +91,7 @@ _BEFORE: Final = ("status", "version", "last_modified_by", "last_modified_at")
 
 
 @cache
-def change_in_one(*, keyed: bool) -> Statement:
+def change_in_one(*, keyed: bool, has_queue: bool) -> Statement:
     """A whole save of an existing quote.
 
     Returns one row: verdict; status, version, last_modified_by, last_modified_at as they were
@@ -104,11 +106,11 @@ def change_in_one(*, keyed: bool) -> Statement:
         .select_from(select(true().label("always")).subquery("one").outerjoin(current, true()))
         .cte("verdict")
     )
-    return _whole_save(saved, verdict, keyed=keyed)
+    return _whole_save(saved, verdict, keyed=keyed, has_queue=has_queue)
 
 
 @cache
-def create_in_one(*, keyed: bool) -> Statement:
+def create_in_one(*, keyed: bool, has_queue: bool) -> Statement:
     """A whole save of a new quote; returns a row like that of a change."""
     saved = (
         insert(_quote)
@@ -125,7 +127,7 @@ def create_in_one(*, keyed: bool) -> Statement:
         ).label("verdict"),
         *(cast(null(), _quote.c[name].type).label(name) for name in _BEFORE),
     ).cte("verdict")
-    return _whole_save(saved, verdict, keyed=keyed)
+    return _whole_save(saved, verdict, keyed=keyed, has_queue=has_queue)
 
 
 def _verdict_on_change(saved: CTE, current: CTE) -> ColumnElement[Any]:
@@ -143,15 +145,20 @@ def _verdict_on_change(saved: CTE, current: CTE) -> ColumnElement[Any]:
     ).label("verdict")  # fmt: skip
 
 
-def _whole_save(saved: CTE, verdict: CTE, *, keyed: bool) -> Statement:
+def _whole_save(saved: CTE, verdict: CTE, *, keyed: bool, has_queue: bool) -> Statement:
     parts = [_insert_from(_revision, _revision_of(saved.c, "saved"), saved).cte("revised")]
     if keyed:
         parts.append(_insert_from(_key, _key_of(saved.c), saved).cte("keyed"))
-    parts.append(_judged_attempt(verdict))
+    attempted = _judged_attempt(verdict)
+    if has_queue:
+        attempted_rows = attempted.returning(*QUEUED).cte("attempted")
+        parts += [attempted_rows, queued(attempted_rows)]
+    else:
+        parts.append(attempted.cte("attempted"))
     return Statement(select(*verdict.c).add_cte(*parts))
 
 
-def _judged_attempt(verdict: CTE) -> CTE:
+def _judged_attempt(verdict: CTE) -> Insert:
     meaning = union_all(_meaning_of_saved(), *map(_meaning_of, DECIDED_BY_WRITE)).subquery(
         "meaning"
     )
@@ -162,7 +169,7 @@ def _judged_attempt(verdict: CTE) -> CTE:
         * literal_column("1000000"),
         Integer,
     )
-    columns = {each.name: parameter(_attempt, each.name, PREFIX) for each in _attempt.columns}
+    columns = {name: parameter(_attempt, name, PREFIX) for name in FIELDS}
     columns["actual_version"] = case(
         (is_saved, parameter(_attempt, "actual_version", PREFIX)), else_=verdict.c.version
     )
@@ -185,15 +192,11 @@ def _judged_attempt(verdict: CTE) -> CTE:
     for name in ("duration_us", "database_us"):
         columns[name] = parameter(_attempt, name, PREFIX) + server_us
     rows = verdict.join(meaning, meaning.c.verdict == verdict.c.verdict)
-    return (
-        insert(_attempt)
-        .from_select(
-            list(columns),
-            select(*columns.values())
-            .select_from(rows)
-            .where(or_(is_saved, bindparam("row_if_refused"))),
-        )
-        .cte("attempted")
+    return insert(_attempt).from_select(
+        list(columns),
+        select(*columns.values())
+        .select_from(rows)
+        .where(or_(is_saved, bindparam("row_if_refused"))),
     )
 
 

@@ -127,7 +127,8 @@ def _in_one(
     creates = write.operation is Operation.CREATE
     build = statements.create_in_one if creates else statements.change_in_one
     sending()
-    row = build(keyed=write.keyed is not None).run(connection, _values(write)).fetchone()
+    statement = build(keyed=write.keyed is not None, has_queue=ledger.has_queue(connection))
+    row = statement.run(connection, _values(write)).fetchone()
     if row is None:
         raise psycopg.InternalError("a save always returns its verdict")
     verdict = Verdict(*row)

@@ -57,3 +57,25 @@ def short_transactions() -> Iterator[Run]:
                 return connection.execute(statement.encode(), values)
 
         yield run
+
+
+def run_alone(statement: str) -> None:
+    """Runs a statement that may be in no transaction, within `short_transactions`.
+
+    It has to name the schema. It may wait for old transactions as long as it takes: such
+    statements keep nobody else waiting.
+    """
+    connection = op.get_bind().connection.driver_connection
+    if not isinstance(connection, psycopg.Connection) or not connection.autocommit:
+        raise TypeError("only within short_transactions")
+    for setting in _PATIENT:
+        connection.execute(f"SET {setting} = 0".encode())
+    try:
+        connection.execute(statement.encode())
+    finally:
+        if not connection.closed:
+            for setting in _PATIENT:
+                connection.execute(f"RESET {setting}".encode())
+
+
+_PATIENT: Final = ("lock_timeout", "statement_timeout")
