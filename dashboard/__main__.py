@@ -46,7 +46,7 @@ def up(host: str | None, port: int | None, split: bool, data_dir: Path | None) -
         _require_port_for_api(settings)
     with (
         until_stopped("Saveguard", settings),
-        _open_engine(settings, migrate=True) as (runtime, metrics),
+        _open_engine(settings, migrate=True, has_edge=not split) as (runtime, metrics),
         open_worker(runtime),
     ):
         if split:
@@ -69,7 +69,7 @@ def dashboard(host: str | None, port: int | None, data_dir: Path | None) -> None
     require_free(settings.host, settings.port, _OTHER_PORT)
     with (
         until_stopped("Dashboard", settings),
-        _open_engine(settings, migrate=False) as (runtime, _metrics),
+        _open_engine(settings, migrate=False, has_edge=False) as (runtime, _metrics),
     ):
         _serve(settings, runtime)
 
@@ -80,11 +80,13 @@ def main() -> None:
 
 
 @contextmanager
-def _open_engine(settings: Settings, *, migrate: bool) -> Iterator[tuple[Runtime, Metrics]]:
+def _open_engine(
+    settings: Settings, *, migrate: bool, has_edge: bool
+) -> Iterator[tuple[Runtime, Metrics]]:
     clock, metrics = SystemClock(), Metrics()
     target = open_database(settings, clock, migrate=migrate)
     with open_runtime(
-        settings, target, clock=clock, observe=metrics.ended, report=report
+        settings, target, clock=clock, has_edge=has_edge, observe=metrics.ended, report=report
     ) as runtime:
         yield runtime, metrics
 

@@ -21,7 +21,15 @@ st.set_page_config(
     layout="wide",
 )
 st.html(_HERE / "page.css")
-page = st.navigation([st.Page(_PAGES / "overview.py", title="Overview", default=True)])
+page = st.navigation(
+    [
+        st.Page(_PAGES / "overview.py", title="Overview", default=True),
+        st.Page(_PAGES / "latency.py", title="Latency"),
+        st.Page(_PAGES / "errors.py", title="Errors"),
+        st.Page(_PAGES / "attempts.py", title="Attempts"),
+    ],
+    position="top",
+)
 if engine_in_process.is_open():
     page.run()
 else:

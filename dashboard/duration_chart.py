@@ -12,9 +12,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import figures, plot, wording
-from engine.attempts.summary import BUCKET, Bucket, Percentiles, Summary
+from engine.rollups.grid import Tier
+from engine.slo.objectives import LIMITS
+from engine.slo.overview import Bucket, Overview, Percentiles
 
-TITLE: Final = f"Duration, per {BUCKET.total_seconds():.0f} s"
+TITLE: Final = "Duration"
 _HEIGHT: Final = 280
 _MILLI: Final = 1_000
 _BAR_SHARE: Final = 0.8
@@ -52,8 +54,8 @@ class _Target(NamedTuple):
 
 
 _TARGETS: Final = (
-    _Target("P95", wording.LIMITS.p95_us, "dash", side="top"),
-    _Target("P99", wording.LIMITS.p99_us, "longdashdot", side="bottom"),
+    _Target("P95", LIMITS.p95_us, "dash", side="top"),
+    _Target("P99", LIMITS.p99_us, "longdashdot", side="bottom"),
 )
 
 
@@ -61,9 +63,9 @@ _TARGETS: Final = (
 @st.cache_resource(
     max_entries=figures.KEPT,
     show_spinner=False,
-    hash_funcs={Summary: figures.version, ZoneInfo: str},
+    hash_funcs={Overview: figures.version, ZoneInfo: str},
 )
-def draw(summary: Summary, zone: ZoneInfo | None) -> str:
+def draw(summary: Overview, zone: ZoneInfo | None) -> str:
     """Percentiles of duration over time, and under them how many attempts they rest on.
 
     The scale is logarithmic: one attempt that took ten seconds must not press all the others to
@@ -74,10 +76,10 @@ def draw(summary: Summary, zone: ZoneInfo | None) -> str:
         zone: the viewer's; None where that is UTC.
     """
     if not summary.attempts:
-        return figures.nothing(wording.no_attempts(summary.operation, summary.window))
+        return figures.nothing(wording.no_attempts(summary.wanted, summary.length))
     figure = go.Figure(layout=figures.frame(_HEIGHT))
     # A bucket stands in the middle of what is known of it, so that its bar covers that time.
-    known = [min(BUCKET, summary.end - bucket.started_at) for bucket in summary.buckets]
+    known = [min(bucket.length, summary.now - bucket.started_at) for bucket in summary.buckets]
     times = [
         bucket.started_at + part / 2 for bucket, part in zip(summary.buckets, known, strict=True)
     ]
@@ -98,14 +100,13 @@ def draw(summary: Summary, zone: ZoneInfo | None) -> str:
         hovermode="x unified",
         hoversubplots="axis",
         xaxis={
-            "range": [summary.start, summary.end],
+            "range": _span(summary),
             # The second line is drawn once, and again where the day changes.
             "tickformat": "%H:%M\n%-d %b %Y, UTC",
             "tickangle": 0,
             "unifiedhovertitle": {"text": "%{x|%-d %b %Y}"},
             "spikecolor": figures.SLATE,
             "spikethickness": 1,
-            "dtick": 60 * _MILLI,
             "ticklabelstandoff": figures.STANDOFF,
             "anchor": "y2",
         },
@@ -129,20 +130,40 @@ def draw(summary: Summary, zone: ZoneInfo | None) -> str:
     return plot.serialised(figure)
 
 
-def told(summary: Summary) -> str:
+def title(summary: Overview) -> str:
+    """What it is, and how much time each of its points is about."""
+    length = summary.buckets[0].length if summary.buckets else None
+    return TITLE if length is None else f"{TITLE}, {_PER[length]}"
+
+
+def told(summary: Overview) -> str:
     """The chart for those who do not see it."""
     found = summary.percentiles
     if found is None:
-        return f"{TITLE}: {wording.no_attempts(summary.operation, summary.window)}."
+        return f"{title(summary)}: {wording.no_attempts(summary.wanted, summary.length)}."
     curves = ", ".join(f"{name} {wording.milliseconds(of(found))}" for name, of in _CURVES)
     targets = ", ".join(target.words for target in _TARGETS)
     return (
-        f"{TITLE}: line chart. {wording.window_words(summary.window)} in all: {curves}, of"
+        f"{title(summary)}: line chart. {wording.window_words(summary.length)} in all: {curves}, of"
         f" {wording.counted(summary.attempts, 'attempt')}.{_peak(summary)} Targets: {targets}."
     )
 
 
-def _peak(summary: Summary) -> str:
+_PER: Final = {
+    Tier.TEN_SECONDS.length: "per 10 s",
+    Tier.MINUTE.length: "per minute",
+    Tier.HOUR.length: "per hour",
+    Tier.DAY.length: "per day, UTC",
+}
+
+
+def _span(summary: Overview) -> list[datetime]:
+    """What the time axis shows: its first point is whole."""
+    first = summary.buckets[0].started_at if summary.buckets else summary.window.start
+    return [min(first, summary.window.start), summary.now]
+
+
+def _peak(summary: Overview) -> str:
     """Where the chart is highest."""
     peaks = [
         (bucket.percentiles.p99_us, bucket.started_at)
@@ -152,14 +173,20 @@ def _peak(summary: Summary) -> str:
     if not peaks:
         return ""
     highest_us, since = max(peaks)
-    return f" The highest P99 is {wording.milliseconds(highest_us)}, from {since:%H:%M:%S} UTC."
+    return f" The highest P99 is {wording.milliseconds(highest_us)}, from {_when(since, summary)}."
+
+
+def _when(since: datetime, summary: Overview) -> str:
+    """The date goes without saying where all of the window is of the same day as now."""
+    is_today = since.date() == summary.now.date()
+    return f"{since:%H:%M:%S} UTC" if is_today else f"{since:%Y-%m-%d %H:%M} UTC"
 
 
 def _scale(percentiles: Sequence[Percentiles | None]) -> tuple[int, float]:
     """The power of ten that the axis begins at, and the highest value on it in milliseconds."""
     drawn = [each for each in percentiles if each is not None]
     lowest_us = min((each.p50_us for each in drawn), default=_MILLI)
-    highest_us = max([wording.LIMITS.p99_us, *(each.p99_us for each in drawn)])
+    highest_us = max([LIMITS.p99_us, *(each.p99_us for each in drawn)])
     return floor(log10(_drawn(lowest_us))), _drawn(highest_us)
 
 
@@ -209,9 +236,9 @@ def _attempt_bars(
     )
 
 
-def _target_line(target: _Target, summary: Summary) -> go.Scatter:
+def _target_line(target: _Target, summary: Overview) -> go.Scatter:
     return go.Scatter(
-        x=[summary.start, summary.end],
+        x=_span(summary),
         y=[_drawn(target.limit_us)] * 2,
         mode="lines",
         line={"color": figures.SLATE, "width": 1.5, "dash": target.dash},

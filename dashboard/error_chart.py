@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import figures, plot, status, wording
-from engine.attempts.summary import ErrorCount, Summary
+from dashboard.error_codes import worth_drawing
+from engine.slo.overview import ErrorCount, Overview
 
 TITLE: Final = "Errors by code"
-_ROWS_MAX: Final = 8
 # A chart lower than this has no room for its legend.
 _ROWS_ROOM: Final = 3
 # Pixels for each row, and for what stands above them.
@@ -33,12 +33,12 @@ class _Row(NamedTuple):
 
 
 @st.cache_resource(
-    max_entries=figures.KEPT, show_spinner=False, hash_funcs={Summary: figures.version}
+    max_entries=figures.KEPT, show_spinner=False, hash_funcs={Overview: figures.version}
 )
-def draw(summary: Summary) -> str:
+def draw(summary: Overview) -> str:
     """Attempts by error code, ours and the callers'."""
     if not summary.attempts:
-        return figures.nothing(wording.no_attempts(summary.operation, summary.window))
+        return figures.nothing(wording.no_attempts(summary.wanted, summary.length))
     if not summary.errors:
         return figures.nothing(_no_errors(summary))
     rows = _rows(summary.errors)
@@ -63,16 +63,16 @@ def draw(summary: Summary) -> str:
     return plot.serialised(figure)
 
 
-def without_a_bar(summary: Summary) -> str:
+def without_a_bar(summary: Overview) -> str:
     """Names the codes that share the last bar."""
-    _, folded = _worth_a_bar(summary.errors)
+    _, folded = worth_drawing(summary.errors)
     return f"Other codes: {status.codes(folded)}" if folded else ""
 
 
-def told(summary: Summary) -> str:
+def told(summary: Overview) -> str:
     """The chart for those who do not see it."""
     if not summary.attempts:
-        return f"{TITLE}: {wording.no_attempts(summary.operation, summary.window)}."
+        return f"{TITLE}: {wording.no_attempts(summary.wanted, summary.length)}."
     if not summary.errors:
         return f"{TITLE}: {_no_errors(summary)}."
     groups = [
@@ -83,27 +83,18 @@ def told(summary: Summary) -> str:
     return f"{TITLE}: bar chart. {' '.join(groups)}"
 
 
-def _no_errors(summary: Summary) -> str:
+def _no_errors(summary: Overview) -> str:
     return f"No errors among {wording.counted(summary.attempts, 'attempt')}"
 
 
 def _rows(found: Sequence[ErrorCount]) -> list[_Row]:
     """What is drawn, from above."""
-    drawn, folded = _worth_a_bar(found)
+    drawn, folded = worth_drawing(found)
     rows = [_Row(wording.code_name(each.error_code), each.count, each.is_ours) for each in drawn]
     if folded:
         total = sum(error.count for error in folded)
         rows.append(_Row(wording.counted(len(folded), "other code"), total, is_ours=False))
     return rows
-
-
-def _worth_a_bar(found: Sequence[ErrorCount]) -> tuple[list[ErrorCount], list[ErrorCount]]:
-    """The codes to draw, most frequent first, and the rest; a failure of ours is always drawn."""
-    if len(found) <= _ROWS_MAX:
-        return list(found), []
-    by_worth = sorted(found, key=lambda error: (not error.is_ours, -error.count))
-    drawn, rest = by_worth[: _ROWS_MAX - 1], by_worth[_ROWS_MAX - 1 :]
-    return sorted(drawn, key=lambda error: -error.count), rest
 
 
 def _bars(name: str, colour: str, rows: Sequence[_Row], attempts: int) -> go.Bar:
@@ -116,6 +107,6 @@ def _bars(name: str, colour: str, rows: Sequence[_Row], attempts: int) -> go.Bar
         text=[wording.count(row.attempts) for row in rows],
         textposition="outside",
         cliponaxis=False,
-        customdata=[wording.percent(row.attempts / attempts) for row in rows],
+        customdata=[wording.percent_at_least(row.attempts / attempts) for row in rows],
         hovertemplate="%{y}: %{x:,} (%{customdata} of attempts)<extra></extra>",
     )

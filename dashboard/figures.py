@@ -11,7 +11,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from dashboard import plot
-from engine.attempts.summary import Summary
+from engine.slo.overview import Overview
 
 # What callers got wrong, what we did, and what is promised.
 AMBER: Final = "#D97706"
@@ -26,9 +26,9 @@ STANDOFF: Final = 6
 KEPT: Final = 16
 
 
-def version(summary: Summary) -> tuple[object, ...]:
-    """What tells one summary from another, much cheaper than all that is in it."""
-    return summary.end, summary.window, summary.operation
+def version(summary: Overview) -> tuple[object, ...]:
+    """What tells one overview from another, much cheaper than all that is in it."""
+    return summary.now, summary.length, summary.wanted
 
 
 def frame(height: int) -> dict[str, Any]:

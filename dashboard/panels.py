@@ -9,13 +9,18 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from dashboard import engine_in_process, reads, tables, wording
+from dashboard import engine_in_process, reads, receipts, tables, wording
 from dashboard.cards import Card
 from dashboard.plot import plot
+from dashboard.status import NOTHING_READ
 from dashboard.view import Chart, View, compose
-from engine.quotes.lifecycle import Operation
+from engine.rollups.selection import Filter
 
-_WINDOW: Final = timedelta(minutes=5)
+_READING: Final = (
+    "Met and broken are said with 95 % confidence; too few means that the attempts decide nothing"
+    " yet. A pair of windows burns when both rates are above its limit. What is underlined leads to"
+    " the attempts that it counts."
+)
 _NEWEST: Final = "Newest attempts"
 _PICKED: Final = "picked_correlation_id"
 _PICK: Final = "pick"
@@ -26,7 +31,7 @@ _PICK_HEIGHT: Final = 52
 _PICK_WIDTH: Final = 320
 # Widths of columns. Left open they would be those of the first rows that were shown, and cut off
 # what comes later. The first three say on a phone, without scrolling, what became of an attempt.
-_WIDTHS: Final = {tables.STARTED: 100, tables.OUTCOME: 90, tables.CODE: 200, tables.QUOTE: 100}
+_WIDTHS: Final = {tables.STARTED: 135, tables.OUTCOME: 90, tables.CODE: 200, tables.QUOTE: 100}
 _CORRELATION_ID_WIDTH: Final = 270
 
 
@@ -40,17 +45,18 @@ def title(words: str) -> None:
         st.caption(wording.installation(settings.environment, settings.release), width="content")
 
 
-def overview(operation: Operation | None, refresh_s: int | None) -> None:
+def overview(length: timedelta, wanted: Filter, refresh_s: int | None) -> None:
     """How saves are doing right now: the whole live part of the page.
 
     Every refresh draws the same elements in the same places, so that nothing flickers.
     """
-    reading = reads.last_attempts(_WINDOW, operation)
+    reading = reads.how_saves_are(length, wanted)
     now = engine_in_process.runtime().clock.now()
     view = compose(reading, refresh_s, wording.zone_of(st.context.timezone, now), now)
     _status(view)
     _cards(view.cards)
     _charts(view)
+    _objectives(view)
     _newest(view)
 
 
@@ -77,7 +83,7 @@ def _cards(shown: Sequence[Card]) -> None:
         for card in shown:
             st.metric(
                 card.label,
-                card.value,
+                receipts.mark(card.value, card.receipt),
                 delta=card.verdict.text if card.verdict else None,
                 delta_color=card.verdict.colour if card.verdict else "off",
                 delta_arrow="off",
@@ -102,6 +108,17 @@ def _chart(chart: Chart, end: str, *, key: str) -> None:
         plot(chart.figure, alt=chart.told, end=end, key=key)
         if chart.notes:
             st.caption("  \n".join(chart.notes))
+
+
+def _objectives(view: View) -> None:
+    with st.container(border=True, gap="xxsmall", key="objectives"):
+        st.header("Objectives", anchor=False)
+        if not view.objectives:
+            st.caption(f"{NOTHING_READ}.")
+            return
+        st.markdown(view.objectives)
+        st.markdown(view.burns)
+        st.caption(_READING)
 
 
 def _newest(view: View) -> None:

@@ -22,10 +22,15 @@ function library(url) {
 function template(target) {
   const style = getComputedStyle(target);
   const value = (name) => style.getPropertyValue(`--st-${name}`).trim();
+  const colours = (name) => value(name).split(",").map((colour) => colour.trim());
+  const steps = colours("chart-sequential-colors");
   const line = { gridcolor: value("border-color"), zerolinecolor: value("border-color") };
   return {
     layout: {
-      colorway: value("chart-categorical-colors").split(",").map((colour) => colour.trim()),
+      colorway: colours("chart-categorical-colors"),
+      colorscale: {
+        sequential: steps.map((colour, number) => [number / (steps.length - 1), colour]),
+      },
       font: { family: value("font"), size: 12, color: value("text-color") },
       paper_bgcolor: "transparent",
       // The page's own ground: Plotly sets off against it what it draws under the pointer.
@@ -41,7 +46,20 @@ function template(target) {
   };
 }
 
-export default function ({ data, parentElement }) {
+// Tells the page which part of the chart was clicked, or lies in a box that was dragged over it.
+function listen(target, Plotly) {
+  target.on("plotly_click", ({ points: [point] }) => {
+    if (target.pick) target.pick([point.x, point.x], [point.y, point.y]);
+  });
+  target.on("plotly_selected", (event) => {
+    if (!event?.range) return;
+    const { x, y } = event.range;
+    Plotly.relayout(target, { selections: [] });
+    if (target.pick) target.pick(x, y);
+  });
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
   let target = parentElement.querySelector(".saveguard-plot");
   if (!target) {
     target = document.createElement("div");
@@ -55,10 +73,17 @@ export default function ({ data, parentElement }) {
   target.setAttribute("aria-label", data.alt);
   target.style.height = `${figure.layout.height}px`;
   target.newest = data;
+  target.pick = data.picks
+    ? (x, y) => setTriggerValue("picked", { x: x.map(String), y: y.map(Number) })
+    : null;
   library(data.library).then((Plotly) => {
-    if (target.newest !== data || !target.isConnected) return;
+    // A box that is being dragged is not torn out of the viewer's hand: the next refresh draws.
+    if (target.newest !== data || !target.isConnected || target._dragging) return;
     const layout = { ...figure.layout, autosize: true, template: template(target) };
+    // A finger that drags wants to scroll the page.
+    if (matchMedia("(pointer: coarse)").matches) layout.dragmode = false;
     Plotly.react(target, figure.data, layout, data.config).then(() => {
+      if (!target.drawn) listen(target, Plotly);
       target.drawn = Plotly;
       target.dataset.end = data.end;
     });

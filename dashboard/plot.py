@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import gzip
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -24,6 +24,18 @@ _LIBRARY: Final = f"/plotly-{get_plotlyjs_version()}.min.js"
 _CONFIG: Final = {"displayModeBar": False, "scrollZoom": False}
 
 
+class Rectangle(NamedTuple):
+    """A part of a chart that a viewer has pointed at; where they clicked, its sides are nothing.
+
+    Attributes:
+        x: from left to right, as the axis has it: instants are text, in UTC, and do not say so.
+        y: from the bottom up, as the axis has it.
+    """
+
+    x: tuple[str, str]
+    y: tuple[float, float]
+
+
 def plot(figure: str, *, alt: str, end: str, key: str) -> None:
     """Shows a figure, or changes the one that is there into it.
 
@@ -33,10 +45,41 @@ def plot(figure: str, *, alt: str, end: str, key: str) -> None:
         end: of the window, so that one can see in the page which reading the chart is of.
         key: the chart's identity on the page.
     """
-    _component()(
+    _component()(key=key, data=_data(figure, alt, end))
+
+
+def pickable_plot(figure: str, *, alt: str, end: str, key: str) -> Rectangle | None:
+    """Shows a figure on which a viewer can click, or drag a box if its layout lets them.
+
+    Args:
+        figure: see `plot`.
+        alt: see `plot`.
+        end: see `plot`.
+        key: see `plot`.
+
+    Returns:
+        What was pointed at since the last run; None if nothing was, as nearly always.
+    """
+    told = _component()(
         key=key,
-        data={"figure": figure, "alt": alt, "end": end, "library": _LIBRARY, "config": _CONFIG},
+        data={**_data(figure, alt, end), "picks": True},
+        on_picked_change=lambda: None,
     )
+    return _rectangle(told.picked)
+
+
+def _data(figure: str, alt: str, end: str) -> dict[str, Any]:
+    return {"figure": figure, "alt": alt, "end": end, "library": _LIBRARY, "config": _CONFIG}
+
+
+def _rectangle(said: Any) -> Rectangle | None:  # noqa: ANN401  # whatever the browser sends
+    """What a browser says was pointed at; None if it cannot be that."""
+    match said:
+        case {"x": [str(left), str(right)], "y": [int() | float() as low, int() | float() as high]}:
+            first, last = sorted((left, right))
+            return Rectangle((first, last), (min(low, high), max(low, high)))
+        case _:
+            return None
 
 
 def serialised(figure: go.Figure) -> str:

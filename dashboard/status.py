@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,14 @@ from dashboard.wording import (
     no_attempts,
     window_words,
 )
-from engine.attempts.summary import ErrorCount, Summary
+from engine.rollups.parts import CALLERS_ERRORS
+from engine.slo.overview import ErrorCount, Overview
+
+# How often the roller runs, unless the settings say another interval.
+_ROLL_EVERY: Final = timedelta(seconds=10)
+# It is late after some of its intervals, and something for a run that takes long.
+_INTERVALS: Final = 3
+_A_RUN: Final = timedelta(seconds=15)
 
 STALE: Final = Words("Stale", "orange")
 NOTHING_READ: Final = "Nothing could be read yet"
@@ -44,13 +51,16 @@ class Freshness:
         return self.failing_since is not None
 
 
-def badges(summary: Summary, refresh_s: int | None, waiting: int) -> tuple[Words, ...]:
+def badges(
+    summary: Overview, refresh_s: int | None, waiting: int, roll_every: timedelta = _ROLL_EVERY
+) -> tuple[Words, ...]:
     """How fresh numbers come about, and what is not in them.
 
     Args:
         summary: what was read last.
         refresh_s: seconds between refreshes; None while paused.
         waiting: attempts of this process that the ledger has yet to take.
+        roll_every: how often the roller runs.
     """
     found = [
         Words("Paused", "gray")
@@ -58,16 +68,39 @@ def badges(summary: Summary, refresh_s: int | None, waiting: int) -> tuple[Words
         else Words(f"Live, every {refresh_s} s", "blue")
     ]
     if summary.attempts:
-        theirs = summary.unsuccessful - summary.service_failures
+        theirs = CALLERS_ERRORS.count(summary.counts)
         found.append(Words(f"Callers' errors: {count(theirs)}", "orange" if theirs else "gray"))
     if waiting:
         found.append(Words(f"{counted(waiting, 'attempt')} not in the ledger yet", "orange"))
-    if summary.other_sources:
-        found.append(Words(f"{count(summary.other_sources)} not live, not counted", "gray"))
+    if summary.others:
+        found.append(Words(f"{count(summary.others)} of other traffic, not counted", "gray"))
+    if summary.coverage.missing:
+        found.append(
+            Words(f"{counted(summary.coverage.missing, 'request')} without a ledger row", "red")
+        )
+    if summary.strays:
+        strays = counted(summary.strays, "attempt")
+        found.append(Words(f"{strays} in the default partition", "orange"))
+    late = _late_roller(summary, _INTERVALS * roll_every + _A_RUN)
+    if late:
+        found.append(Words(late, "orange"))
     return tuple(found)
 
 
-def as_of(summary: Summary, zone: ZoneInfo | None, now: datetime | None) -> str:
+def _late_roller(summary: Overview, patience: timedelta) -> str:
+    """That the roller is behind; numbers stay exact, but take longer to read."""
+    rolled_at, tail = summary.rolling.rolled_at, summary.rolling.tail
+    if not tail or (rolled_at is not None and summary.now - rolled_at < patience):
+        return ""
+    since = (
+        "has not run yet"
+        if rolled_at is None
+        else f"has not run since {clock_time(rolled_at, None, summary.now)}"
+    )
+    return f"The roller {since}: exact, but slower"
+
+
+def as_of(summary: Overview, zone: ZoneInfo | None, now: datetime | None) -> str:
     """Which window it is, and where it ends.
 
     Args:
@@ -75,12 +108,12 @@ def as_of(summary: Summary, zone: ZoneInfo | None, now: datetime | None) -> str:
         zone: the viewer's; None where that is UTC.
         now: the present instant; None while paused, when the words may stand there for days.
     """
-    return f"{window_words(summary.window)}, as of {clock_time(summary.end, zone, now)}"
+    return f"{window_words(summary.length)}, exact as of {clock_time(summary.now, zone, now)}"
 
 
 def outage(
     freshness: Freshness,
-    summary: Summary | None,
+    summary: Overview | None,
     waiting: int,
     zone: ZoneInfo | None,
     now: datetime | None,
@@ -101,7 +134,7 @@ def outage(
         "No numbers were read before that."
         if summary is None
         # The viewer's own clock has been told: seconds usually lie between the two.
-        else f"The numbers below are those of {clock_time(summary.end, None, now)}."
+        else f"The numbers below are those of {clock_time(summary.now, None, now)}."
     )
     held = f" {counted(waiting, 'attempt')} not in the ledger yet." if waiting else ""
     return f"Stale: {freshness.reason} since {since}. {shown}{held}"
@@ -120,7 +153,7 @@ def codes(errors: Sequence[ErrorCount]) -> str:
     return ", ".join(f"{code_name(error.error_code)} {count(error.count)}" for error in errors)
 
 
-def nothing_in_window(summary: Summary | None) -> str:
+def nothing_in_window(summary: Overview | None) -> str:
     """What stands in the place of the newest attempts, as Markdown."""
     if summary is None:
         return f"{NOTHING_READ}."
@@ -130,4 +163,4 @@ def nothing_in_window(summary: Summary | None) -> str:
             " `saveguard replay FILE --via http`; or save a first quote:"
             " docs/tutorial/first-quote.md."
         )
-    return f"{no_attempts(summary.operation, summary.window)}."
+    return f"{no_attempts(summary.wanted, summary.length)}."

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from dashboard import wording
-from engine.attempts.summary import RecentAttempt
+from engine.attempts.newest import RecentAttempt
 
 STARTED: Final = "Started, UTC"
 OUTCOME: Final = "Outcome"
@@ -19,7 +19,9 @@ DURATION: Final = "Duration, ms"
 QUOTE: Final = "Quote"
 
 
-def newest(attempts: Sequence[RecentAttempt], zone: ZoneInfo | None) -> pd.DataFrame:
+def newest(
+    attempts: Sequence[RecentAttempt], zone: ZoneInfo | None, *, has_date: bool = False
+) -> pd.DataFrame:
     """The newest attempts, one a row.
 
     What became of an attempt stands first: a phone shows no more than that. The viewer's own clock
@@ -28,9 +30,12 @@ def newest(attempts: Sequence[RecentAttempt], zone: ZoneInfo | None) -> pd.DataF
     Args:
         attempts: in the order in which they are shown.
         zone: the viewer's; None where that is UTC.
+        has_date: whether to say the day of each.
     """
     columns: dict[str, list[object]] = {
-        STARTED: [wording.table_time(each.started_at, None) for each in attempts],
+        STARTED: [
+            wording.table_time(each.started_at, None, has_date=has_date) for each in attempts
+        ],
         OUTCOME: [each.outcome.name.lower() for each in attempts],
         CODE: [
             "" if each.error_code is None else wording.code_name(each.error_code)
@@ -38,12 +43,12 @@ def newest(attempts: Sequence[RecentAttempt], zone: ZoneInfo | None) -> pd.DataF
         ],
         CORRELATION_ID: [each.correlation_id for each in attempts],
         "Operation": [each.operation.name for each in attempts],
-        DURATION: [wording.tenths(each.duration_us) for each in attempts],
+        DURATION: [wording.known_tenths(each.duration_us) for each in attempts],
         "Retries": [each.retries for each in attempts],
         QUOTE: [wording.short_id(each.quote_id) for each in attempts],
     }
     if zone is not None:
         columns[f"Started, {zone.key}"] = [
-            wording.table_time(each.started_at, zone) for each in attempts
+            wording.table_time(each.started_at, zone, has_date=has_date) for each in attempts
         ]
     return pd.DataFrame(columns)

@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from dashboard import duration_chart, error_chart, figures, status, tables
+from dashboard import duration_chart, error_chart, figures, objectives, status, tables
 from dashboard.cards import Card, headline
 from dashboard.reads import Reading
 from dashboard.wording import Words
-from engine.attempts.summary import Summary
+from engine.slo.overview import Overview
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ class View:
         cards: the headline numbers.
         durations: over time.
         errors: by code.
+        objectives: the table of all objectives, as Markdown; empty while nothing was read.
+        burns: the table of burn rates, likewise.
         newest: attempts, one a row.
         nothing: what to say in their place when there are none.
     """
@@ -60,6 +62,8 @@ class View:
     cards: tuple[Card, ...]
     durations: Chart
     errors: Chart
+    objectives: str
+    burns: str
     newest: pd.DataFrame
     nothing: str
 
@@ -79,25 +83,37 @@ def compose(reading: Reading, refresh_s: int | None, zone: ZoneInfo | None, now:
     read_at = None if refresh_s is None else now
     return View(
         notice=status.outage(freshness, summary, reading.waiting, zone, read_at),
-        badges=() if fresh is None else status.badges(fresh, refresh_s, reading.waiting),
+        badges=()
+        if fresh is None
+        else status.badges(fresh, refresh_s, reading.waiting, reading.roll_every),
         as_of="" if fresh is None else status.as_of(fresh, zone, read_at),
-        end="" if summary is None else summary.end.isoformat(),
+        end="" if summary is None else summary.now.isoformat(),
         cards=headline(summary, freshness),
         durations=_durations(summary, zone),
         errors=_errors(summary),
-        newest=tables.newest(() if summary is None else summary.newest, zone),
+        objectives="" if summary is None else objectives.table(summary),
+        burns="" if summary is None else objectives.burn_table(summary),
+        newest=_newest(summary, zone),
         nothing=status.nothing_in_window(summary),
     )
 
 
-def _durations(summary: Summary | None, zone: ZoneInfo | None) -> Chart:
-    title = duration_chart.TITLE
+def _newest(summary: Overview | None, zone: ZoneInfo | None) -> pd.DataFrame:
     if summary is None:
-        return _nothing_read(title)
+        return tables.newest((), zone)
+    # The date goes without saying where none but today's attempts can be among them.
+    has_date = summary.window.start.date() != summary.now.date()
+    return tables.newest(summary.newest, zone, has_date=has_date)
+
+
+def _durations(summary: Overview | None, zone: ZoneInfo | None) -> Chart:
+    if summary is None:
+        return _nothing_read(duration_chart.TITLE)
+    title = duration_chart.title(summary)
     return Chart(title, duration_chart.draw(summary, zone), duration_chart.told(summary))
 
 
-def _errors(summary: Summary | None) -> Chart:
+def _errors(summary: Overview | None) -> Chart:
     title = error_chart.TITLE
     if summary is None:
         return _nothing_read(title)

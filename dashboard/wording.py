@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from engine.attempts.summary import Limits
 from engine.errors import TAXONOMY
-from engine.quotes.lifecycle import Operation
+from engine.rollups.counts import Traffic
+from engine.rollups.selection import Filter
 
 Colour = Literal["green", "red", "orange", "blue", "gray"]
 
-LIMITS: Final = Limits()
 _CODE_NAMES: Final = {meaning.number: code.value for code, meaning in TAXONOMY.items()}
 _MILLI: Final = 1_000
+# In minutes.
+_HOUR: Final = 60
+_DAY: Final = 24 * _HOUR
 _SHORT: Final = 8
 # What Markdown could take for an instruction.
 _PUNCTUATION: Final = "\\`*_{}[]<>()#+-.!|~:$&"
@@ -55,9 +57,20 @@ def percent(share: float) -> str:
     return f"{cut.normalize():f} %" if cut == cut.to_integral() else f"{cut} %"
 
 
+def percent_at_least(share: float) -> str:
+    """0.00091 → 0.10 %, of what had better be little: cut upwards, so never flattered."""
+    cut = (Decimal(repr(share)) * 100).quantize(Decimal("0.01"), ROUND_CEILING)
+    return f"{cut.normalize():f} %" if cut == cut.to_integral() else f"{cut} %"
+
+
 def tenths(microseconds: int) -> float:
     """12390 → 12.3, in milliseconds: the precision in which every part of a screen shows them."""
     return microseconds * 10 // _MILLI / 10
+
+
+def known_tenths(microseconds: int) -> float | None:
+    """The same of an attempt; its process took the duration along where the ledger has 0."""
+    return tenths(microseconds) if microseconds else None
 
 
 def milliseconds(microseconds: int) -> str:
@@ -134,17 +147,47 @@ def clock_time(instant: datetime, zone: ZoneInfo | None, now: datetime | None) -
     return f"{text} ({instant.astimezone(zone).strftime(form)} {zone.key})"
 
 
-def table_time(instant: datetime, zone: ZoneInfo | None) -> str:
-    """12:03:07.123, in UTC unless a zone is given."""
-    return f"{instant.astimezone(zone or UTC):%H:%M:%S.%f}"[:-3]
+def table_time(instant: datetime, zone: ZoneInfo | None, *, has_date: bool = False) -> str:
+    """12:03:07.123, in UTC unless a zone is given; 2026-11-25 12:03:07 with its date."""
+    told = instant.astimezone(zone or UTC)
+    return f"{told:%Y-%m-%d %H:%M:%S}" if has_date else f"{told:%H:%M:%S.%f}"[:-3]
+
+
+def span(length: timedelta) -> str:
+    """5 min, 6 h, 30 d: a length of time where there is little room."""
+    minutes = int(length.total_seconds() // 60)
+    if minutes % _DAY == 0 and minutes > _DAY:
+        return f"{minutes // _DAY} d"
+    return f"{minutes // _HOUR} h" if minutes % _HOUR == 0 else f"{minutes} min"
 
 
 def window_words(window: timedelta) -> str:
-    """Last 5 minutes."""
-    return f"Last {int(window.total_seconds() // 60)} minutes"
+    """Last 5 minutes, last hour, last 30 days; a day is told in hours."""
+    minutes = int(window.total_seconds() // 60)
+    if minutes == _HOUR:
+        return "Last hour"
+    if minutes % _DAY == 0 and minutes > _DAY:
+        return f"Last {minutes // _DAY} days"
+    return f"Last {minutes // _HOUR} hours" if minutes % _HOUR == 0 else f"Last {minutes} minutes"
 
 
-def no_attempts(operation: Operation | None, window: timedelta) -> str:
+def attempts_of(wanted: Filter) -> str:
+    """Attempts, UPDATE attempts, synthetic UPDATE attempts on the legacy path."""
+    words = ["attempts"]
+    if wanted.operation is not None:
+        words.insert(0, wanted.operation.name)
+    if wanted.traffic not in {None, Traffic.LIVE}:
+        words.insert(0, wanted.traffic.name.lower().replace("_", " "))
+    if wanted.path is not None:
+        words.append(f"on the {wanted.path.name.lower()} path")
+    return " ".join(words)
+
+
+def inside(words: str) -> str:
+    """A statement inside a sentence."""
+    return words[0].lower() + words[1:]
+
+
+def no_attempts(wanted: Filter, window: timedelta) -> str:
     """No EXPIRE attempts in the last 5 minutes: whoever filters is not told of all the others."""
-    kind = "attempts" if operation is None else f"{operation.name} attempts"
-    return f"No {kind} in the {window_words(window).lower()}"
+    return f"No {attempts_of(wanted)} in the {window_words(window).lower()}"

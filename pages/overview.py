@@ -7,7 +7,8 @@ from dashboard import filters, panels
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     panels.title("Overview")
     with st.container(horizontal=True, width="content", vertical_alignment="center"):
-        operation = filters.operation()
+        length = filters.window()
+        wanted = filters.attempts()
         refresh_s = filters.refresh()
 
-st.fragment(panels.overview, run_every=refresh_s)(operation, refresh_s)
+st.fragment(panels.overview, run_every=refresh_s)(length, wanted, refresh_s)

@@ -1,0 +1,110 @@
+"""What the page of attempts reads: receipts and rows as all pages do, long work one at a time."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+import psycopg
+
+from dashboard import engine_in_process
+from dashboard.memory import Known, recall
+from engine.rollups import listing, receipt
+from engine.rollups.export import export
+from engine.rollups.receipt import Receipt
+from engine.rollups.rows import Page, Place
+from engine.rollups.selection import Selection
+
+# How long rows are counted for somebody who asked for it.
+PATIENCE: Final = timedelta(seconds=30)
+# What one download has at most; it passes through this process's memory.
+CSV_ROWS: Final = 100_000
+# A file of that many rows is not kept in memory while it is written.
+_IN_MEMORY: Final = 1_000_000
+_GRACE_S: Final = 5.0
+# Long reads hold a connection of the few that all pages share: one at a time.
+_long_read = threading.BoundedSemaphore()
+
+
+class BusyError(Exception):
+    """Another long read of this process is under way."""
+
+
+def read_receipt(selection: Selection) -> Known[Receipt]:
+    """How many attempts a selection has; rows are counted when there are few.
+
+    Raises:
+        RuntimeError: this process has no engine.
+    """
+    runtime = engine_in_process.runtime()
+    return recall(
+        runtime,
+        ("receipt", selection),
+        lambda connection: receipt.read(connection, selection, runtime.clock.now()),
+    )
+
+
+def read_page(selection: Selection, before: Place | None) -> Known[Page]:
+    """Some rows of a selection, newest first.
+
+    Args:
+        selection: of the attempts.
+        before: only those that are older than this one.
+
+    Raises:
+        RuntimeError: this process has no engine.
+    """
+    runtime = engine_in_process.runtime()
+    return recall(
+        runtime,
+        ("rows", selection, before),
+        lambda connection: listing.newest(connection, selection, runtime.clock.now(), before),
+    )
+
+
+def recount(selection: Selection) -> Receipt:
+    """The receipt with the rows counted, however many there are.
+
+    Raises:
+        BusyError: another long read is under way.
+        psycopg.Error: the database could not be asked, or was not done in time.
+    """
+    clock = engine_in_process.runtime().clock
+    with _long_reading(wait_s=0) as connection:
+        return receipt.read(connection, selection, clock.now(), PATIENCE)
+
+
+def csv(selection: Selection) -> bytes:
+    """The newest rows of a selection as CSV, at most `CSV_ROWS`.
+
+    Raises:
+        BusyError: another long read is under way.
+        psycopg.Error: the database could not be asked, or was not done in time.
+    """
+    with (
+        _long_reading(wait_s=PATIENCE.total_seconds()) as connection,
+        tempfile.SpooledTemporaryFile(_IN_MEMORY) as file,
+    ):
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        export(connection, selection, text, at_most=CSV_ROWS)
+        text.detach()
+        file.seek(0)
+        return file.read()
+
+
+@contextmanager
+def _long_reading(*, wait_s: float) -> Iterator[psycopg.Connection[Any]]:
+    runtime = engine_in_process.runtime()
+    if not _long_read.acquire(timeout=wait_s):
+        raise BusyError
+    try:
+        deadline = runtime.clock.monotonic() + PATIENCE.total_seconds() + _GRACE_S
+        with runtime.read_pool.connection(deadline) as connection:
+            yield connection
+    finally:
+        _long_read.release()

@@ -1,0 +1,236 @@
+"""The parts of the errors page; each draws what it is given."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import engine_in_process, errors_tables, filters, receipts, runbook, wording
+from dashboard.error_codes import SEVERITY_COLOURS, UNKNOWN
+from dashboard.errors_reads import what_went_wrong
+from dashboard.errors_view import Said, View, compose
+from dashboard.panels import ROW_HEIGHT
+from dashboard.plot import plot
+from engine.errors import TAXONOMY, ErrorCode
+from engine.rollups.selection import Filter
+
+_PICK: Final = "pick_code"
+_PICKED: Final = "is_code_picked"
+_CODE_WIDTH: Final = 235
+_ID_WIDTH: Final = 270
+_SHOW: Final = "Attempts ↗"
+# Longer tables scroll by themselves: what stands below them must not be out of reach.
+_ROWS_MAX: Final = 12
+
+
+def about(code: ErrorCode) -> None:
+    """What a code means, and what the runbook says about it."""
+    meaning = TAXONOMY[code]
+    with st.container(border=True, key="runbook"):
+        st.header(code.value, anchor=False)
+        st.caption(f"{meaning.title}. {meaning.when} The caller: {meaning.action}")
+        said = runbook.section(code)
+        if said is None:
+            st.info(
+                f"The runbook is not installed here. It is in the source of this release:"
+                f" {runbook.NAME}, section {code.value}."
+            )
+        else:
+            st.markdown(said)
+
+
+def errors(
+    length: timedelta, wanted: Filter, code: ErrorCode | None, refresh_s: int | None
+) -> None:
+    """What goes wrong: the whole live part of the page."""
+    if st.session_state.pop(_PICKED, False):
+        # The choice of codes and the runbook stand outside of the live part.
+        st.rerun()
+    reading = what_went_wrong(length, wanted, code)
+    now = engine_in_process.runtime().clock.now()
+    view = compose(reading, length, refresh_s, wording.zone_of(st.context.timezone, now), now)
+    _status(view)
+    _said(view.headline, "failed")
+    _chart(view)
+    _codes(view)
+    _shapes(view)
+    _newest(view)
+    _paths(view)
+    _unknown_caller(view)
+
+
+def _status(view: View) -> None:
+    """One line, as high whatever it says: what stands below must not move when it changes."""
+    with st.container(
+        horizontal=True,
+        horizontal_alignment="distribute",
+        vertical_alignment="center",
+        key="status",
+    ):
+        if view.notice:
+            st.error(view.notice, icon=":material/cloud_off:")
+        else:
+            with st.container(horizontal=True, width="content", key="badges"):
+                for badge in view.badges:
+                    st.badge(badge.text, color=badge.colour)
+        with st.container(width="content", key="as-of"):
+            st.caption(view.as_of)
+
+
+def _said(said: Said, key: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key=key):
+        st.text(said.text, width="content")
+        if said.receipt is not None:
+            receipts.link(said.receipt, "Show them")
+
+
+def _chart(view: View) -> None:
+    with st.container(border=True, gap="xxsmall"):
+        st.header(view.chart_title, anchor=False)
+        plot(view.figure, alt=view.told, end=view.end, key="codes_chart")
+        if view.notes:
+            st.caption("  \n".join(view.notes))
+
+
+def _codes(view: View) -> None:
+    st.header("Codes", anchor=False)
+    if view.codes.empty:
+        st.caption(f"{view.nothing}.")
+        return
+    _table(
+        view.codes,
+        "codes",
+        "Error codes",
+        {
+            errors_tables.CODE: st.column_config.ButtonColumn(
+                type="tertiary",
+                key=_PICK,
+                on_click=_pick,
+                width=_CODE_WIDTH,
+                alignment="left",
+                help="Click to look at this code alone and to read its runbook",
+            ),
+            errors_tables.SEVERITY: st.column_config.MultiselectColumn(
+                options=[*(each.name for each in SEVERITY_COLOURS), UNKNOWN],
+                color=[*SEVERITY_COLOURS.values(), "gray"],
+                width=100,
+            ),
+            errors_tables.LINK: _link(_SHOW),
+            errors_tables.RUNBOOK: _link("Runbook ↗"),
+            errors_tables.IDS: st.column_config.TextColumn(width=3 * _ID_WIDTH),
+        },
+        rows_max=len(view.codes),
+    )
+    st.caption(view.codes_note)
+    if view.correlation_ids and view.code is not None:
+        st.caption(f"Newest correlation ids of {view.code.value}")
+        with st.container(horizontal=True, key="newest-ids"):
+            for each in view.correlation_ids:
+                st.code(each, language=None, width=_ID_WIDTH + 50)
+
+
+def _pick() -> None:
+    filters.pick_code(st.session_state[_PICK].label)
+    st.session_state[_PICKED] = True
+
+
+def _shapes(view: View) -> None:
+    st.header("Failures of the same shape", anchor=False)
+    if view.shapes.empty:
+        st.caption(f"{view.nothing}.")
+        return
+    st.caption(view.shapes_note)
+    _table(
+        view.shapes,
+        "shapes",
+        "Failures of the same shape",
+        {
+            errors_tables.CODE: st.column_config.TextColumn(width=_CODE_WIDTH),
+            errors_tables.LINK: _link(_SHOW),
+            "Path": st.column_config.TextColumn(width=90),
+            "Changed fields": st.column_config.TextColumn(width=180),
+            "Correlation id": st.column_config.TextColumn(width=_ID_WIDTH),
+        },
+    )
+
+
+def _newest(view: View) -> None:
+    st.header("Newest failed attempts", anchor=False)
+    if view.newest.empty:
+        st.caption(f"{view.nothing}.")
+        return
+    _table(
+        view.newest,
+        "newest_failed",
+        "Newest failed attempts",
+        {
+            "Started, UTC": st.column_config.TextColumn(width=150),
+            errors_tables.CODE: st.column_config.TextColumn(width=_CODE_WIDTH),
+            errors_tables.DURATION: st.column_config.NumberColumn(format="%,.1f"),
+            "Correlation id": st.column_config.TextColumn(width=_ID_WIDTH),
+            "Quote": st.column_config.TextColumn(width=_ID_WIDTH),
+        },
+        rows_max=len(view.newest),
+    )
+
+
+def _paths(view: View) -> None:
+    st.header("Hardened path against legacy path", anchor=False)
+    if view.paths.empty:
+        st.caption(f"{view.nothing}.")
+        return
+    _table(
+        view.paths,
+        "paths",
+        "Rates on the hardened and on the legacy path",
+        {
+            "Hardened": st.column_config.TextColumn(width=230),
+            "Legacy": st.column_config.TextColumn(width=230),
+            "Difference": st.column_config.TextColumn(width=250),
+            errors_tables.HARDENED_LINK: _link(_SHOW),
+            errors_tables.LEGACY_LINK: _link(_SHOW),
+        },
+    )
+    st.caption(
+        "In brackets where the true rate lies: exact bounds, each with 95 % confidence. A"
+        " difference is more than chance where the bounds of the two paths leave a gap. The links"
+        " show the attempts that count against a rate."
+    )
+
+
+def _unknown_caller(view: View) -> None:
+    if view.unknown_caller is None:
+        return
+    st.header("Refused before an agent was known", anchor=False)
+    _said(view.unknown_caller, "unknown-caller")
+    if not view.unknown_caller_codes.empty:
+        _table(
+            view.unknown_caller_codes,
+            "unknown_caller_codes",
+            "Codes of attempts refused before an agent was known",
+            {
+                errors_tables.CODE: st.column_config.TextColumn(width=_CODE_WIDTH),
+                errors_tables.LINK: _link(_SHOW),
+            },
+        )
+
+
+def _link(words: str) -> Any:  # noqa: ANN401  # Streamlit has no public name for its type
+    return st.column_config.LinkColumn(display_text=words, width=110)
+
+
+def _table(
+    shown: pd.DataFrame, key: str, alt: str, columns: dict[str, Any], rows_max: int = _ROWS_MAX
+) -> None:
+    st.dataframe(
+        shown,
+        hide_index=True,
+        row_height=ROW_HEIGHT,
+        height="content" if len(shown) <= rows_max else (rows_max + 1) * ROW_HEIGHT + 2,
+        key=key,
+        alt=alt,
+        column_config=columns,
+    )
