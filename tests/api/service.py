@@ -164,7 +164,9 @@ def served(target: Target, settings: Settings, clock: Clock = CLOCK) -> Iterator
 
     metrics = Metrics()
     with (
-        open_runtime(settings, target, clock=clock, observe=metrics.ended, report=note) as runtime,
+        open_runtime(
+            settings, target, clock=clock, has_edge=True, observe=metrics.ended, report=note
+        ) as runtime,
         open_api(runtime, metrics, note) as routes,
         psycopg.connect(target.owner, autocommit=True) as database,
         _server_errors(note),

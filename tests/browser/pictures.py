@@ -1,10 +1,10 @@
-"""Takes the pictures of the overview that the documentation shows, light and dark.
+"""Takes the pictures of pages that the documentation shows, light and dark.
 
     python -m tests.browser.pictures --replay hotel_bookings.csv.gz
 
 serves from a fresh database, replays the bookings through the API until the window of five minutes
-is full, and writes `docs/images/overview-light.png` and `overview-dark.png`. With `--url` it takes
-them of a Saveguard that is running already.
+is full, and writes `docs/images/overview-light.png`, `overview-dark.png` and those of the other
+pages. With `--url` it takes them of a Saveguard that is running already, with `--page` of one page.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from playwright.sync_api import Browser
 
 from engine.clock import SystemClock
 from tests.browser.chromium import LAPTOP, open_browser
+from tests.browser.latency_page import LatencyPage
 from tests.browser.overview_page import looking_on
 from tests.browser.saveguard import Saveguard, running_saveguard
 
@@ -29,6 +30,8 @@ _IMAGES: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
 # A little more than the window, so that no part of it is empty.
 _MINUTES: Final = 5.2
 _WORKERS: Final = "2"
+# Down to the heatmap and the first of the slowest attempts.
+_TALL: Final = (1440, 1560)
 
 
 def main() -> None:
@@ -38,27 +41,61 @@ def main() -> None:
     source.add_argument("--url", help="a Saveguard that is running")
     source.add_argument("--replay", type=Path, metavar="FILE", help="bookings to replay")
     parser.add_argument("--minutes", type=float, default=_MINUTES, help="how long to replay first")
+    parser.add_argument("--page", choices=_TAKERS, action="append", help="only of this page")
     parser.add_argument("--into", type=Path, default=_IMAGES, help="directory for the pictures")
     given = parser.parse_args()
+    pages = given.page or list(_TAKERS)
     if given.url:
-        take(given.url, given.into)
+        take(given.url, given.into, pages)
         return
     with _fresh_saveguard() as saveguard, _replaying(saveguard, given.replay):
         SystemClock().sleep(given.minutes * 60)
-        take(saveguard.url, given.into)
+        take(saveguard.url, given.into, pages)
 
 
-def take(url: str, directory: Path) -> None:
-    """Takes a light and a dark picture of the overview at this URL."""
+def take(url: str, directory: Path, pages: Sequence[str]) -> None:
+    """Takes a light and a dark picture of some pages of the dashboard at this URL."""
     with open_browser() as browser:
-        for theme in ("light", "dark"):
-            _take(browser, url, directory / f"overview-{theme}.png", is_dark=theme == "dark")
+        for page in pages:
+            for theme in ("light", "dark"):
+                path = directory / f"{page}-{theme}.png"
+                _TAKERS[page](browser, url, path, is_dark=theme == "dark")
 
 
-def _take(browser: Browser, url: str, path: Path, *, is_dark: bool) -> None:
+class _Taker(Protocol):
+    """Takes one picture of a page."""
+
+    def __call__(self, browser: Browser, url: str, path: Path, *, is_dark: bool) -> None: ...
+
+
+def _take_overview(browser: Browser, url: str, path: Path, *, is_dark: bool) -> None:
     with looking_on(browser, url, size=LAPTOP, is_dark=is_dark, zone="Europe/Paris") as viewer:
         viewer.overview.await_refreshes(2)
         viewer.overview.tab.screenshot(path=path)
+
+
+def _take_errors(browser: Browser, url: str, path: Path, *, is_dark: bool) -> None:
+    with looking_on(browser, url, size=LAPTOP, is_dark=is_dark, zone="Europe/Paris") as viewer:
+        tab = viewer.overview.tab
+        tab.goto(f"{url}/errors")
+        tab.wait_for_function("document.querySelector('.saveguard-plot')?._fullData?.length > 1")
+        tab.get_by_test_id("stDataFrame").first.wait_for()
+        viewer.overview.await_refreshes(2)
+        tab.screenshot(path=path)
+
+
+def _take_latency(browser: Browser, url: str, path: Path, *, is_dark: bool) -> None:
+    with looking_on(browser, url, size=_TALL, is_dark=is_dark, zone="Europe/Paris") as viewer:
+        page = LatencyPage(viewer.overview.tab, url).open("?refresh=Paused&percentile=P99")
+        page.point_at_fullest_cell()
+        page.tab.screenshot(path=path)
+
+
+_TAKERS: Final[Mapping[str, _Taker]] = {
+    "overview": _take_overview,
+    "errors": _take_errors,
+    "latency": _take_latency,
+}
 
 
 @contextmanager

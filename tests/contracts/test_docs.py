@@ -13,6 +13,7 @@ import dashboard.__main__  # noqa: F401  # adds its commands to the group
 from engine.cli.main import cli
 from engine.errors import TAXONOMY, ErrorCode
 from engine.settings import Settings, environment_name
+from engine.slo.objectives import OBJECTIVES, Objective
 
 _TOP = Path(__file__).resolve().parent.parent.parent
 _PAGES = sorted([*_TOP.glob("*.md"), *_TOP.glob("docs/**/*.md"), *_TOP.glob("bench/*/*.md")])
@@ -42,6 +43,13 @@ def test_every_code_is_documented_and_has_a_whole_runbook_section(code: ErrorCod
     section = runbook.partition(f"## {code}\n")[2].partition("\n## ")[0]
     for part in ("Symptom", "Cause", "Action", "Verify"):
         assert f"**{part}**: " in section
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=lambda each: each.key)
+def test_every_objective_is_documented_with_its_target(objective: Objective) -> None:
+    page = (_TOP / "docs/reference/objectives.md").read_text()
+
+    assert f"| {objective.title} | {objective.target} | " in page
 
 
 def _leaves(group: click.Group, path: str = "saveguard") -> list[str]:

@@ -20,6 +20,9 @@ WINDOW: Final = timedelta(minutes=5)
 # The partitions are made for the present days; an instant within a bucket shows both its edges.
 END: Final = CLOCK.now().replace(hour=12, minute=0, second=7, microsecond=500_000)
 START: Final = END - WINDOW
+# The window is widened to tens of seconds.
+FIRST: Final = START - timedelta(seconds=7, microseconds=500_000)
+LAST: Final = END + timedelta(seconds=2, microseconds=500_000)
 
 _CODES: Final = (
     ErrorCode.QUOTE_VALIDATION_FAILED,

@@ -11,7 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import engine_in_process, reads
+from dashboard import engine_in_process, memory
 from engine.clock import FrozenClock
 from engine.database.target import Target
 from engine.runtime import Runtime, open_runtime
@@ -33,7 +33,7 @@ def _empty_caches() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _time_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the machine, a look waits for the read that it has asked for."""
-    monkeypatch.setattr(reads, "_GLANCE_S", _PATIENCE_S)
+    monkeypatch.setattr(memory, "_GLANCE_S", _PATIENCE_S)
 
 
 @pytest.fixture

@@ -8,18 +8,22 @@ import pytest
 
 from dashboard.cards import Card, Target, headline, objective
 from dashboard.status import Freshness
-from dashboard.verdicts import Verdict
 from dashboard.wording import Words
-from engine.attempts.summary import Percentiles, Slower, Summary
 from engine.errors import ErrorCode
 from engine.quotes.lifecycle import Operation
-from tests.dashboard.summaries import END, summary
+from engine.rollups import parts
+from engine.rollups.selection import Filter
+from engine.slo.assessment import Assessment
+from engine.slo.bounds import Verdict
+from engine.slo.objectives import OBJECTIVES
+from engine.slo.overview import Overview
+from tests.dashboard.summaries import END, TOOK, TOOK_US, counts, summary
 
 _FRESH = Freshness()
 _AWAY = Freshness(END + timedelta(seconds=2), "the database has not answered")
 
 
-def by_label(found: Summary | None, freshness: Freshness = _FRESH) -> dict[str, Card]:
+def by_label(found: Overview | None, freshness: Freshness = _FRESH) -> dict[str, Card]:
     return {card.label: card for card in headline(found, freshness)}
 
 
@@ -35,7 +39,7 @@ def test_without_attempts_there_is_no_rate_and_nothing_is_judged() -> None:
 
 
 def test_whoever_filters_is_told_of_which_operation_there_are_none() -> None:
-    found = by_label(summary(operation=Operation.EXPIRE))
+    found = by_label(summary(wanted=Filter(Operation.EXPIRE)))
 
     assert found["Attempts"].basis == "no EXPIRE attempts in the last 5 minutes"
 
@@ -65,23 +69,18 @@ def test_a_large_good_sample_meets_its_targets() -> None:
     p95 = found["P95 duration"]
     assert p95 == Card(
         "P95 duration",
-        "20.0 ms",
+        TOOK,
         Words("Within 500 ms", "green"),
         "of 2,003 attempts",
         p95.help,
+        p95.receipt,
     )
-    assert found["P99 duration"].value == "30.0 ms"
+    assert found["P99 duration"].value == TOOK
 
 
 def test_a_large_bad_sample_misses_its_targets() -> None:
-    found = by_label(
-        summary(
-            committed=900,
-            codes={ErrorCode.QUOTE_VALIDATION_FAILED: 100},
-            percentiles=Percentiles(400_000, 700_000, 1_200_000),
-            slower=Slower(p95=120, p99=40),
-        )
-    )
+    bad = {ErrorCode.QUOTE_VALIDATION_FAILED: 100}
+    found = by_label(summary(counts=counts(900, bad, over_p95=120, over_p99=40)))
 
     assert found["Success rate"].value == "90 %"
     assert found["Success rate"].verdict == Words("Below 99 %", "red")
@@ -118,7 +117,7 @@ def test_no_failure_of_ours_is_no_proof_of_anything() -> None:
 def test_a_duration_says_that_its_caller_waited_longer() -> None:
     said = by_label(summary(committed=5))["P95 duration"].help
 
-    assert "the target is within 500 ms" in said
+    assert "The target is within 500 ms" in said
     assert "inside the engine" in said
     assert "for the caller, the queue in front, the flush of the commit and the network" in said
 
@@ -132,9 +131,35 @@ def test_stale_numbers_are_judged_by_nobody() -> None:
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
-@pytest.mark.parametrize("is_off", [False, True])
-def test_only_what_is_met_is_green(verdict: Verdict, *, is_off: bool) -> None:
-    words = objective(verdict, Target(0.01, "Above 99 %", "Below 99 %"), is_off=is_off)
+@pytest.mark.parametrize("bad", [0, 90])
+def test_only_what_is_met_is_green(verdict: Verdict, bad: int) -> None:
+    found = Assessment(OBJECTIVES["success_rate"], bad, 100, verdict)
+
+    words = objective(found, Target("success_rate", "Above 99 %", "Below 99 %"))
 
     assert (words.colour == "green") == (verdict is Verdict.MET)
     assert words.text
+
+
+def test_each_number_leads_to_the_attempts_that_it_is_made_of() -> None:
+    overview = summary(committed=90, codes={ErrorCode.DATABASE_TIMEOUT: 10})
+
+    found = {label: card.receipt for label, card in by_label(overview).items()}
+
+    assert {label: receipt.part for label, receipt in found.items() if receipt} == {
+        "Attempts": parts.ALL,
+        "Service rate": parts.SERVICE_FAILURES,
+        "Success rate": parts.UNSUCCESSFUL,
+        "P95 duration": parts.TIMED,
+        "P99 duration": parts.TIMED,
+    }
+    assert {receipt.window for receipt in found.values() if receipt} == {overview.window}
+    slowest = found["P95 duration"]
+    assert slowest is not None
+    assert slowest.at_least_us is not None
+    assert 0.98 * TOOK_US < slowest.at_least_us <= TOOK_US
+
+
+def test_where_there_are_no_attempts_there_is_no_receipt() -> None:
+    assert {card.receipt for card in headline(summary(), _FRESH)} == {None}
+    assert {card.receipt for card in headline(None, _AWAY)} == {None}

@@ -6,15 +6,16 @@ import json
 from typing import Any
 
 from dashboard import error_chart, figures
-from engine.attempts.summary import Summary
 from engine.errors import TAXONOMY, ErrorCode
 from engine.quotes.lifecycle import Operation
+from engine.rollups.selection import Filter
+from engine.slo.overview import Overview
 from tests.dashboard.summaries import END, WINDOW, summary
 
 _MANY = {code: 100 - number for number, code in enumerate(TAXONOMY)}
 
 
-def drawn(found: Summary) -> dict[str, Any]:
+def drawn(found: Overview) -> dict[str, Any]:
     figure: dict[str, Any] = json.loads(error_chart.draw(found))
     return figure
 
@@ -24,7 +25,7 @@ def words(figure: dict[str, Any]) -> list[str]:
 
 
 def test_without_attempts_it_says_of_which_operation_there_are_none() -> None:
-    figure = drawn(summary(operation=Operation.EXPIRE))
+    figure = drawn(summary(wanted=Filter(Operation.EXPIRE)))
 
     assert figure["data"] == []
     assert words(figure) == ["No EXPIRE attempts in the last 5 minutes"]
@@ -106,7 +107,7 @@ def test_codes_without_a_bar_of_their_own_are_named() -> None:
 
 def test_it_is_no_higher_than_its_bars() -> None:
     one = drawn(summary(codes={ErrorCode.INTERNAL_ERROR: 1}))
-    eight = drawn(summary(codes=_MANY, end=END + WINDOW))
+    eight = drawn(summary(codes=_MANY, now=END + WINDOW))
 
     assert one["layout"]["height"] < 140 < eight["layout"]["height"] < 280
     least, most = one["layout"]["yaxis"]["range"]
@@ -131,4 +132,4 @@ def test_it_is_redrawn_for_new_numbers_only() -> None:
     found = summary(committed=5)
 
     assert error_chart.draw(found) is error_chart.draw(summary(committed=5))
-    assert error_chart.draw(found) != error_chart.draw(summary(committed=6, end=END + WINDOW))
+    assert error_chart.draw(found) != error_chart.draw(summary(committed=6, now=END + WINDOW))

@@ -12,13 +12,14 @@ import psycopg
 import pytest
 from psycopg_pool import PoolTimeout
 
-from dashboard import engine_in_process, reads
-from dashboard.reads import Reading, last_attempts
-from engine.attempts import summary
+from dashboard import engine_in_process, memory
+from dashboard.reads import Reading, how_saves_are
 from engine.clock import FrozenClock
 from engine.database.pool import Pool, Unreachable
 from engine.quotes.lifecycle import Operation
+from engine.rollups.selection import Filter
 from engine.runtime import Runtime
+from engine.slo import overview
 from tests.dashboard.attempts import END, WINDOW, add, attempt
 
 _PATIENCE_S = 30.0
@@ -56,28 +57,28 @@ class Silence:
 def queries(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """What the database was asked for, in order."""
     asked: list[object] = []
-    original = summary.read
+    original = overview.read
 
-    def read(connection: psycopg.Connection[Any], **more: Any) -> summary.Summary:
-        asked.append(more["operation"])
+    def read(connection: psycopg.Connection[Any], **more: Any) -> overview.Overview:
+        asked.append(more["wanted"].operation)
         return original(connection, **more)
 
-    monkeypatch.setattr(summary, "read", read)
+    monkeypatch.setattr(overview, "read", read)
     return asked
 
 
 @pytest.fixture
 def break_reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException | None], None]:
     """Makes every read fail with an error, or work again."""
-    original = summary.read
+    original = overview.read
 
     def choose(error: BaseException | None) -> None:
-        def read(connection: psycopg.Connection[Any], **more: Any) -> summary.Summary:
+        def read(connection: psycopg.Connection[Any], **more: Any) -> overview.Overview:
             if error is not None:
                 raise error
             return original(connection, **more)
 
-        monkeypatch.setattr(summary, "read", read)
+        monkeypatch.setattr(overview, "read", read)
 
     return choose
 
@@ -85,15 +86,15 @@ def break_reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException | 
 @pytest.fixture
 def silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Silence]]:
     """Makes the database fall silent."""
-    original = summary.read
+    original = overview.read
     found = Silence()
 
     def begin() -> Silence:
-        def read(connection: psycopg.Connection[Any], **more: Any) -> summary.Summary:
+        def read(connection: psycopg.Connection[Any], **more: Any) -> overview.Overview:
             found.wait()
             return original(connection, **more)
 
-        monkeypatch.setattr(summary, "read", read)
+        monkeypatch.setattr(overview, "read", read)
         return found
 
     yield begin
@@ -108,7 +109,7 @@ def test_viewers_of_the_same_numbers_cost_one_query(queries: list[object]) -> No
 
     def view() -> None:
         together.wait(_PATIENCE_S)
-        readings.append(last_attempts(WINDOW, None))
+        readings.append(how_saves_are(WINDOW, Filter()))
 
     threads = [threading.Thread(target=view) for _ in range(viewers)]
     for thread in threads:
@@ -123,14 +124,14 @@ def test_viewers_of_the_same_numbers_cost_one_query(queries: list[object]) -> No
 @pytest.mark.usefixtures("engine")
 def test_each_operation_is_a_reading_of_its_own(queries: list[object]) -> None:
     for operation in (None, Operation.UPDATE, None, Operation.UPDATE):
-        last_attempts(WINDOW, operation)
+        how_saves_are(WINDOW, Filter(operation))
 
     assert queries == [None, Operation.UPDATE]
 
 
 def test_a_reading_lives_less_long_than_the_time_between_refreshes() -> None:
     """Else every other refresh would show the numbers of the one before."""
-    assert reads._FRESH_S < 2
+    assert memory._FRESH_S < 2
 
 
 def test_a_failure_is_shared_too(
@@ -138,11 +139,11 @@ def test_a_failure_is_shared_too(
 ) -> None:
     """While the database is away it is not asked once for every viewer."""
     break_reading(psycopg.OperationalError("gone"))
-    first = last_attempts(WINDOW, None)
+    first = how_saves_are(WINDOW, Filter())
     break_reading(None)
     advance(engine, 1)
 
-    assert last_attempts(WINDOW, None) == first
+    assert how_saves_are(WINDOW, Filter()) == first
 
 
 def test_viewers_are_answered_from_memory_while_one_question_is_under_way(
@@ -152,54 +153,54 @@ def test_viewers_are_answered_from_memory_while_one_question_is_under_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A page whose refresh waits longer than a glance is faded by Streamlit."""
-    assert reads._GLANCE_S == _PATIENCE_S
-    known = last_attempts(WINDOW, None)
+    assert memory._GLANCE_S == _PATIENCE_S
+    known = how_saves_are(WINDOW, Filter())
     add(connection, attempt())
     database = silence()
     advance(engine, 2)
-    monkeypatch.setattr(reads, "_GLANCE_S", 0.001)
+    monkeypatch.setattr(memory, "_GLANCE_S", 0.001)
 
-    while_silent = [last_attempts(WINDOW, None) for _ in range(3)]
+    while_silent = [how_saves_are(WINDOW, Filter()) for _ in range(3)]
     database.await_question()
-    monkeypatch.setattr(reads, "_GLANCE_S", _PATIENCE_S)
+    monkeypatch.setattr(memory, "_GLANCE_S", _PATIENCE_S)
     database.end()
 
     assert while_silent == [known] * 3
-    assert last_attempts(WINDOW, None).summary != known.summary
+    assert how_saves_are(WINDOW, Filter()).summary != known.summary
     assert database.asked == 1
 
 
 def test_a_glance_is_over_before_streamlit_fades_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
 
-    assert reads._GLANCE_S < 0.5
+    assert memory._GLANCE_S < 0.5
 
 
 def test_numbers_of_long_ago_are_not_shown_as_those_of_now(
     engine: Runtime, silence: Callable[[], Silence], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody looked for an hour, and now the database does not even refuse."""
-    known = last_attempts(WINDOW, None)
+    """Nobody looked for minutes, and now the database does not even refuse."""
+    known = how_saves_are(WINDOW, Filter())
     silence()
-    advance(engine, 3_600)
-    monkeypatch.setattr(reads, "_GRACE_S", 0.001 - reads._PATIENCE_S)
+    advance(engine, 240)
+    monkeypatch.setattr(memory, "_GRACE_S", 0.001 - memory._PATIENCE_S)
 
-    reading = last_attempts(WINDOW, None)
+    reading = how_saves_are(WINDOW, Filter())
 
     assert reading.summary == known.summary
     assert reading.freshness.reason == "the database has not answered"
-    assert reading.freshness.failing_since == END + timedelta(hours=1)
+    assert reading.freshness.failing_since == END + timedelta(minutes=4)
 
 
 def test_an_outage_of_long_ago_is_not_shown_as_one_of_now(
     engine: Runtime, break_reading: Callable[[BaseException | None], None]
 ) -> None:
     break_reading(psycopg.OperationalError("gone"))
-    assert last_attempts(WINDOW, None).freshness.is_stale
+    assert how_saves_are(WINDOW, Filter()).freshness.is_stale
     break_reading(None)
     advance(engine, 3_600)
 
-    reading = last_attempts(WINDOW, None)
+    reading = how_saves_are(WINDOW, Filter())
 
     assert not reading.freshness.is_stale
     assert reading.summary is not None
@@ -211,13 +212,13 @@ def test_the_last_numbers_are_kept_with_the_instant_since_when_they_are_stale(
     break_reading: Callable[[BaseException | None], None],
 ) -> None:
     add(connection, attempt())
-    read = last_attempts(WINDOW, None).summary
+    read = how_saves_are(WINDOW, Filter()).summary
     break_reading(psycopg.OperationalError("gone"))
 
     for _ in range(3):
         advance(engine, 2)
-        last_attempts(WINDOW, None)
-    reading = last_attempts(WINDOW, None)
+        how_saves_are(WINDOW, Filter())
+    reading = how_saves_are(WINDOW, Filter())
 
     assert reading.summary == read is not None
     assert reading.freshness.failing_since == END + timedelta(seconds=2)
@@ -227,13 +228,13 @@ def test_the_last_numbers_are_kept_with_the_instant_since_when_they_are_stale(
 def test_another_operation_is_stale_since_the_same_instant_and_has_no_numbers(
     engine: Runtime, break_reading: Callable[[BaseException | None], None]
 ) -> None:
-    last_attempts(WINDOW, None)
+    how_saves_are(WINDOW, Filter())
     break_reading(psycopg.OperationalError("gone"))
     advance(engine, 2)
-    first = last_attempts(WINDOW, None)
+    first = how_saves_are(WINDOW, Filter())
     advance(engine, 2)
 
-    reading = last_attempts(WINDOW, Operation.SEND)
+    reading = how_saves_are(WINDOW, Filter(Operation.SEND))
 
     assert reading.summary is None
     assert reading.freshness == first.freshness
@@ -243,14 +244,14 @@ def test_the_next_outage_counts_anew(
     engine: Runtime, break_reading: Callable[[BaseException | None], None]
 ) -> None:
     break_reading(psycopg.OperationalError("gone"))
-    last_attempts(WINDOW, None)
+    how_saves_are(WINDOW, Filter())
     break_reading(None)
     advance(engine, 2)
-    assert not last_attempts(WINDOW, None).freshness.is_stale
+    assert not how_saves_are(WINDOW, Filter()).freshness.is_stale
     break_reading(psycopg.OperationalError("gone"))
     advance(engine, 7)
 
-    reading = last_attempts(WINDOW, None)
+    reading = how_saves_are(WINDOW, Filter())
 
     assert reading.freshness.failing_since == END + timedelta(seconds=9)
 
@@ -273,7 +274,7 @@ def test_the_reason_says_what_failed_and_never_the_databases_own_words(
 ) -> None:
     break_reading(error)
 
-    assert last_attempts(WINDOW, None).freshness.reason == reason
+    assert how_saves_are(WINDOW, Filter()).freshness.reason == reason
 
 
 def test_a_dead_port_is_a_reading_and_not_an_exception(engine: Runtime) -> None:
@@ -283,7 +284,7 @@ def test_a_dead_port_is_a_reading_and_not_an_exception(engine: Runtime) -> None:
     dead.open()
     engine_in_process.provide(replace(engine, read_pool=dead))
     try:
-        reading = last_attempts(WINDOW, None)
+        reading = how_saves_are(WINDOW, Filter())
     finally:
         dead.close()
 
@@ -298,13 +299,13 @@ def test_a_bug_of_ours_is_not_called_an_outage(
     break_reading(ZeroDivisionError())
 
     with pytest.raises(ZeroDivisionError):
-        last_attempts(WINDOW, None)
+        how_saves_are(WINDOW, Filter())
 
 
 def test_attempts_that_wait_for_the_ledger_are_counted(engine: Runtime) -> None:
     engine.journal.spool(attempt())
 
-    assert last_attempts(WINDOW, None).waiting == 1
+    assert how_saves_are(WINDOW, Filter()).waiting == 1
     engine.journal.end(engine.journal.spooled()[0].id)
 
 
@@ -312,4 +313,4 @@ def test_without_an_engine_there_is_nothing_to_read() -> None:
     engine_in_process.provide(None)
 
     with pytest.raises(RuntimeError, match="saveguard up"):
-        last_attempts(WINDOW, None)
+        how_saves_are(WINDOW, Filter())

@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 from dashboard import status
 from dashboard.status import Freshness
 from dashboard.wording import Words
-from engine.attempts.summary import ErrorCount
 from engine.errors import ErrorCode
 from engine.quotes.lifecycle import Operation
-from tests.dashboard.summaries import END, before_agent, summary
+from engine.rollups.selection import Filter
+from engine.slo.coverage import Coverage
+from engine.slo.overview import ErrorCount, Rolling
+from tests.dashboard.summaries import END, counts, summary
 
 _AWAY = Freshness(END + timedelta(seconds=2), "the database has not answered")
 _KOLKATA = ZoneInfo("Asia/Kolkata")
@@ -42,15 +44,38 @@ def test_badges_without_errors_have_no_colour() -> None:
 
 
 def test_badges_say_what_is_not_in_the_numbers() -> None:
-    found = status.badges(summary(committed=5, other_sources=1_200), None, 3)
+    found = status.badges(summary(committed=5, others=1_200), None, 3)
 
     assert Words("3 attempts not in the ledger yet", "orange") in found
-    assert Words("1,200 not live, not counted", "gray") in found
+    assert Words("1,200 of other traffic, not counted", "gray") in found
+
+
+def test_what_should_never_be_is_told_in_colour() -> None:
+    found = status.badges(summary(committed=5, coverage=Coverage(9, 2, 0), strays=1), 2, 0)
+
+    assert Words("2 requests without a ledger row", "red") in found
+    assert Words("1 attempt in the default partition", "orange") in found
+
+
+def test_a_roller_that_is_behind_is_told_only_while_it_has_something_to_do() -> None:
+    def said(rolling: Rolling) -> tuple[Words, ...]:
+        return status.badges(summary(rolling=rolling), 2, 0)[1:]
+
+    assert said(Rolling(END - timedelta(seconds=44), 5_000)) == ()
+    assert said(Rolling(END - timedelta(hours=1), 0)) == ()
+    assert said(Rolling(END - timedelta(minutes=1), 5)) == (
+        Words("The roller has not run since 11:59:10 UTC: exact, but slower", "orange"),
+    )
+    assert said(Rolling(None, 5)) == (
+        Words("The roller has not run yet: exact, but slower", "orange"),
+    )
 
 
 def test_a_live_page_leaves_out_the_date_and_one_that_stands_still_does_not() -> None:
-    assert status.as_of(summary(), None, END) == "Last 5 minutes, as of 12:00:10 UTC"
-    assert status.as_of(summary(), None, None) == "Last 5 minutes, as of 2026-03-01 12:00:10 UTC"
+    assert status.as_of(summary(), None, END) == "Last 5 minutes, exact as of 12:00:10 UTC"
+    assert (
+        status.as_of(summary(), None, None) == "Last 5 minutes, exact as of 2026-03-01 12:00:10 UTC"
+    )
 
 
 def test_the_outage_line_says_since_when_and_how_old_the_numbers_are() -> None:
@@ -79,9 +104,10 @@ def test_an_outage_since_yesterday_says_so() -> None:
 
 
 def test_refusals_before_an_agent_was_known_stand_apart() -> None:
-    found = summary(committed=10, tallies=(before_agent(12),))
+    refused = counts(codes={ErrorCode.AUTHENTICATION_FAILED: 12})
+    found = summary(committed=10, before_agent=refused)
 
-    assert found.attempts == 0
+    assert found.attempts == 10
     assert status.refused_before_agent(found.errors_before_agent) == (
         "12 refused before an agent was known, in no rate: AUTHENTICATION_FAILED 12"
     )
@@ -96,7 +122,7 @@ def test_codes_are_listed_with_their_numbers() -> None:
 
 def test_an_empty_ledger_says_what_to_do_and_a_quiet_one_does_not() -> None:
     empty = status.nothing_in_window(summary(is_ledger_empty=True))
-    quiet = status.nothing_in_window(summary(operation=Operation.EXPIRE))
+    quiet = status.nothing_in_window(summary(wanted=Filter(Operation.EXPIRE)))
 
     assert empty.startswith("The ledger is empty.")
     assert "saveguard replay FILE --via http" in empty

@@ -11,6 +11,7 @@ import pytest
 from dashboard import wording
 from engine.errors import ErrorCode
 from engine.quotes.lifecycle import Operation
+from engine.rollups.selection import Filter
 from tests.dashboard.summaries import END, WINDOW
 
 _KOLKATA = ZoneInfo("Asia/Kolkata")
@@ -114,8 +115,8 @@ def test_the_date_is_told_of_another_day_and_where_the_words_may_be_read_on_one(
 
 
 def test_whoever_filters_is_told_of_which_operation_there_are_none() -> None:
-    assert wording.no_attempts(None, WINDOW) == "No attempts in the last 5 minutes"
-    assert wording.no_attempts(Operation.EXPIRE, WINDOW) == (
+    assert wording.no_attempts(Filter(), WINDOW) == "No attempts in the last 5 minutes"
+    assert wording.no_attempts(Filter(Operation.EXPIRE), WINDOW) == (
         "No EXPIRE attempts in the last 5 minutes"
     )
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ import pytest
 from alembic import op
 from psycopg.conninfo import make_conninfo
 
+from engine.attempts.partitions import ensure_partitions
 from engine.clock import Clock, FrozenClock
 from engine.database import migrate
 from engine.database.migrate import migrate_down, migrate_up, migration_status
@@ -31,8 +32,10 @@ from tests.database.databases import (
     insert_quotes,
     refusal,
     rows,
+    run,
     value,
 )
+from tests.golden.regenerate import schema_of
 
 # When the migration began to wait for its table.
 _WAITS: Final = """
@@ -217,6 +220,7 @@ def test_taking_0002_back_meets_a_save_without_a_deadlock(
 
 _MIGRATE: Final = """
 import logging, sys
+from engine.attempts.partitions import ensure_partitions
 from engine.clock import SystemClock
 from engine.database.migrate import migrate_up
 
@@ -317,3 +321,127 @@ def test_the_roles_own_settings_do_not_bend_a_migration(
 
     assert seen == {("0", session.LOCK_WAIT, "UTC", "public")}
     assert migration_status(versioned.owner).pending == ()
+
+
+# --- 0005: the ledger's new indexes ---------------------------------------------------------------
+
+_DAY: Final = "attempt_20310330"
+_SAVE: Final = """
+    INSERT INTO attempt (
+        agent_id, started_at, id, origin_id, duration_us, database_us, operation, outcome, retries,
+        path, source, correlation_id
+    ) VALUES (
+        '01900000-0000-7000-8000-00000000000a', '2031-03-30', gen_random_uuid(), -7, 10, 5, 1, 1, 0,
+        1, 1, 'correlation'
+    )
+"""
+_LEDGER: Final = "SELECT md5(string_agg(l::text, '|' ORDER BY id)) FROM ledger l"
+_UNFINISHED: Final = """
+    SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+    WHERE c.relname LIKE 'attempt%' AND NOT i.indisvalid
+"""
+
+
+@pytest.fixture
+def with_ledger(server: str) -> Iterator[Target]:
+    """A database at 0004 whose ledger has rows, as code of that release left it."""
+    with blank_database(server) as target:
+        migrate_up(target.owner, CLOCK, "0004")
+        fill(target.owner, "0001", "0002", "0003")
+        with psycopg.connect(target.owner, autocommit=True) as connection:
+            ensure_partitions(connection, datetime(2031, 3, 30, tzinfo=UTC))
+        run(target.app, *[_SAVE] * 3)
+        yield target
+
+
+def test_saves_go_on_while_0005_waits_for_an_old_transaction_and_builds_indexes(
+    with_ledger: Target,
+) -> None:
+    with (
+        ThreadPoolExecutor(1) as threads,
+        psycopg.connect(with_ledger.app) as old,
+        psycopg.connect(with_ledger.app, autocommit=True) as save,
+    ):
+        # A report that looks at something else: a concurrent build waits for its end.
+        old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        old.execute("SELECT count(*) FROM quote")
+        migration = threads.submit(migrate_up, with_ledger.owner, CLOCK)
+        try:
+            assert eventually(lambda: bool(value(with_ledger.owner, _UNFINISHED)))
+            save.execute("SET lock_timeout = '1s'")
+            for _ in range(20):
+                save.execute(_SAVE.encode())
+            save.execute("SELECT count(*) FROM attempt")
+            assert not migration.done()
+        finally:
+            old.commit()
+            migration.result(timeout=60)
+
+    assert value(with_ledger.owner, _UNFINISHED) == 0
+    assert value(with_ledger.owner, "SELECT count(*) FROM attempt") == 2 + 3 + 20
+    assert migration_status(with_ledger.owner).pending == ()
+
+
+class VanishedError(Exception):
+    """The process is gone."""
+
+
+def _interrupt_after(patch: pytest.MonkeyPatch, steps: int) -> None:
+    """Lets so many of 0005's steps on the ledger through, then its process is gone."""
+    seen = 0
+
+    def interrupting(step: Callable[[Any], None]) -> Callable[[Any], None]:
+        def interrupted(given: Any) -> None:  # a statement, or the connection of a transaction
+            nonlocal seen
+            seen += isinstance(given, str) or given.autocommit
+            if seen > steps:
+                raise VanishedError
+            step(given)
+
+        return interrupted
+
+    patch.setattr(session, "bound", interrupting(session.bound))
+    patch.setattr(session, "run_alone", interrupting(session.run_alone))
+
+
+def test_an_interrupted_0005_is_run_again_from_every_step(with_ledger: Target) -> None:
+    migrate_up(with_ledger.owner, CLOCK, "0005")
+    migrated = schema_of(with_ledger.owner)
+    migrate_down(with_ledger.owner, CLOCK, "0004")
+    before = value(with_ledger.owner, _LEDGER)
+    steps, is_interrupted = 0, True
+
+    while is_interrupted:
+        with pytest.MonkeyPatch.context() as patch:
+            _interrupt_after(patch, steps)
+            try:
+                migrate_up(with_ledger.owner, CLOCK, "0005")
+                is_interrupted = False
+            except VanishedError:
+                steps += 5 if steps > 4 else 1  # a day is like the next
+        migrate_up(with_ledger.owner, CLOCK, "0005")
+        assert schema_of(with_ledger.owner) == migrated
+        assert value(with_ledger.owner, _UNFINISHED) == 0
+        migrate_down(with_ledger.owner, CLOCK, "0004")
+        assert value(with_ledger.owner, _LEDGER) == before
+
+    assert steps > 20
+
+
+def test_an_index_that_was_left_half_built_is_built_anew(
+    with_ledger: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        _interrupt_after(patch, 3)
+        with pytest.raises(VanishedError):
+            migrate_up(with_ledger.owner, CLOCK)
+    half_built = f"CREATE UNIQUE INDEX CONCURRENTLY {_DAY}_txid_idx ON {_DAY} (operation)"
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        run(with_ledger.owner, half_built)
+    assert value(with_ledger.owner, _UNFINISHED) > 0
+
+    migrate_up(with_ledger.owner, CLOCK)
+
+    assert value(with_ledger.owner, _UNFINISHED) == 0
+    named = f"SELECT pg_get_indexdef('{_DAY}_txid_idx'::regclass)"
+    assert "USING brin (txid)" in value(with_ledger.owner, named)

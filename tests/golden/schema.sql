@@ -109,6 +109,7 @@ CREATE TABLE public.attempt (
     payload_hash bytea,
     changed_fields text,
     idempotency_key text,
+    txid bigint DEFAULT txid_current(),
     CONSTRAINT attempt_is_sound CHECK ((public.attempt_fault(operation, outcome, error_code, correlation_id) IS NULL))
 )
 PARTITION BY RANGE (started_at);
@@ -138,8 +139,48 @@ CREATE TABLE public.attempt_default (
     payload_hash bytea,
     changed_fields text,
     idempotency_key text,
+    txid bigint DEFAULT txid_current(),
     CONSTRAINT attempt_is_sound CHECK ((public.attempt_fault(operation, outcome, error_code, correlation_id) IS NULL))
 );
+
+CREATE TABLE public.attempt_queue (
+    agent_id uuid NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    id uuid NOT NULL,
+    origin_id bigint NOT NULL,
+    duration_us integer NOT NULL,
+    database_us integer NOT NULL,
+    operation smallint NOT NULL,
+    outcome smallint NOT NULL,
+    error_code smallint,
+    retries smallint NOT NULL,
+    path smallint NOT NULL,
+    source smallint NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.02');
+
+CREATE TABLE public.attempt_rollup (
+    tier smallint NOT NULL,
+    bucket timestamp with time zone NOT NULL,
+    operation smallint NOT NULL,
+    traffic smallint NOT NULL,
+    path smallint NOT NULL,
+    attempts integer NOT NULL,
+    outcomes integer[] NOT NULL,
+    codes smallint[] NOT NULL,
+    code_counts integer[] NOT NULL,
+    retried integer NOT NULL,
+    at_edge integer NOT NULL,
+    timed integer NOT NULL,
+    over_p95 integer NOT NULL,
+    over_p99 integer NOT NULL,
+    duration_us bigint NOT NULL,
+    database_us bigint NOT NULL,
+    longest_us integer NOT NULL,
+    slots smallint[] NOT NULL,
+    slot_counts integer[] NOT NULL
+)
+WITH (fillfactor='80', autovacuum_vacuum_scale_factor='0.02');
 
 CREATE TABLE public.client (
     agent_id uuid NOT NULL,
@@ -150,6 +191,22 @@ CREATE TABLE public.client (
     status text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT client_status_known CHECK ((status = ANY (ARRAY['ACTIVE'::text, 'ARCHIVED'::text])))
+);
+
+CREATE TABLE public.dropped_partition (
+    name text NOT NULL,
+    day date,
+    rows bigint,
+    detached_at timestamp with time zone NOT NULL,
+    dropped_at timestamp with time zone
+);
+
+CREATE TABLE public.edge_count (
+    bucket timestamp with time zone NOT NULL,
+    process_id uuid NOT NULL,
+    origin_id bigint NOT NULL,
+    arrivals integer NOT NULL,
+    left_early integer NOT NULL
 );
 
 CREATE TABLE public.idempotency_key (
@@ -176,7 +233,8 @@ CREATE TABLE public.origin (
     environment text NOT NULL,
     release text NOT NULL,
     instance text NOT NULL,
-    first_seen_at timestamp with time zone NOT NULL
+    first_seen_at timestamp with time zone NOT NULL,
+    has_edge boolean DEFAULT false NOT NULL
 );
 
 CREATE VIEW public.ledger AS
@@ -287,6 +345,21 @@ CREATE TABLE public.quote_revision (
     CONSTRAINT quote_revision_version_positive CHECK ((version >= 1))
 );
 
+CREATE TABLE public.rollup_state (
+    id smallint NOT NULL,
+    feed text NOT NULL,
+    snapshot text,
+    p95_limit_us integer NOT NULL,
+    p99_limit_us integer NOT NULL,
+    rolled bigint NOT NULL,
+    runs bigint NOT NULL,
+    rolled_at timestamp with time zone,
+    txid_offset bigint DEFAULT 0 NOT NULL,
+    is_stale boolean DEFAULT false NOT NULL,
+    CONSTRAINT rollup_state_feed_known CHECK ((feed = ANY (ARRAY['snapshot'::text, 'queue'::text]))),
+    CONSTRAINT rollup_state_is_one CHECK ((id = 1))
+);
+
 ALTER TABLE ONLY public.attempt ATTACH PARTITION public.attempt_default DEFAULT;
 
 ALTER TABLE ONLY public.account
@@ -307,8 +380,20 @@ ALTER TABLE ONLY public.attempt
 ALTER TABLE ONLY public.attempt_default
     ADD CONSTRAINT attempt_default_pkey PRIMARY KEY (agent_id, started_at, id);
 
+ALTER TABLE ONLY public.attempt_queue
+    ADD CONSTRAINT attempt_queue_pkey PRIMARY KEY (agent_id, started_at, id);
+
+ALTER TABLE ONLY public.attempt_rollup
+    ADD CONSTRAINT attempt_rollup_pkey PRIMARY KEY (tier, bucket, operation, traffic, path);
+
 ALTER TABLE ONLY public.client
     ADD CONSTRAINT client_pkey PRIMARY KEY (agent_id, id);
+
+ALTER TABLE ONLY public.dropped_partition
+    ADD CONSTRAINT dropped_partition_pkey PRIMARY KEY (name, detached_at);
+
+ALTER TABLE ONLY public.edge_count
+    ADD CONSTRAINT edge_count_pkey PRIMARY KEY (bucket, process_id);
 
 ALTER TABLE ONLY public.idempotency_key
     ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (agent_id, key);
@@ -334,6 +419,9 @@ ALTER TABLE ONLY public.quote
 ALTER TABLE ONLY public.quote_revision
     ADD CONSTRAINT quote_revision_pkey PRIMARY KEY (agent_id, quote_id, version);
 
+ALTER TABLE ONLY public.rollup_state
+    ADD CONSTRAINT rollup_state_pkey PRIMARY KEY (id);
+
 CREATE UNIQUE INDEX account_email_key ON public.account USING btree (lower(email));
 
 CREATE UNIQUE INDEX agent_account_key ON public.agent USING btree (account_id);
@@ -346,9 +434,17 @@ CREATE INDEX attempt_correlation_idx ON ONLY public.attempt USING btree (correla
 
 CREATE INDEX attempt_default_correlation_id_idx ON public.attempt_default USING btree (correlation_id text_pattern_ops);
 
+CREATE INDEX attempt_error_idx ON ONLY public.attempt USING btree (error_code, started_at) WHERE (error_code IS NOT NULL);
+
+CREATE INDEX attempt_default_error_code_started_at_idx ON public.attempt_default USING btree (error_code, started_at) WHERE (error_code IS NOT NULL);
+
 CREATE INDEX attempt_started_idx ON ONLY public.attempt USING brin (started_at) WITH (pages_per_range='32', autosummarize='on');
 
 CREATE INDEX attempt_default_started_at_idx ON public.attempt_default USING brin (started_at) WITH (pages_per_range='32', autosummarize='on');
+
+CREATE INDEX attempt_txid_idx ON ONLY public.attempt USING brin (txid) WITH (pages_per_range='128', autosummarize='on');
+
+CREATE INDEX attempt_default_txid_idx ON public.attempt_default USING brin (txid) WITH (pages_per_range='128', autosummarize='on');
 
 CREATE INDEX idempotency_key_expires_idx ON public.idempotency_key USING btree (expires_at);
 
@@ -360,9 +456,13 @@ CREATE INDEX quote_status_idx ON public.quote USING btree (agent_id, status, id)
 
 ALTER INDEX public.attempt_correlation_idx ATTACH PARTITION public.attempt_default_correlation_id_idx;
 
+ALTER INDEX public.attempt_error_idx ATTACH PARTITION public.attempt_default_error_code_started_at_idx;
+
 ALTER INDEX public.attempt_pkey ATTACH PARTITION public.attempt_default_pkey;
 
 ALTER INDEX public.attempt_started_idx ATTACH PARTITION public.attempt_default_started_at_idx;
+
+ALTER INDEX public.attempt_txid_idx ATTACH PARTITION public.attempt_default_txid_idx;
 
 ALTER TABLE ONLY public.agent
     ADD CONSTRAINT agent_account_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
@@ -407,13 +507,23 @@ REVOKE ALL ON TABLE public.attempt_default FROM saveguard_owner;
 GRANT SELECT,INSERT,REFERENCES,TRIGGER ON TABLE public.attempt_default TO saveguard_owner;
 GRANT SELECT ON TABLE public.attempt_default TO saveguard_app;
 
+GRANT SELECT,INSERT,DELETE ON TABLE public.attempt_queue TO saveguard_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.attempt_rollup TO saveguard_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.client TO saveguard_app;
+
+GRANT SELECT ON TABLE public.dropped_partition TO saveguard_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.edge_count TO saveguard_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.idempotency_key TO saveguard_app;
 
 GRANT SELECT ON TABLE public.installation TO saveguard_app;
 
 GRANT SELECT,INSERT ON TABLE public.origin TO saveguard_app;
+
+GRANT UPDATE(has_edge) ON TABLE public.origin TO saveguard_app;
 
 GRANT SELECT ON TABLE public.ledger TO saveguard_app;
 
@@ -424,3 +534,5 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.quote_number_block TO saveguard_app;
 REVOKE ALL ON TABLE public.quote_revision FROM saveguard_owner;
 GRANT SELECT,INSERT,REFERENCES,TRIGGER ON TABLE public.quote_revision TO saveguard_owner;
 GRANT SELECT,INSERT ON TABLE public.quote_revision TO saveguard_app;
+
+GRANT SELECT,UPDATE ON TABLE public.rollup_state TO saveguard_app;
