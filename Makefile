@@ -5,10 +5,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: help up test lint format bench lock clean
+# Where bench-metrics keeps its filled ledgers, and of how many attempts; ten million take 4 GB.
+BENCH_DIR   ?= /var/tmp/saveguard-bench
+BENCH_SIZES ?= 1000000 10000000
+
+.PHONY: help up test lint format bench bench-metrics bench-viewers bench-soak lock clean
 
 help:                    ## list these commands
-	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' Makefile | expand -t 16
 
 # exec: a shell in between would die of Ctrl-C, which make takes for an error.
 up: $(VENV)/.runtime     ## install, then serve dashboard and API on 127.0.0.1:8501
@@ -28,8 +32,17 @@ format: $(VENV)/.dev     ## rewrite the sources in the project's format
 	"$(BIN)/ruff" format .
 	"$(BIN)/ruff" check --fix-only .
 
-bench: $(VENV)/.dev      ## the speed claims, measured (about 15 minutes)
+bench: $(VENV)/.dev      ## how fast saves are, beside others (about 15 minutes)
 	"$(BIN)/python" -m bench.save
+
+bench-metrics: $(VENV)/.dev ## what pages ask, at BENCH_SIZES attempts in BENCH_DIR (25 minutes)
+	"$(BIN)/python" -m bench.metrics --directory "$(BENCH_DIR)" --sizes $(BENCH_SIZES)
+
+bench-viewers: $(VENV)/.dev ## 1, 20 and 100 viewers of the overview (about 15 minutes)
+	"$(BIN)/python" -m bench.viewers
+
+bench-soak: $(VENV)/.dev ## a page left open for half an hour, with traffic
+	"$(BIN)/python" -m bench.soak
 
 lock: $(VENV)/.dev       ## resolve the dependencies anew, with hashes
 	"$(BIN)/python" -m pip install --quiet uv

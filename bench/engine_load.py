@@ -1,7 +1,8 @@
 """Saves through the engine from N threads; run in a process of its own.
 
 Reads a job as JSON on standard input, prints a result as JSON. The kind `bare` is the same save
-with no attempt row and no journal: what the evidence costs is the difference.
+with no attempt row and no journal: what the evidence costs is the difference. With the kind
+`rolled` the roller runs beside the saves every ten seconds.
 """
 
 from __future__ import annotations
@@ -10,22 +11,32 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import select
 
+from engine.clock import FrozenClock
 from engine.correlation import make_correlation_id
 from engine.database.sql import Statement
 from engine.database.target import Target
 from engine.quotes.lifecycle import Operation
+from engine.rollups.roller import roll
 from engine.runtime import Runtime, open_runtime
 from engine.saving import statements
 from engine.saving.answer import Saved
 from engine.saving.request import SaveRequest
 from engine.settings import Settings
+from engine.slo.objectives import LIMITS
+
+# The roller's default interval, and when it runs first: in the middle of it.
+_ROLL_EVERY_S: Final = 10.0
+_FIRST_ROLL_S: Final = 5.0
 
 
 def main() -> None:
@@ -46,17 +57,44 @@ def _run(runtime: Runtime, job: dict[str, Any]) -> dict[str, Any]:
         threading.Thread(target=_worker, args=(runtime, job, number, barrier, latencies[number]))
         for number in range(job["workers"])
     ]
+    rolled: list[float] = []
     for thread in threads:
         thread.start()
     barrier.wait()
     started, spent = time.perf_counter(), time.process_time()
-    for thread in threads:
-        thread.join()
+    with _rolling(runtime, job, rolled) if job["kind"] == "rolled" else nullcontext():
+        for thread in threads:
+            thread.join()
     return {
         "seconds": time.perf_counter() - started,
         "cpu": time.process_time() - spent,
         "latencies": [latency for each in latencies for latency in each],
+        "rolled_ms": rolled,
     }
+
+
+@contextmanager
+def _rolling(runtime: Runtime, job: dict[str, Any], took_ms: list[float]) -> Iterator[None]:
+    """The roller in a thread of its own, at the instant that the ledger takes for the present."""
+    clock = FrozenClock(datetime.fromisoformat(job["present"]))
+    stop = threading.Event()
+
+    def repeat() -> None:
+        wait = _FIRST_ROLL_S
+        while not stop.wait(wait):
+            began = time.perf_counter()
+            with runtime.read_pool.connection() as connection:
+                roll(connection, clock, LIMITS)
+            took_ms.append((time.perf_counter() - began) * 1e3)
+            wait = _ROLL_EVERY_S
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _worker(
@@ -72,6 +110,9 @@ def _worker(
         raise SystemExit(created.body().decode())
     quote_id, version = created.quote_id, 1
     for _ in range(20):  # warm: statements prepared, plans made
+        version = _update(runtime, agent, quote_id, version, payload)
+    warm_until = time.perf_counter() + float(job.get("warm_seconds", 0))
+    while time.perf_counter() < warm_until:
         version = _update(runtime, agent, quote_id, version, payload)
     barrier.wait()
     end = time.perf_counter() + float(job["seconds"])
@@ -114,8 +155,8 @@ def _request(
 def _without_evidence(runtime: Runtime) -> None:
     """Takes the attempt's row out of the statement and the journal out of the save."""
 
-    def whole_save(saved: Any, verdict: Any, *, keyed: bool) -> Statement:
-        del keyed
+    def whole_save(saved: Any, verdict: Any, *, keyed: bool, has_queue: bool) -> Statement:
+        del keyed, has_queue
         revised = statements._insert_from(
             statements._revision, statements._revision_of(saved.c, "saved"), saved
         ).cte("revised")

@@ -36,7 +36,9 @@ def script(values: dict[str, Any]) -> tuple[str, dict[str, str]]:
     """
     variables: dict[str, str] = {}
     read = _with_variables(statements.read_quote(keyed=False), values, variables)
-    write = _with_variables(statements.change_in_one(keyed=False), values, variables)
+    write = _with_variables(
+        statements.change_in_one(keyed=False, has_queue=False), values, variables
+    )
     lines = [
         r"\if :known",
         r"\else",

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from bench.document import markdown_table, measured_on, write_part
 from bench.measure import Sample
-
-_DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "reference" / "performance.md"
 
 _NAMES = {
     "pgbench": "pgbench, the engine's SQL",
@@ -145,22 +142,13 @@ def print_tables(results: Results) -> None:
 
 def write_document(results: Results) -> None:
     """Replaces the part of the performance page that this bench owns."""
-    part = "\n".join(_markdown(results))
-    begin, end = "<!-- bench.save -->", "<!-- end of bench.save -->"
-    text = _DOCUMENT.read_text()
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    _DOCUMENT.write_text(pattern.sub(lambda _: f"{begin}\n{part}\n{end}", text))
+    write_part("bench.save", _markdown(results))
 
 
 def _markdown(results: Results) -> list[str]:
-    facts = results.machine
     lines = [
         "",
-        (
-            f"Measured at commit `{facts['commit']}` on {facts['processors']} processors"
-            f" ({facts['processor']}), {facts['memory_gib']} GiB, {facts['system']},"
-            f" Python {facts['python']}."
-        ),
+        measured_on(results.machine),
         "",
         "| Claim | Ratio | Hold | |",
         "|---|---|---|---|",
@@ -173,9 +161,7 @@ def _markdown(results: Results) -> list[str]:
     ]
     lines += [
         "",
-        "| " + " | ".join(_HEADINGS) + " |",
-        "|" + "---|" * len(_HEADINGS),
-        *("| " + " | ".join(row) + " |" for row in rows(results)),
+        *markdown_table(_HEADINGS, rows(results)),
         "",
         "| 32 workers on one quote | acknowledged | version rose by | overwritten |",
         "|---|---|---|---|",

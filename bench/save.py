@@ -12,13 +12,11 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,7 +24,6 @@ from uuid import UUID
 import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
-from sqlmodel import Session
 
 from bench import pgbench
 from bench.measure import (
@@ -40,14 +37,14 @@ from bench.measure import (
 )
 from bench.payload import quote_payload
 from bench.report import Results, print_tables, write_document
-from engine.access.accounts import add_agent
+from bench.savers import Worker, make_workers, run_child
+from bench.servers import free_port, serving
 from engine.attempts.partitions import ensure_partitions
 from engine.clock import SystemClock
 from engine.correlation import make_correlation_id
 from engine.database.cluster import Cluster
-from engine.database.migrate import migrate_up, owner_engine
+from engine.database.migrate import migrate_up
 from engine.database.target import APP_ROLE, OWNER_ROLE, Target, bootstrap
-from engine.quotes.clients import add_client
 from engine.quotes.lifecycle import Operation
 from engine.runtime import open_runtime
 from engine.saving import write as engine_write
@@ -58,16 +55,6 @@ from engine.settings import Settings
 _HERE = Path(__file__).resolve().parent
 _HOT_WORKERS, _HOT_ROUNDS = 32, 20
 _PEER_AGENTS = 32
-
-
-@dataclass(frozen=True)
-class Worker:
-    """An agent of ours with a client, one for each concurrent saver."""
-
-    agent_id: str
-    account_id: str
-    client_id: str
-    api_key: str
 
 
 class Bench:
@@ -102,30 +89,7 @@ class Bench:
 
     def workers(self, count: int) -> list[Worker]:
         """Fresh agents with a client each."""
-        made = []
-        with Session(owner_engine(self.target.app)) as session:
-            for number in range(count):
-                agent = add_agent(
-                    session,
-                    self.clock,
-                    name=f"Agent {number}",
-                    email=f"{self.clock.uuid7()}@b.example",
-                )
-                client_id = add_client(
-                    session,
-                    self.clock,
-                    agent_id=agent.agent_id,
-                    first_name="Ada",
-                    last_name="Client",
-                    email="ada@example.org",
-                )
-                made.append(
-                    Worker(
-                        str(agent.agent_id), str(agent.account_id), str(client_id), agent.api_key
-                    )
-                )
-            session.commit()
-        return made
+        return make_workers(self.target.app, self.clock, count)
 
     def engine(self, kind: str, workers: int) -> Sample:
         """Our save in process, with (`engine`) or without (`bare`) its evidence."""
@@ -140,7 +104,7 @@ class Bench:
             "payloads": [quote_payload(each.client_id) for each in made],
         }
         with self._server_cpu() as server:
-            done = _child("bench.engine_load", job)
+            done = run_child("bench.engine_load", job)
         return _sample(kind, workers, done, done["cpu"], server.seconds)
 
     def pgbench(self, workers: int) -> Sample:
@@ -236,14 +200,14 @@ class Bench:
 
     @contextmanager
     def _api(self) -> Iterator[tuple[psutil.Process, int]]:
-        port = _free_port()
+        port = free_port()
         environment = os.environ | {
             "DATABASE_URL": _url(self.target.app),
             "SAVEGUARD_OWNER_DATABASE_URL": _url(self.target.owner),
             "SAVEGUARD_DATA_DIR": str(self.root / "api"),
             "SAVEGUARD_API_PORT": str(port),
         }
-        with _server([sys.executable, "-m", "engine.cli", "api"], environment, port) as process:
+        with serving([sys.executable, "-m", "engine.cli", "api"], environment, port) as process:
             yield process, port
 
     # --- the peer ---
@@ -279,14 +243,14 @@ class Bench:
 
     @contextmanager
     def _peer_server(self) -> Iterator[tuple[psutil.Process, int]]:
-        port = _free_port()
+        port = free_port()
         environment = os.environ | {
             "DATABASE_URL": _url(self._peer()),
             "PORT": str(port),
             "POOL": "16",
         }
         command = ["node", str(_HERE / "peer" / "server.mjs")]
-        with _server(command, environment, port) as process:
+        with serving(command, environment, port) as process:
             yield process, port
 
     def _peer(self) -> str:
@@ -303,9 +267,9 @@ class Bench:
         payloads: list[dict[str, Any]],
     ) -> Sample:
         job = {"port": port, "workers": len(headers), "headers": headers, "payloads": payloads}
-        _child("bench.http_load", job | {"seconds": 2})  # warm
+        run_child("bench.http_load", job | {"seconds": 2})  # warm
         with self._server_cpu() as server, cpu_of(spent_by(process)) as client:
-            done = _child("bench.http_load", job | {"seconds": self.seconds})
+            done = run_child("bench.http_load", job | {"seconds": self.seconds})
         return _sample(kind, len(headers), done, client.seconds, server.seconds)
 
     def _server_cpu(self) -> Any:
@@ -325,60 +289,6 @@ def _sample(
         client_s / count * 1e6,
         server_s / count * 1e6,
     )  # fmt: skip
-
-
-def _child(module: str, job: dict[str, Any]) -> dict[str, Any]:
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", module],
-        input=json.dumps(job),
-        capture_output=True,
-        text=True,
-        cwd=_HERE.parent,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{module}: {done.stderr[-2000:]}")
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
-
-
-@contextmanager
-def _server(command: list[str], environment: dict[str, str], port: int) -> Iterator[psutil.Process]:
-    process = subprocess.Popen(  # noqa: S603
-        command,
-        env=environment,
-        cwd=_HERE.parent,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        _wait_for(port, process)
-        yield psutil.Process(process.pid)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    clock = SystemClock()
-    give_up = clock.monotonic() + 30
-    while not any(
-        each.laddr.port == port and each.status == psutil.CONN_LISTEN
-        for each in psutil.Process(process.pid).net_connections("tcp")
-    ):
-        if process.poll() is not None or clock.monotonic() > give_up:
-            error = process.stderr.read() if process.stderr and process.poll() is not None else b""
-            raise SystemExit(f"the server did not start: {error.decode()[-1000:]}")
-        clock.sleep(0.05)
-
-
-def _free_port() -> int:
-    import socket  # noqa: PLC0415
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _url(conninfo: str) -> str:
@@ -412,7 +322,7 @@ def _create(port: int, header: str, payload: dict[str, Any]) -> str:
 
 
 def _hot(port: int, header: str, quote_id: str) -> dict[str, Any]:
-    done = _child(
+    done = run_child(
         "bench.http_load",
         {
             "port": port,
