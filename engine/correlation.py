@@ -14,9 +14,9 @@ import re
 from uuid import UUID
 
 PREFIX = "REQ-"
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_BODY_LENGTH = 26
-_DECODE = {letter: value for value, letter in enumerate(_ALPHABET)}
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+BODY_LENGTH = 26
+_DECODE = {letter: value for value, letter in enumerate(ALPHABET)}
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 # Version ff, and a trace or a parent of zeros only, are not valid (W3C Trace Context, section 3.2).
 _TRACEPARENT = re.compile(
@@ -32,29 +32,36 @@ def _times_x(element: int) -> int:
 
 
 # The id is read two characters (ten bits) at a time: half the steps on the save path.
-_PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+_PAIRS = tuple(high + low for high in ALPHABET for low in ALPHABET)
 _PAIR_SUM = tuple(_times_x(high) ^ low for high in range(32) for low in range(32))
 _TIMES_X_SQUARED = tuple(_times_x(_times_x(element)) for element in range(32))
 
 
-def _check_character(value: int) -> str:
+def check_character(value: int) -> str:
+    """The character that comes after 26 others.
+
+    It is linear over two elements: of values put together by exclusive or, the checks are, too.
+
+    Args:
+        value: of the 26 characters, five bits each.
+    """
     check = 0
     for shift in range(120, -1, -10):
         check = _TIMES_X_SQUARED[check] ^ _PAIR_SUM[value >> shift & 1023]
-    return _ALPHABET[_times_x(check)]
+    return ALPHABET[_times_x(check)]
 
 
 def make_correlation_id(request_id: UUID) -> str:
     """Spells a UUIDv7 as a correlation id."""
     value = request_id.int
     body = "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
-    return PREFIX + body + _check_character(value)
+    return PREFIX + body + check_character(value)
 
 
 def has_valid_check(correlation_id: str) -> bool:
     """Whether an id of our own making is spelled right; False for ids made elsewhere."""
     body = correlation_id.removeprefix(PREFIX)
-    if len(body) != _BODY_LENGTH + 1 or not correlation_id.startswith(PREFIX):
+    if len(body) != BODY_LENGTH + 1 or not correlation_id.startswith(PREFIX):
         return False
     value = 0
     for letter in body[:-1]:
@@ -62,7 +69,7 @@ def has_valid_check(correlation_id: str) -> bool:
         if digit is None:
             return False
         value = value << 5 | digit
-    return _check_character(value) == body[-1]
+    return check_character(value) == body[-1]
 
 
 def accepted_correlation_id(header: str | None) -> str | None:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    literal_column,
     text,
 )
 from sqlmodel import Field, SQLModel
@@ -80,6 +81,19 @@ class Attempt(SQLModel, table=True):
             "error_code",
             "started_at",
             postgresql_where=text("error_code IS NOT NULL"),
+        ),
+        # What callers name their requests by, besides; see `engine.attempts.probes`.
+        Index(
+            "attempt_trace_idx",
+            literal_column("substr(traceparent, 4, 32)").label("trace_id"),
+            postgresql_ops={"trace_id": "text_pattern_ops"},
+            postgresql_where=text("traceparent IS NOT NULL"),
+        ),
+        Index(
+            "attempt_idempotency_idx",
+            "idempotency_key",
+            postgresql_ops={"idempotency_key": "text_pattern_ops"},
+            postgresql_where=text("idempotency_key IS NOT NULL"),
         ),
         # One constraint, for the reason that `quote` has one.
         CheckConstraint(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,10 @@ from psycopg.rows import dict_row
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from engine.attempts.words import facts, sentence
+from engine.attempts import story
+from engine.attempts.lookup import AttemptKey, Certainty, Found, Hit, find
+from engine.attempts.story import Story
+from engine.attempts.words import NOT_STORED, instant, sentence
 from engine.cli.options import ANY_TEXT, data_dir_option, json_option, ready_database
 from engine.database.target import describe
 from engine.integrity.report import as_json as results_as_json
@@ -24,35 +28,127 @@ from engine.integrity.rules import Rule, is_clean
 from engine.integrity.verification import verify
 
 _LABEL_WIDTH: Final = 17
-_FIND: Final = """
-    SELECT *
-    FROM ledger
-    WHERE correlation_id = %s
-    ORDER BY started_at, id
+_WHEN_WIDTH: Final = 29
+# Of each thing that may be meant; who wants more asks for it by its id.
+_TOLD_OF_A_GUESS: Final = 3
+_GUESSES_TOLD: Final = 10
+_FETCH: Final = """
+    SELECT row.*
+    FROM unnest(%(agents)s::uuid[], %(starts)s::timestamptz[], %(ids)s::uuid[])
+        AS key (agent_id, started_at, id)
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM ledger AS l
+        WHERE l.agent_id = key.agent_id AND l.started_at = key.started_at AND l.id = key.id
+        LIMIT 1
+    ) AS row
+    ORDER BY row.started_at, row.id
 """
+
+Row = dict[str, Any]
 
 
 @click.command("attempts")
-@click.argument("correlation_id", type=ANY_TEXT)
+@click.argument("text", type=ANY_TEXT)
 @data_dir_option
 @json_option
-def attempts(correlation_id: str, data_dir: Path | None, *, as_json: bool) -> None:
-    """Says what became of CORRELATION_ID.
+def attempts(text: str, data_dir: Path | None, *, as_json: bool) -> None:
+    """Says what became of the attempts that TEXT means.
 
-    Each attempt with it in a sentence, then in facts; exits 1 when there is none.
+    TEXT is an id or anything with one in it: a log line, an address, half of an id, a mistyped one.
+    Each attempt is told in a sentence, then in facts and steps; where nothing is there just so,
+    what may have been meant, and why. Exits 1 when there is nothing.
     """
     with (
-        ready_database(data_dir) as (_, target, _clock),
-        psycopg.connect(target.app, row_factory=dict_row) as connection,
+        ready_database(data_dir) as (_, target, clock),
+        psycopg.connect(target.app, autocommit=True, row_factory=dict_row) as connection,
     ):
-        rows = connection.execute(_FIND, [correlation_id.strip()]).fetchall()
+        found = find(connection, text, clock.now())
+        rows = _rows_of(connection, found.hits)
+        sure = [hit for hit in found.hits if hit.certainty is Certainty.EXACT]
+        # A log line names the request, and the quote and the agent besides.
+        meant = [hit for hit in sure if hit.kind is sure[0].kind]
+        keys = {key for hit in meant for key in hit.attempts}
+        told = (
+            []
+            if as_json
+            else [story.tell(connection, row) for key, row in rows.items() if key in keys]
+        )
     if as_json:
-        click.echo(json.dumps([_plain(row) for row in rows]))
-    elif not rows:
-        click.echo(f"no attempt has the correlation id {correlation_id}", err=True)
+        click.echo(json.dumps(_as_json(meant or found.hits, rows)))
+    elif meant:
+        click.echo("\n\n".join([*_stories(meant, told), *_also(sure[len(meant) :])]))
+    elif found.hits:
+        click.echo("\n\n".join(["Nothing is there just so. It may mean:", *_guesses(found, rows)]))
     else:
-        click.echo("\n\n".join(_told(row) for row in rows))
-    sys.exit(0 if rows else 1)
+        click.echo(found.ignored, err=True)
+    if found.unread and found.hits:
+        click.echo(f"The last {found.unread:,} characters were not looked at.", err=True)
+    sys.exit(0 if found.hits else 1)
+
+
+def _rows_of(connection: psycopg.Connection[Row], hits: Sequence[Hit]) -> dict[AttemptKey, Row]:
+    """The rows of the view `ledger`, oldest first."""
+    keys = list(dict.fromkeys(key for hit in hits for key in hit.attempts))
+    values = {
+        "agents": [key.agent_id for key in keys],
+        "starts": [key.started_at for key in keys],
+        "ids": [key.id for key in keys],
+    }
+    rows = connection.execute(_FETCH, values).fetchall()
+    return {AttemptKey(row["agent_id"], row["started_at"], row["id"]): row for row in rows}
+
+
+def _stories(hits: Sequence[Hit], told: Sequence[Story]) -> Iterator[str]:
+    """Each attempt once, oldest first; then what has none that is still in the ledger."""
+    yield from map(_told, told)
+    for hit in hits:
+        if not hit.attempts:
+            yield f"{_name(hit)} has no attempt in the ledger."
+
+
+def _also(hits: Sequence[Hit]) -> Iterator[str]:
+    if hits:
+        yield "Named besides: " + ", ".join(map(_name, hits))
+
+
+def _guesses(found: Found, rows: Mapping[AttemptKey, Row]) -> Iterator[str]:
+    for hit in found.hits[:_GUESSES_TOLD]:
+        whose = "" if hit.agent_id is None else f" of agent {hit.agent_id}"
+        lines = [f"{_name(hit)}{whose} ({hit.reason})"]
+        told = [rows[key] for key in hit.attempts[:_TOLD_OF_A_GUESS] if key in rows]
+        lines += [
+            f"  {row['started_at'].astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+            f"  {row['correlation_id']}  {sentence(row)}"
+            for row in told
+        ]
+        if len(hit.attempts) > len(told):
+            lines.append(f"  and {len(hit.attempts) - len(told)} before")
+        yield "\n".join(lines)
+    if len(found.hits) > _GUESSES_TOLD:
+        yield f"and {len(found.hits) - _GUESSES_TOLD} more"
+
+
+def _name(hit: Hit) -> str:
+    return f"{hit.kind.value} {hit.matched}"
+
+
+def _as_json(hits: Sequence[Hit], rows: Mapping[AttemptKey, Row]) -> list[Row]:
+    """The rows of the surest hits, each with why it is one of them."""
+    because: dict[AttemptKey, Hit] = {}
+    for hit in hits:
+        for key in hit.attempts:
+            because.setdefault(key, hit)
+    return [
+        _plain(row)
+        | {
+            "taken_for": because[key].kind.value,
+            "certainty": because[key].certainty.name.lower(),
+            "reason": because[key].reason,
+        }
+        for key, row in rows.items()
+        if key in because
+    ]
 
 
 @click.command("verify")
@@ -97,14 +193,18 @@ def _progress(*, is_wanted: bool) -> Iterator[Callable[[Rule, int, int], None]]:
         )
 
 
-def _told(row: dict[str, Any]) -> str:
-    lines = [f"  {label:<{_LABEL_WIDTH}}{text}" for label, text in facts(row)]
-    return "\n".join([sentence(row), *lines])
+def _told(told: Story) -> str:
+    lines = [f"  {label:<{_LABEL_WIDTH}}{text}" for label, text in told.facts()]
+    for at, what, detail in told.steps:
+        lines.append(
+            f"  {NOT_STORED if at is None else instant(at):<{_WHEN_WIDTH}}{what}: {detail}"
+        )
+    return "\n".join([told.sentence, *lines])
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
+def _plain(row: Row) -> Row:
     """The row with JSON's own types."""
-    plain: dict[str, Any] = {}
+    plain: Row = {}
     for name, value in row.items():
         if isinstance(value, bytes | memoryview):
             plain[name] = bytes(value).hex()

@@ -43,9 +43,15 @@ class Relation:
     judgments: tuple[Judgment, ...]
     workers: int = 0
 
-    def counting(self) -> sql.Composed:
-        """One row: how many rows there are, then how many break each judgment, in order."""
-        return sql.SQL("SELECT count(*), {counts} FROM {source}").format(
+    def counting(self, within: LiteralString = "") -> sql.Composed:
+        """One row: how many rows there are, then how many break each judgment, in order.
+
+        Args:
+            within: a WITH clause whose relations take the place of the tables of the same names, so
+                that the rule is asked of some of their rows; of all rows if empty.
+        """
+        return sql.SQL("{within} SELECT count(*), {counts} FROM {source}").format(
+            within=sql.SQL(within),
             counts=sql.SQL(", ").join(
                 sql.SQL("count(*) FILTER (WHERE ({}) IS NOT TRUE)").format(sql.SQL(each.holds))
                 for each in self.judgments
@@ -53,12 +59,13 @@ class Relation:
             source=sql.SQL(self.source),
         )
 
-    def offending(self, judgment: Judgment) -> sql.Composed:
-        """The first rows that break a judgment, at most `offenders_max`."""
+    def offending(self, judgment: Judgment, within: LiteralString = "") -> sql.Composed:
+        """The first rows that break a judgment, at most `offenders_max`; see `counting`."""
         return sql.SQL(
-            "SELECT {shown} FROM {source} WHERE ({holds}) IS NOT TRUE"
+            "{within} SELECT {shown} FROM {source} WHERE ({holds}) IS NOT TRUE"
             " ORDER BY 1, 2 LIMIT %(offenders_max)s"
         ).format(
+            within=sql.SQL(within),
             shown=sql.SQL(judgment.shown),
             source=sql.SQL(self.source),
             holds=sql.SQL(judgment.holds),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from engine.integrity.rules import RULES, RuleResult, is_clean
@@ -42,6 +42,14 @@ def as_json(results: Sequence[RuleResult]) -> str:
     ).decode()
 
 
+def offender_line(offender: Mapping[str, Any]) -> str:
+    """An offender in a line: what is wrong with it, and its facts."""
+    facts = " ".join(
+        f"{name}={_text(value)}" for name, value in offender.items() if name != "problem"
+    )
+    return f"{offender['problem']}: {facts}"
+
+
 def _line(result: RuleResult) -> str:
     counts = f"{result.violations:>9,} of {result.checked:>11,}"
     return (
@@ -59,10 +67,7 @@ def _verdict(result: RuleResult) -> str:
 
 def _offender_lines(result: RuleResult) -> Iterator[str]:
     for offender in result.offenders:
-        facts = " ".join(
-            f"{name}={_text(value)}" for name, value in offender.items() if name != "problem"
-        )
-        yield f"       {offender['problem']}: {facts}"
+        yield f"       {offender_line(offender)}"
     unnamed = result.violations - len(result.offenders)
     if unnamed > 0:
         yield f"       and {unnamed:,} more"

@@ -15,14 +15,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import chain
 from typing import Any, Final, NamedTuple, NotRequired, TypedDict, cast
+from uuid import UUID
 
 import msgspec
 import psycopg
 from psycopg.rows import args_row
 
 from engine.errors import Refusal
+from engine.payload import encode
 from engine.quotes.draft import Draft, Item
 from engine.quotes.pricing import POLICIES, Price, price_quote
+from engine.quotes.record import QuoteRecord, stored_price
 
 # Small batches are faster: what Python makes of one is freed before the collector looks at it.
 _BATCH: Final = 500
@@ -56,6 +59,7 @@ _QUOTES: Final = """
         pricing_policy
     FROM quote
 """
+_QUOTE: Final = f"{_QUOTES} WHERE agent_id = %s AND id = %s"
 
 
 class PricedItem(TypedDict):
@@ -129,6 +133,40 @@ def disagreement(quote: StoredQuote) -> dict[str, Any] | None:
     return found | dict(chain.from_iterable(differences))
 
 
+def stored_record(record: QuoteRecord) -> StoredQuote:
+    """The same of a record, which may be an old version's."""
+    return StoredQuote(
+        agent_id=record.agent_id,
+        quote_id=record.id,
+        version=record.version,
+        adults=record.adults,
+        children=record.children,
+        infants=record.infants,
+        currency=record.currency,
+        agent_markup_percent=record.agent_markup_percent,
+        flights=_as_json(record.flights),
+        hotels=_as_json(record.hotels),
+        activities=_as_json(record.activities),
+        transfers=_as_json(record.transfers),
+        car_rentals=_as_json(record.car_rentals),
+        custom_items=_as_json(record.custom_items),
+        insurance=None if record.insurance is None else _as_json(record.insurance),
+        price=stored_price(record),
+    )
+
+
+def read_one(
+    connection: psycopg.Connection[Any], agent_id: UUID, quote_id: UUID
+) -> StoredQuote | None:
+    """What a price depends on in one quote as it stands; None when there is no such quote.
+
+    Raises:
+        psycopg.Error: the database could not be read.
+    """
+    with connection.cursor(row_factory=args_row(stored_quote)) as cursor:
+        return cursor.execute(_QUOTE, (agent_id, quote_id), prepare=False).fetchone()
+
+
 def reprice(
     connection: psycopg.Connection[Any],
     offenders_max: int,
@@ -158,6 +196,10 @@ def reprice(
             offenders += found[: offenders_max - len(offenders)]
             progress(checked)
     return checked, violations, offenders
+
+
+def _as_json(value: object) -> str:
+    return encode(value).decode()
 
 
 def _draft(quote: StoredQuote) -> Draft:

@@ -6,22 +6,16 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final, LiteralString, TypeAlias
+from typing import Any, Final, TypeAlias
 
-import msgspec
 import psycopg
 from psycopg import pq, sql
-from psycopg.rows import dict_row, tuple_row
 
-from engine.attempts.outcome import Outcome
 from engine.clock import Clock
-from engine.integrity import histories, holdings, ledger, quotes, repricing
+from engine.integrity import histories, holdings, judging, ledger, quotes, repricing
+from engine.integrity.judging import Tally
 from engine.integrity.relations import Relation
 from engine.integrity.rules import RULES, Rule, RuleResult
-from engine.quotes.money import MINOR_DIGITS
-from engine.quotes.record import QuoteRecord
-from engine.quotes.shape import TRAVELERS_MAX, TRIP_DAYS_MAX
 
 OFFENDERS_MAX: Final = 20
 
@@ -122,19 +116,7 @@ def _one_snapshot(connection: psycopg.Connection[Any]) -> Iterator[dict[str, Any
     with connection.transaction():
         for statement in (_READING, *_SETTINGS, _LOCKS):
             connection.execute(statement, prepare=False)
-        yield {
-            "committed": Outcome.COMMITTED.value,
-            "replayed": Outcome.REPLAYED.value,
-            "currencies": list(MINOR_DIGITS),
-            "travelers_max": TRAVELERS_MAX,
-            "trip_days_max": TRIP_DAYS_MAX,
-            "ledger_from": _value(connection, ledger.LEDGER_FROM),
-            # A column that a later migration adds has a default in the record: old snapshots
-            # cannot hold it.
-            "snapshot_columns": [
-                column.name for column in msgspec.structs.fields(QuoteRecord) if column.required
-            ],
-        }
+        yield judging.parameters(connection)
 
 
 @contextmanager
@@ -142,39 +124,13 @@ def _same_snapshot(
     beside: psycopg.Connection[Any], connection: psycopg.Connection[Any]
 ) -> Iterator[None]:
     """Opens a transaction that sees what another one sees, which must stay open as long."""
-    snapshot = _value(connection, "SELECT pg_export_snapshot()")
+    snapshot = judging.row(connection, sql.SQL("SELECT pg_export_snapshot()"))[0]
     with beside.transaction():
         beside.execute(_READING, prepare=False)
         beside.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot), prepare=False)
         for statement in _SETTINGS:
             beside.execute(statement, prepare=False)
         yield
-
-
-def _value(connection: psycopg.Connection[Any], query: LiteralString) -> Any:  # noqa: ANN401
-    return _row(connection, sql.SQL(query))[0]
-
-
-def _row(
-    connection: psycopg.Connection[Any],
-    query: sql.SQL | sql.Composed,
-    values: Mapping[str, Any] | None = None,
-) -> tuple[Any, ...]:
-    with connection.cursor(row_factory=tuple_row) as cursor:
-        row = cursor.execute(query, values, prepare=False).fetchone()
-    if row is None:
-        raise psycopg.InternalError("a query that always returns a row returned none")
-    return row
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What was found of one rule so far."""
-
-    checked: int = 0
-    violations: int = 0
-    offenders: list[dict[str, Any]] = field(default_factory=list)
-    duration_s: float = 0.0
 
 
 class _Verification:
@@ -185,7 +141,7 @@ class _Verification:
         self._observer = progress
         self._telling = threading.Lock()
         self._offenders_max = offenders_max
-        self._tallies = {rule: _Tally() for rule in RULES.values()}
+        self._tallies = {rule: Tally() for rule in RULES.values()}
 
     def judge_all(self, connection: psycopg.Connection[Any], values: Mapping[str, Any]) -> None:
         """Checks every rule but DI-6."""
@@ -208,12 +164,7 @@ class _Verification:
 
     def results(self) -> list[RuleResult]:
         """What was found of each rule."""
-        return [
-            RuleResult(
-                rule, tally.checked, tally.violations, tally.offenders, round(tally.duration_s, 6)
-            )
-            for rule, tally in self._tallies.items()
-        ]
+        return [tally.result(rule) for rule, tally in self._tallies.items()]
 
     def _judge(
         self, connection: psycopg.Connection[Any], relation: Relation, values: Mapping[str, Any]
@@ -225,19 +176,18 @@ class _Verification:
         started = self._clock.monotonic()
         with connection.cursor() as cursor:
             cursor.execute(_WORKERS, [str(relation.workers)], prepare=False)
-        rows, *violations = _row(connection, relation.counting(), values)
+        found = list(judging.counts(connection, relation, values))
         shared_s = (self._clock.monotonic() - started) / len(judgments)
-        for judgment, count in zip(judgments, violations, strict=True):
+        for judgment, rows, count in found:
             started = self._clock.monotonic()
             tally = self._tallies[judgment.rule]
             tally.checked += rows
             tally.violations += count
             room = self._offenders_max - len(tally.offenders)
             if count and room > 0:
-                with connection.cursor(row_factory=dict_row) as cursor:
-                    query = relation.offending(judgment)
-                    cursor.execute(query, {**values, "offenders_max": room}, prepare=False)
-                    tally.offenders += [{"problem": judgment.problem, **row} for row in cursor]
+                tally.offenders += judging.offenders(
+                    connection, relation, judgment, {**values, "offenders_max": room}
+                )
             tally.duration_s += shared_s + self._clock.monotonic() - started
             self._tell(judgment.rule, tally.checked, tally.checked)
 

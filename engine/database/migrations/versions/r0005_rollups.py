@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from alembic import op
 
-from engine.database.migrations.session import Run, run_alone, short_transactions
+from engine.database.migrations.days import give_days_their_index
+from engine.database.migrations.session import short_transactions
 
 revision = "0005"
 down_revision = "0004"
@@ -38,25 +39,6 @@ _INDEXES = (
         "(error_code, started_at) WHERE error_code IS NOT NULL",
     ),
 )
-_DAYS_WITHOUT = """
-    SELECT day.relname, half_built.relname
-    FROM pg_inherits part
-    JOIN pg_class day ON day.oid = part.inhrelid
-    LEFT JOIN pg_class half_built
-        ON half_built.relname = day.relname || %(ending)s
-        AND half_built.relnamespace = day.relnamespace
-        AND EXISTS (
-            SELECT FROM pg_index i WHERE i.indexrelid = half_built.oid AND NOT i.indisvalid
-        )
-    WHERE part.inhparent = 'attempt'::regclass
-        AND NOT EXISTS (
-            SELECT
-            FROM pg_inherits attached
-            JOIN pg_index i ON i.indexrelid = attached.inhrelid
-            WHERE attached.inhparent = to_regclass(%(name)s) AND i.indrelid = day.oid
-        )
-    ORDER BY day.relname
-"""
 
 
 def upgrade() -> None:
@@ -69,19 +51,8 @@ def upgrade() -> None:
     with short_transactions() as run:
         run(_TRANSACTION)
         for name, ending, definition in _INDEXES:
-            _give_days_their_index(run, name, ending, definition)
+            give_days_their_index(run, name, ending, definition)
     _make_tables()
-
-
-def _give_days_their_index(run: Run, name: str, ending: str, definition: str) -> None:
-    run(f"CREATE INDEX IF NOT EXISTS {name} ON ONLY attempt {definition}")
-    for day, half_built in run(_DAYS_WITHOUT, {"name": name, "ending": ending}).fetchall():
-        if half_built:
-            run_alone(f"DROP INDEX CONCURRENTLY public.{half_built}")
-        run_alone(
-            f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {day}{ending} ON public.{day} {definition}"
-        )
-        run(f"ALTER INDEX {name} ATTACH PARTITION {day}{ending}")
 
 
 def _make_tables() -> None:
