@@ -24,9 +24,12 @@ st.html(_HERE / "page.css")
 page = st.navigation(
     [
         st.Page(_PAGES / "overview.py", title="Overview", default=True),
+        st.Page(_PAGES / "lookup.py", title="Lookup"),
         st.Page(_PAGES / "latency.py", title="Latency"),
         st.Page(_PAGES / "errors.py", title="Errors"),
         st.Page(_PAGES / "attempts.py", title="Attempts"),
+        # Reached by links: without an address it has nothing to show.
+        st.Page(_PAGES / "quote.py", title="Quote", visibility="hidden"),
     ],
     position="top",
 )

@@ -34,10 +34,7 @@ def about(code: ErrorCode) -> None:
         st.caption(f"{meaning.title}. {meaning.when} The caller: {meaning.action}")
         said = runbook.section(code)
         if said is None:
-            st.info(
-                f"The runbook is not installed here. It is in the source of this release:"
-                f" {runbook.NAME}, section {code.value}."
-            )
+            st.info(runbook.not_installed(code))
         else:
             st.markdown(said)
 

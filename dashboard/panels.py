@@ -9,7 +9,7 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from dashboard import engine_in_process, reads, receipts, tables, wording
+from dashboard import engine_in_process, lookup_link, reads, receipts, tables, wording
 from dashboard.cards import Card
 from dashboard.plot import plot
 from dashboard.status import NOTHING_READ
@@ -140,6 +140,8 @@ def _newest(view: View) -> None:
                     "Click a correlation id to keep it here;"
                     " with the keyboard, go to it with the arrows and copy it with Ctrl+C"
                 )
+        if picked:
+            lookup_link.link(picked)
     if is_empty:
         st.caption(view.nothing)
     else:

@@ -23,6 +23,14 @@ def section(code: ErrorCode) -> str | None:
     return section_of(text, code)
 
 
+def not_installed(code: ErrorCode) -> str:
+    """What to say where there is no such file or section."""
+    return (
+        "The runbook is not installed here. It is in the source of this release:"
+        f" {NAME}, section {code.value}."
+    )
+
+
 def section_of(text: str, code: ErrorCode) -> str | None:
     """The section under the heading of a code, without the heading; None if there is none.
 

@@ -13,6 +13,7 @@ from typing import Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from engine.attempts import words as attempt_words
 from engine.errors import TAXONOMY
 from engine.rollups.counts import Traffic
 from engine.rollups.selection import Filter
@@ -24,7 +25,6 @@ _MILLI: Final = 1_000
 # In minutes.
 _HOUR: Final = 60
 _DAY: Final = 24 * _HOUR
-_SHORT: Final = 8
 # What Markdown could take for an instruction.
 _PUNCTUATION: Final = "\\`*_{}[]<>()#+-.!|~:$&"
 
@@ -101,7 +101,7 @@ def code_name(number: int) -> str:
 
 def short_id(given: UUID | None) -> str:
     """The end of an id: ids made in the same minute begin alike."""
-    return "" if given is None else f"…{given.hex[-_SHORT:]}"
+    return "" if given is None else attempt_words.short_id(given)
 
 
 def installation(environment: str, release: str) -> str:

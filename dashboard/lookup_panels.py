@@ -1,0 +1,322 @@
+"""The lookup page: one box for whatever is at hand, and the story of the attempt behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import (
+    lookup_address,
+    lookup_export,
+    lookup_race,
+    lookup_reads,
+    lookup_view,
+    quote_address,
+    runbook,
+    wording,
+)
+from dashboard.lookup_address import Asked
+from dashboard.lookup_reads import Looked
+from dashboard.memory import Known
+from dashboard.panels import ROW_HEIGHT
+from dashboard.plot import plot
+from engine.attempts.story import NEAR, NEXT, Neighbour, Story
+from engine.errors import TAXONOMY
+
+_BOX: Final = "lookup_text"
+_QUOTE_PAGE: Final = Path(__file__).resolve().parent.parent / "pages" / "quote.py"
+_PICK: Final = "pick_attempt_of_several"
+_HINT: Final = (
+    "A correlation id, or whatever has one in it: an answer, a log line, an address. Enter looks"
+    " it up; the address of this page then leads back to it."
+)
+_ROWS_MAX: Final = 12
+_ID_WIDTH: Final = 270
+_STARTED_WIDTH: Final = 190
+_CODE_WIDTH: Final = 200
+
+
+def lookup() -> None:
+    """The whole page below its title."""
+    asked = lookup_address.read(st.query_params.to_dict())
+    _box(asked)
+    for remark in asked.remarks:
+        st.warning(remark, icon=":material/link_off:")
+    if not asked.text.strip():
+        st.caption(_HINT)
+        return
+    known = lookup_reads.look_up(asked.text, asked.attempt)
+    _outage(known)
+    if known.value is not None:
+        _looked(asked, known.value)
+
+
+def _box(asked: Asked) -> None:
+    """Shows what the address asks for, whatever it showed before."""
+    st.session_state[_BOX] = asked.text
+    st.text_input(
+        "What became of",
+        key=_BOX,
+        on_change=_ask,
+        placeholder="REQ-…, or any text with one in it",
+        icon=":material/search:",
+        label_visibility="collapsed",
+        autocomplete="off",
+    )
+
+
+def _ask() -> None:
+    """Puts what was entered into the address."""
+    st.query_params.from_dict(lookup_address.asking(st.session_state[_BOX]))
+
+
+def _outage(known: Known[Looked]) -> None:
+    freshness = known.freshness
+    if freshness.failing_since is None:
+        return
+    zone = wording.zone_of(st.context.timezone, freshness.failing_since)
+    since = wording.clock_time(freshness.failing_since, zone, None)
+    shown = (
+        "Nothing can be looked up until it does."
+        if known.value is None
+        else "What is below was read before that."
+    )
+    st.error(f"Stale: {freshness.reason} since {since}. {shown}", icon=":material/cloud_off:")
+
+
+def _looked(asked: Asked, looked: Looked) -> None:
+    if looked.story is None:
+        _nothing(asked, looked)
+        return
+    if lookup_view.is_astray(looked, asked.attempt):
+        st.warning(
+            "The attempt that the address names is not among those that were found; the surest of"
+            " them is told instead.",
+            icon=":material/link_off:",
+        )
+    _told(looked.story)
+    st.text(lookup_view.how_found(looked))
+    if len(looked.candidates) > 1:
+        _candidates(looked)
+    _others(looked)
+    _details(looked.story)
+
+
+def _nothing(asked: Asked, looked: Looked) -> None:
+    with st.container(border=True, key="nothing-found"):
+        st.text(lookup_view.nothing_found(asked.text))
+        st.markdown("\n".join(f"- {each}" for each in lookup_view.WHAT_TO_TRY))
+    _others(looked)
+
+
+def _told(story: Story) -> None:
+    """What happened, whether anything was stored, and whether it is safe to try again."""
+    with st.container(border=True, key="story"):
+        st.text(story.sentence)
+        with st.container(horizontal=True, key="story-badges"):
+            for badge in lookup_view.badges(story.row):
+                st.badge(badge.text, color=badge.colour)
+        _take_along(story)
+
+
+def _take_along(story: Story) -> None:
+    """The id and the link to be copied, and the files for a ticket."""
+    row = story.row
+    link = lookup_address.shared(st.context.url, row["correlation_id"], row["id"])
+    with st.container(horizontal=True, vertical_alignment="center", key="take-along"):
+        st.code(lookup_view.correlation_id(story), language=None, width=_ID_WIDTH + 50)
+        st.code(link, language=None, width="stretch")
+        for label, ending, mime, write in (
+            ("Markdown", "md", "text/markdown", lookup_export.as_markdown),
+            ("JSON", "json", "application/json", lookup_export.as_json),
+        ):
+            st.download_button(
+                label,
+                write(story, link),
+                file_name=lookup_export.file_name(story, ending),
+                mime=mime,
+                icon=":material/download:",
+                on_click="ignore",
+                key=f"story-{ending}",
+            )
+
+
+def _candidates(looked: Looked) -> None:
+    """Several attempts, the surest first; one that is opened is named in the address."""
+    _table(
+        lookup_view.candidates(looked),
+        key="candidates",
+        alt="Attempts that were found",
+        pick=(_PICK, _open_candidate, (looked,)),
+    )
+
+
+def _open_candidate(looked: Looked) -> None:
+    position = st.session_state[_PICK].row
+    if 0 <= position < len(looked.candidates):
+        attempt: UUID = looked.candidates[position].row["id"]
+        st.query_params[lookup_address.ATTEMPT] = str(attempt)
+
+
+def _others(looked: Looked) -> None:
+    found = lookup_view.others(looked.found.hits)
+    if not found.empty:
+        st.caption("What else it may mean; there is no attempt of it")
+        _table(found, key="others", alt="What else the text may mean")
+
+
+def _details(story: Story) -> None:
+    left, right = st.columns([2, 3])
+    with left:
+        st.header("Facts", anchor=False)
+        _table(lookup_view.facts(story), key="facts", alt="Facts of the attempt", rows_max=32)
+        _quote(story)
+    with right:
+        st.header("What happened when", anchor=False)
+        _table(lookup_view.steps(story), key="steps", alt="What happened when")
+        st.caption(
+            "The ledger stores when it began and how long it took in all and in the database"
+        )
+        _race(story)
+        _meaning(story)
+    _around(story)
+
+
+def _quote(story: Story) -> None:
+    """Leads to the whole history of the quote that it is about."""
+    agent_id, quote_id = story.row["agent_id"], story.row["quote_id"]
+    if quote_id is not None:
+        st.page_link(
+            _QUOTE_PAGE,
+            label="The quote's history",
+            icon=":material/history:",
+            query_params=quote_address.parameters(agent_id, quote_id),
+        )
+
+
+def _race(story: Story) -> None:
+    found = lookup_race.runs(story)
+    if found:
+        with st.container(border=True, gap="xxsmall"):
+            st.header(lookup_race.TITLE, anchor=False)
+            plot(
+                lookup_race.draw(found),
+                alt=lookup_race.told(found),
+                end=story.row["started_at"].isoformat(),
+                key="race",
+            )
+
+
+def _meaning(story: Story) -> None:
+    """What the code means, and what the runbook says about it."""
+    code = lookup_view.code_of(story.row)
+    if code is None:
+        return
+    meaning = TAXONOMY[code]
+    st.header(code.value, anchor=False)
+    st.caption(f"{meaning.title}. {meaning.when} The caller: {meaning.action}")
+    said = runbook.section(code)
+    with st.expander("Runbook", icon=":material/menu_book:", key="story-runbook"):
+        if said is None:
+            st.info(runbook.not_installed(code))
+        else:
+            st.markdown(said)
+
+
+def _around(story: Story) -> None:
+    for title, found, nobody, key in (
+        (
+            "On the same quote",
+            story.on_quote,
+            "No other attempt on this quote was found"
+            if story.row["quote_id"]
+            else "It names no quote",
+            "on_quote",
+        ),
+        (
+            "With the same idempotency key",
+            story.on_key,
+            "No other attempt with this key was found"
+            if story.row["idempotency_key"]
+            else "It has no idempotency key",
+            "on_key",
+        ),
+        (
+            "By the same agent",
+            story.by_agent,
+            "No other attempt by this agent within a day",
+            "by_agent",
+        ),
+    ):
+        st.header(title, anchor=False)
+        if not found:
+            st.caption(nobody)
+            continue
+        pick = f"pick_{key}"
+        _table(
+            lookup_view.neighbours(found, story),
+            key=key,
+            alt=title,
+            pick=(pick, _open_neighbour, (pick, found)),
+        )
+    st.caption(
+        f"By the same agent: the {NEXT} before and the {NEXT} after, within a day. Those that"
+        f" share the quote or the key are looked for among its {NEAR} nearest on either side, and"
+        " by the quote's versions."
+    )
+
+
+def _open_neighbour(pick: str, found: Sequence[Neighbour]) -> None:
+    position = st.session_state[pick].row
+    if 0 <= position < len(found):
+        chosen = found[position]
+        st.query_params.from_dict(lookup_address.naming(chosen.correlation_id, chosen.id))
+
+
+def _table(
+    shown: pd.DataFrame,
+    *,
+    key: str,
+    alt: str,
+    pick: tuple[str, Any, tuple[Any, ...]] | None = None,
+    rows_max: int = _ROWS_MAX,
+) -> None:
+    """A table of text that nobody interprets; its first column may lead on.
+
+    Args:
+        shown: its rows.
+        key: on the page.
+        alt: what it is.
+        pick: state of the column that leads on, what a click calls, and its arguments.
+        rows_max: longer tables scroll by themselves.
+    """
+    columns: dict[str, Any] = {
+        name: st.column_config.TextColumn(width=width)
+        for name, width in {
+            "Started, UTC": _STARTED_WIDTH,
+            "When": _STARTED_WIDTH + 30,
+            "Code": _CODE_WIDTH,
+            "Correlation id": _ID_WIDTH,
+        }.items()
+        if name in shown
+    }
+    if pick is not None:
+        state, on_click, args = pick
+        columns[lookup_view.OPEN] = st.column_config.ButtonColumn(
+            type="tertiary", key=state, on_click=on_click, args=args, width=80, alignment="left"
+        )
+    with st.container(key=f"{key}-table"):
+        st.dataframe(
+            shown,
+            hide_index=True,
+            row_height=ROW_HEIGHT,
+            height="content" if len(shown) <= rows_max else (rows_max + 1) * ROW_HEIGHT + 2,
+            key=key,
+            alt=alt,
+            column_config=columns,
+        )

@@ -1,0 +1,108 @@
+"""What the lookup page reads: what a text may mean, and the story of one attempt of those."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+
+from dashboard import engine_in_process
+from dashboard.memory import Known, recall
+from engine.attempts import lookup, story
+from engine.attempts.lookup import AttemptKey, Found, Hit
+from engine.attempts.story import Story
+from engine.attempts.words import Row
+
+# More of them are not told apart in a list; the box takes a longer text.
+LISTED_MAX: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An attempt that a text may mean.
+
+    Attributes:
+        hit: what the text was taken for.
+        row: of the view `ledger`, by column.
+    """
+
+    hit: Hit
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found for a text.
+
+    Attributes:
+        found: what it may mean.
+        candidates: attempts, the surest first, at most `LISTED_MAX`.
+        is_cut: whether there are more.
+        chosen: the one whose story is told; None if there is none.
+        story: of that one.
+    """
+
+    found: Found
+    candidates: tuple[Candidate, ...]
+    is_cut: bool
+    chosen: Candidate | None
+    story: Story | None
+
+
+def look_up(text: str, attempt: UUID | None) -> Known[Looked]:
+    """What there is for a text.
+
+    Args:
+        text: anything.
+        attempt: which of several to tell; the surest if None or not among them.
+
+    Raises:
+        RuntimeError: this process has no engine.
+    """
+    runtime = engine_in_process.runtime()
+
+    def read(connection: psycopg.Connection[Any]) -> Looked:
+        return _read(connection, text, attempt, runtime.clock.now())
+
+    return recall(runtime, ("lookup", text, attempt), read)
+
+
+def _read(
+    connection: psycopg.Connection[Any], text: str, attempt: UUID | None, now: datetime
+) -> Looked:
+    found = lookup.find(connection, text, now)
+    hits: dict[AttemptKey, Hit] = {}
+    for key, hit in _keys(found.hits):
+        hits.setdefault(key, hit)
+    # The one that is asked for is told, however far down it stands, or if by its own id alone.
+    wanted = [key for key in hits if key.id == attempt]
+    if attempt is not None and not wanted:
+        for key, hit in _keys(lookup.find(connection, str(attempt), now).hits):
+            if key.id == attempt:
+                wanted.append(key)
+                hits[key] = hit
+    keys = list(dict.fromkeys([*list(hits)[:LISTED_MAX], *wanted]))
+    candidates = tuple(Candidate(hits[_key(row)], row) for row in story.read_rows(connection, keys))
+    chosen = next((each for each in candidates if each.row["id"] == attempt), None)
+    chosen = chosen or next(iter(candidates), None)
+    return Looked(
+        found,
+        candidates[:LISTED_MAX],
+        len(hits) > LISTED_MAX,
+        chosen,
+        None if chosen is None else story.tell(connection, chosen.row),
+    )
+
+
+def _keys(hits: Sequence[Hit]) -> Iterator[tuple[AttemptKey, Hit]]:
+    for hit in sorted(hits, key=lambda each: each.certainty):
+        for key in hit.attempts:
+            yield key, hit
+
+
+def _key(row: Row) -> AttemptKey:
+    return AttemptKey(row["agent_id"], row["started_at"], row["id"])

@@ -1,0 +1,6 @@
+"""What became of this save?"""
+
+from dashboard import lookup_panels, panels
+
+panels.title("Lookup")
+lookup_panels.lookup()
