@@ -91,10 +91,22 @@ def _take_latency(browser: Browser, url: str, path: Path, *, is_dark: bool) -> N
         page.tab.screenshot(path=path)
 
 
+def _take_lookup(browser: Browser, url: str, path: Path, *, is_dark: bool) -> None:
+    with looking_on(browser, url, size=_TALL, is_dark=is_dark, zone="Europe/Paris") as viewer:
+        tab = viewer.overview.tab
+        tab.goto(f"{url}/errors?code=QUOTE_CONFLICT_VERSION&window=90+d&refresh=Paused")
+        lost = tab.locator(".st-key-newest-ids code").first.inner_text()
+        tab.goto(f"{url}/lookup?correlation_id={lost}")
+        tab.wait_for_function("document.querySelector('.saveguard-plot')?._fullData")
+        tab.locator(".st-key-by_agent-table [role=gridcell]").first.wait_for(state="attached")
+        tab.screenshot(path=path)
+
+
 _TAKERS: Final[Mapping[str, _Taker]] = {
     "overview": _take_overview,
     "errors": _take_errors,
     "latency": _take_latency,
+    "lookup": _take_lookup,
 }
 
 

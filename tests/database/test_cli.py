@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from engine.clock import SystemClock
 from engine.database.cluster import Cluster
 from engine.database.target import Target
 from engine.quotes.lifecycle import Operation
@@ -19,6 +20,7 @@ from tests.database.databases import CANARY, blank_database, value
 from tests.database.shell import Shell, one_line, url_of
 from tests.support import Agency
 
+CLOCK = SystemClock()
 ROOT = Path(__file__).parents[2]
 
 
@@ -80,6 +82,8 @@ def test_attempts_prints_the_rows_as_json_oldest_first(
         assert row["operation"] == "UPDATE"
         assert len(bytes.fromhex(row["payload_hash"])) == 32
         assert row["started_at"].endswith("+00:00")
+        assert (row["taken_for"], row["certainty"]) == ("correlation id", "exact")
+        assert row["reason"] == "exact correlation id"
         assert row["instance"] == settings.instance
     assert committed["changed_fields"] == ["taxes"]
 
@@ -89,19 +93,76 @@ def test_attempts_prints_what_a_person_can_read(saveguard: Shell, correlation_id
 
     assert (ended.code, ended.err) == (0, "")
     committed, conflict = ended.out.split("\n\n")
-    assert committed.startswith("UPDATE was committed as version 2.\n")
-    assert conflict.startswith("UPDATE lost to another save: QUOTE_CONFLICT_VERSION. It started")
+    quote = f"UPDATE of quote QT-{CLOCK.now().year}-"
+    assert committed.startswith(quote)
+    assert "; version 2 is stored; " in committed.splitlines()[0]
+    assert conflict.startswith(quote)
+    assert "; the winner was cli-0000-0001, " in conflict.splitlines()[0]
+    assert "not stored" in conflict
     for told in (committed, conflict):
         assert ["correlation", "id", correlation_id] in [line.split() for line in told.splitlines()]
 
 
 @pytest.mark.parametrize("given", ["REQ-NOBODY-KNOWS", "", "'; --", "x" * 10_000, "é%s"])
-def test_attempts_with_an_id_that_nobody_knows_ends_with_1(saveguard: Shell, given: str) -> None:
+def test_attempts_of_a_text_that_means_nothing_here_says_why_and_ends_with_1(
+    saveguard: Shell, given: str
+) -> None:
     as_json, plain = saveguard("attempts", given, "--json"), saveguard("attempts", given)
 
     assert (as_json.code, as_json.facts, as_json.err) == (1, [], "")
     assert (plain.code, plain.out) == (1, "")
-    assert plain.err == f"no attempt has the correlation id {given}\n"
+    assert plain.err.startswith(("Nothing ", "There is nothing to look for in it: "))
+
+
+def test_attempts_takes_a_log_line_as_well_as_an_id(saveguard: Shell, correlation_id: str) -> None:
+    line = f'14:03 INFO {{"correlationId": "{correlation_id}", "outcome": "conflict"}}'
+
+    assert saveguard("attempts", line) == saveguard("attempts", correlation_id)
+
+
+def test_attempts_of_a_line_that_names_more_tells_the_narrowest_and_names_the_rest(
+    saveguard: Shell, agency: Agency
+) -> None:
+    quote_id = agency.create()
+    (row,) = agency.attempts()
+    line = f"saved {quote_id} of {agency.agent_id} as {row['correlation_id']}"
+
+    ended, as_json = saveguard("attempts", line), saveguard("attempts", line, "--json")
+
+    story, besides = ended.out.rstrip().split("\n\n")
+    assert story.startswith("CREATE of quote QT-")
+    assert besides == f"Named besides: quote id {quote_id}, agent id {agency.agent_id}"
+    assert [fact["taken_for"] for fact in as_json.facts] == ["correlation id"]
+
+
+def test_attempts_of_a_mistyped_id_says_which_was_meant_and_why(
+    saveguard: Shell, agency: Agency
+) -> None:
+    agency.create()
+    (row,) = agency.attempts()
+    right = row["correlation_id"]
+    wrong = right[:20] + ("7" if right[20] != "7" else "9") + right[21:]
+
+    plain, as_json = saveguard("attempts", wrong), saveguard("attempts", wrong, "--json")
+
+    first, guess = plain.out.split("\n\n")
+    assert (plain.code, plain.err, first) == (0, "", "Nothing is there just so. It may mean:")
+    assert guess.startswith(f"correlation id {right} (one character ")
+    assert guess.splitlines()[0].endswith(f": its check character fits {right})")
+    assert f" UTC  {right}  CREATE of quote " in guess.splitlines()[1]
+    (fact,) = as_json.facts
+    assert (fact["correlation_id"], fact["certainty"]) == (right, "likely")
+    assert fact["taken_for"] == "correlation id"
+
+
+def test_attempts_of_a_quote_are_told_oldest_first(saveguard: Shell, agency: Agency) -> None:
+    quote_id = agency.create()
+    agency.update(quote_id, 1, taxes=3)
+
+    ended = saveguard("attempts", f"/v1/quotes/{quote_id}")
+
+    assert ended.code == 0
+    assert [told.split()[0] for told in ended.out.split("\n\n")] == ["CREATE", "UPDATE"]
 
 
 def test_attempts_ends_no_line_in_blanks(saveguard: Shell, correlation_id: str) -> None:

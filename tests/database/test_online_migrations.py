@@ -323,7 +323,7 @@ def test_the_roles_own_settings_do_not_bend_a_migration(
     assert migration_status(versioned.owner).pending == ()
 
 
-# --- 0005: the ledger's new indexes ---------------------------------------------------------------
+# --- 0005 and 0007: new indexes of the ledger ----------------------------------------------------
 
 _DAY: Final = "attempt_20310330"
 _SAVE: Final = """
@@ -387,7 +387,7 @@ class VanishedError(Exception):
 
 
 def _interrupt_after(patch: pytest.MonkeyPatch, steps: int) -> None:
-    """Lets so many of 0005's steps on the ledger through, then its process is gone."""
+    """Lets so many steps on the ledger through, then its process is gone."""
     seen = 0
 
     def interrupting(step: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -404,28 +404,33 @@ def _interrupt_after(patch: pytest.MonkeyPatch, steps: int) -> None:
     patch.setattr(session, "run_alone", interrupting(session.run_alone))
 
 
-def test_an_interrupted_0005_is_run_again_from_every_step(with_ledger: Target) -> None:
-    migrate_up(with_ledger.owner, CLOCK, "0005")
+@pytest.mark.parametrize(
+    ("before", "revision", "steps_min"), [("0004", "0005", 20), ("0006", "0007", 20)]
+)
+def test_an_interrupted_build_of_indexes_is_run_again_from_every_step(
+    with_ledger: Target, before: str, revision: str, steps_min: int
+) -> None:
+    migrate_up(with_ledger.owner, CLOCK, revision)
     migrated = schema_of(with_ledger.owner)
-    migrate_down(with_ledger.owner, CLOCK, "0004")
-    before = value(with_ledger.owner, _LEDGER)
+    migrate_down(with_ledger.owner, CLOCK, before)
+    rows_before = value(with_ledger.owner, _LEDGER)
     steps, is_interrupted = 0, True
 
     while is_interrupted:
         with pytest.MonkeyPatch.context() as patch:
             _interrupt_after(patch, steps)
             try:
-                migrate_up(with_ledger.owner, CLOCK, "0005")
+                migrate_up(with_ledger.owner, CLOCK, revision)
                 is_interrupted = False
             except VanishedError:
                 steps += 5 if steps > 4 else 1  # a day is like the next
-        migrate_up(with_ledger.owner, CLOCK, "0005")
+        migrate_up(with_ledger.owner, CLOCK, revision)
         assert schema_of(with_ledger.owner) == migrated
         assert value(with_ledger.owner, _UNFINISHED) == 0
-        migrate_down(with_ledger.owner, CLOCK, "0004")
-        assert value(with_ledger.owner, _LEDGER) == before
+        migrate_down(with_ledger.owner, CLOCK, before)
+        assert value(with_ledger.owner, _LEDGER) == rows_before
 
-    assert steps > 20
+    assert steps > steps_min
 
 
 def test_an_index_that_was_left_half_built_is_built_anew(

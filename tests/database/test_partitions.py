@@ -211,7 +211,7 @@ def test_a_day_has_every_index_and_rule_of_the_ledger_and_no_privileges_of_its_o
         """
         return set(rows(blank.owner, query))
 
-    assert len(indexes_of("attempt")) == 5
+    assert len(indexes_of("attempt")) == 7
     assert indexes_of(name) == indexes_of("attempt")
     assert rules_of(name) == rules_of("attempt")
     assert rules_of(name)
@@ -224,8 +224,10 @@ def test_a_day_has_every_index_and_rule_of_the_ledger_and_no_privileges_of_its_o
     assert [parent for (parent,) in rows(blank.owner, parents)] == [
         "attempt_correlation_idx",
         "attempt_error_idx",
+        "attempt_idempotency_idx",
         "attempt_pkey",
         "attempt_started_idx",
+        "attempt_trace_idx",
         "attempt_txid_idx",
     ]
     with pytest.raises(psycopg.errors.CheckViolation):

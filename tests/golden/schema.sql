@@ -438,9 +438,17 @@ CREATE INDEX attempt_error_idx ON ONLY public.attempt USING btree (error_code, s
 
 CREATE INDEX attempt_default_error_code_started_at_idx ON public.attempt_default USING btree (error_code, started_at) WHERE (error_code IS NOT NULL);
 
+CREATE INDEX attempt_idempotency_idx ON ONLY public.attempt USING btree (idempotency_key text_pattern_ops) WHERE (idempotency_key IS NOT NULL);
+
+CREATE INDEX attempt_default_idempotency_key_idx ON public.attempt_default USING btree (idempotency_key text_pattern_ops) WHERE (idempotency_key IS NOT NULL);
+
 CREATE INDEX attempt_started_idx ON ONLY public.attempt USING brin (started_at) WITH (pages_per_range='32', autosummarize='on');
 
 CREATE INDEX attempt_default_started_at_idx ON public.attempt_default USING brin (started_at) WITH (pages_per_range='32', autosummarize='on');
+
+CREATE INDEX attempt_trace_idx ON ONLY public.attempt USING btree (substr(traceparent, 4, 32) text_pattern_ops) WHERE (traceparent IS NOT NULL);
+
+CREATE INDEX attempt_default_substr_idx ON public.attempt_default USING btree (substr(traceparent, 4, 32) text_pattern_ops) WHERE (traceparent IS NOT NULL);
 
 CREATE INDEX attempt_txid_idx ON ONLY public.attempt USING brin (txid) WITH (pages_per_range='128', autosummarize='on');
 
@@ -458,9 +466,13 @@ ALTER INDEX public.attempt_correlation_idx ATTACH PARTITION public.attempt_defau
 
 ALTER INDEX public.attempt_error_idx ATTACH PARTITION public.attempt_default_error_code_started_at_idx;
 
+ALTER INDEX public.attempt_idempotency_idx ATTACH PARTITION public.attempt_default_idempotency_key_idx;
+
 ALTER INDEX public.attempt_pkey ATTACH PARTITION public.attempt_default_pkey;
 
 ALTER INDEX public.attempt_started_idx ATTACH PARTITION public.attempt_default_started_at_idx;
+
+ALTER INDEX public.attempt_trace_idx ATTACH PARTITION public.attempt_default_substr_idx;
 
 ALTER INDEX public.attempt_txid_idx ATTACH PARTITION public.attempt_default_txid_idx;
 
