@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, Final
 
-from bench.ledgers import Ledger
+import psycopg
+
+from bench.ledgers import DAYS, Ledger
 from bench.measure import percentile
+from engine.attempts.lookup import find
+from engine.clock import uuid7
+from engine.correlation import ALPHABET, make_correlation_id
 
 # All that is known of one request. There is no time in it: nobody who has an id knows the day.
 LOOKUP: Final = "SELECT * FROM attempt WHERE correlation_id = %(correlation_id)s"
@@ -24,30 +30,59 @@ def measure(ledgers: Sequence[Ledger], count: int) -> dict[str, Any]:
     ledger, even the roots of its indexes.
     """
     chosen = {ledger.name: _ids(ledger, count) for ledger in ledgers}
+    mistyped = {ledger.name: _mistyped(ledger, count) for ledger in ledgers}
     for ledger in ledgers:
         _forget(ledger)
     passes = {
-        name: {ledger.name: _found(ledger, chosen[ledger.name]) for ledger in ledgers}
-        for name in ("cold", "warm")
+        name: {ledger.name: _found(ledger, chosen[ledger.name], ask) for ledger in ledgers}
+        for name, ask in (("cold", _plain), ("warm", _plain), ("in a log line", _in_a_text))
+    }
+    guesses = {
+        "mistyped": {
+            ledger.name: _found(ledger, mistyped[ledger.name], _guess) for ledger in ledgers
+        }
     }
     first = {ledger.name: _first_on_a_connection(ledger, chosen) for ledger in ledgers}
-    return {"ids": count, "passes": passes, "first_on_a_connection_ms": first}
+    return {
+        "ids": count,
+        "passes": passes,
+        "guesses": guesses,
+        "first_on_a_connection_ms": first,
+    }
 
 
-def _found(ledger: Ledger, ids: Sequence[str]) -> dict[str, float]:
+# Asks a ledger for an id on a connection; whether that was answered as it should have been.
+Ask = Callable[[psycopg.Connection[Any], Ledger, str], bool]
+
+
+def _plain(connection: psycopg.Connection[Any], _ledger: Ledger, correlation_id: str) -> bool:
+    values = {"correlation_id": correlation_id}
+    return bool(connection.execute(LOOKUP, values, prepare=True).fetchall())
+
+
+def _in_a_text(connection: psycopg.Connection[Any], ledger: Ledger, correlation_id: str) -> bool:
+    text = f'ERROR save.done {{"correlationId": "{correlation_id}"}} in 12 ms'
+    found = find(connection, text, ledger.newest)
+    return bool(found.hits) and found.hits[0].matched == correlation_id
+
+
+def _guess(connection: psycopg.Connection[Any], ledger: Ledger, mistyped: str) -> bool:
+    """Asks for all that it may have been; a filled ledger has none of it, so nothing is skipped."""
+    return not find(connection, mistyped, ledger.newest).hits
+
+
+def _found(ledger: Ledger, ids: Sequence[str], ask: Ask) -> dict[str, float]:
     """Database and wall time of one look-up in milliseconds, prepared."""
     database, wall = [], []
     with ledger.pool.connection(time.monotonic() + _PATIENCE_S) as connection:
-        connection.execute(LOOKUP, {"correlation_id": "REQ-"}, prepare=True).fetchall()
+        ask(connection, ledger, "REQ-")
         for correlation_id in ids:
             with ledger.time.of() as spent:
                 began = time.perf_counter()
-                rows = connection.execute(
-                    LOOKUP, {"correlation_id": correlation_id}, prepare=True
-                ).fetchall()
+                is_answered = ask(connection, ledger, correlation_id)
                 wall.append((time.perf_counter() - began) * 1e3)
             database.append(spent.milliseconds)
-            if not rows:
+            if not is_answered:
                 raise SystemExit(f"{ledger.name}: {correlation_id} was not found")
     database.sort()
     wall.sort()
@@ -69,6 +104,17 @@ def _first_on_a_connection(ledger: Ledger, chosen: dict[str, list[str]]) -> floa
                 LOOKUP, {"correlation_id": chosen[ledger.name][0]}, prepare=False
             ).fetchall()
     return spent.milliseconds
+
+
+def _mistyped(ledger: Ledger, count: int) -> list[str]:
+    """Ids of our making from times all over the ledger, with the last character but one wrong."""
+    letters = ALPHABET[1:] + ALPHABET[0]
+    made = []
+    for number in range(count):
+        at = ledger.newest - timedelta(days=DAYS) * number / count
+        right = make_correlation_id(uuid7(int(at.timestamp() * 1000), os.urandom(10)))
+        made.append(right[:-2] + letters[ALPHABET.index(right[-2])] + right[-1])
+    return made
 
 
 def _ids(ledger: Ledger, count: int) -> list[str]:

@@ -127,7 +127,9 @@ def sections(results: Results) -> Iterator[Section]:
                         "wall_ms_p50", "wall_ms_p99",
                     )),
                 ]
-                for name, by_size in results["lookup"]["passes"].items()
+                for name, by_size in (
+                    results["lookup"]["passes"] | results["lookup"].get("guesses", {})
+                ).items()
                 for size, found in by_size.items()
             ] + [
                 ["planned anew", size.upper(), f"{found:.2f}", "", "", "", ""]
