@@ -8,7 +8,15 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from dashboard import engine_in_process, errors_tables, filters, receipts, runbook, wording
+from dashboard import (
+    engine_in_process,
+    errors_tables,
+    filters,
+    receipts,
+    runbook,
+    status_line,
+    wording,
+)
 from dashboard.error_codes import SEVERITY_COLOURS, UNKNOWN
 from dashboard.errors_reads import what_went_wrong
 from dashboard.errors_view import Said, View, compose
@@ -49,7 +57,7 @@ def errors(
     reading = what_went_wrong(length, wanted, code)
     now = engine_in_process.runtime().clock.now()
     view = compose(reading, length, refresh_s, wording.zone_of(st.context.timezone, now), now)
-    _status(view)
+    status_line.draw(view.notice, view.badges, view.as_of)
     _said(view.headline, "failed")
     _chart(view)
     _codes(view)
@@ -57,24 +65,6 @@ def errors(
     _newest(view)
     _paths(view)
     _unknown_caller(view)
-
-
-def _status(view: View) -> None:
-    """One line, as high whatever it says: what stands below must not move when it changes."""
-    with st.container(
-        horizontal=True,
-        horizontal_alignment="distribute",
-        vertical_alignment="center",
-        key="status",
-    ):
-        if view.notice:
-            st.error(view.notice, icon=":material/cloud_off:")
-        else:
-            with st.container(horizontal=True, width="content", key="badges"):
-                for badge in view.badges:
-                    st.badge(badge.text, color=badge.colour)
-        with st.container(width="content", key="as-of"):
-            st.caption(view.as_of)
 
 
 def _said(said: Said, key: str) -> None:

@@ -15,6 +15,7 @@ from dashboard import (
     latency_reads,
     latency_tables,
     receipts,
+    status_line,
     wording,
 )
 from dashboard.heatmap import Cells, Column
@@ -51,7 +52,7 @@ def latency(length: timedelta, wanted: Filter, refresh_s: int | None) -> None:
     now = engine_in_process.runtime().clock.now()
     zone = wording.zone_of(st.context.timezone, now)
     view = compose(known, slowest, _percentile(), refresh_s, zone, now)
-    _status(view)
+    status_line.draw(view.notice, view.badges, view.as_of)
     _percentiles(view)
     _course(view)
     _heatmap(view)
@@ -62,24 +63,6 @@ def _percentile() -> str:
     """The chosen percentile, before its widget is drawn: the chart has to be ready by then."""
     said = st.session_state.get(_PERCENTILE_KEY, st.query_params.get(_PERCENTILE_KEY))
     return said if said in latency_tables.NAMES else _PERCENTILE
-
-
-def _status(view: View) -> None:
-    """One line, as high whatever it says: what stands below must not move when it changes."""
-    with st.container(
-        horizontal=True,
-        horizontal_alignment="distribute",
-        vertical_alignment="center",
-        key="status",
-    ):
-        if view.notice:
-            st.error(view.notice, icon=":material/cloud_off:")
-        else:
-            with st.container(horizontal=True, width="content", key="badges"):
-                for badge in view.badges:
-                    st.badge(badge.text, color=badge.colour)
-        with st.container(width="content", key="as-of"):
-            st.caption(view.as_of)
 
 
 def _percentiles(view: View) -> None:

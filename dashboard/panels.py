@@ -9,7 +9,7 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from dashboard import engine_in_process, lookup_link, reads, receipts, tables, wording
+from dashboard import engine_in_process, lookup_link, reads, receipts, status_line, tables, wording
 from dashboard.cards import Card
 from dashboard.plot import plot
 from dashboard.status import NOTHING_READ
@@ -53,29 +53,11 @@ def overview(length: timedelta, wanted: Filter, refresh_s: int | None) -> None:
     reading = reads.how_saves_are(length, wanted)
     now = engine_in_process.runtime().clock.now()
     view = compose(reading, refresh_s, wording.zone_of(st.context.timezone, now), now)
-    _status(view)
+    status_line.draw(view.notice, view.badges, view.as_of)
     _cards(view.cards)
     _charts(view)
     _objectives(view)
     _newest(view)
-
-
-def _status(view: View) -> None:
-    """One line, as high whatever it says: what stands below must not move when it changes."""
-    with st.container(
-        horizontal=True,
-        horizontal_alignment="distribute",
-        vertical_alignment="center",
-        key="status",
-    ):
-        if view.notice:
-            st.error(view.notice, icon=":material/cloud_off:")
-        else:
-            with st.container(horizontal=True, width="content", key="badges"):
-                for badge in view.badges:
-                    st.badge(badge.text, color=badge.colour)
-        with st.container(width="content", key="as-of"):
-            st.caption(view.as_of)
 
 
 def _cards(shown: Sequence[Card]) -> None:
