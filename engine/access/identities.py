@@ -2,8 +2,8 @@
 
 A verified key is trusted for a short while without asking again, which bounds how long a revoked
 one still works. While the database is not there, the last known identity serves on: nothing can be
-saved then, and the refusal reaches the ledger under the right agent. One that is only busy is no
-reason to trust a key that may have been revoked.
+saved then. One that is only busy, or whose line broke, is no reason to trust a key that may have
+been revoked; its refusal still reaches the ledger under the agent that last had the key.
 """
 
 from __future__ import annotations
@@ -92,6 +92,11 @@ class Identities:
             return known[1]
         self._remember(key_hash, now, identity)
         return identity
+
+    def last_known(self, key: str) -> Identity | None:
+        """Whose key it was when it was last asked for: whom to write down, nobody to trust."""
+        known = self._known.get(hash_api_key(key))
+        return None if known is None else known[1]
 
     def _ask(self, key_hash: bytes, deadline: float | None) -> Identity | None:
         with self._pool.connection(deadline) as connection:

@@ -54,7 +54,8 @@ class Gate:
         try:
             identity = self._identities.find(key, exchange.received + self._patience_s)
         except (psycopg.Error, PoolTimeout) as error:
-            return None, from_failure(classify(error, write_was_sent=False).code)
+            refusal = from_failure(classify(error, write_was_sent=False).code)
+            return self._identities.last_known(key), refusal
         if identity is None:
             return None, _NO_CREDENTIALS
         if identity.agent_id is None:

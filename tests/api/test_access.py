@@ -231,8 +231,10 @@ def test_a_busy_database_is_no_reason_to_trust_a_key_any_longer(
 
             answer = caller.call("POST", body=quote_body())
 
-        refusal(answer, "DATABASE_TIMEOUT", 504)
+        body = refusal(answer, "DATABASE_TIMEOUT", 504)
         assert service.stock().quotes == 1
+        # Whose attempt it was is known all the same.
+        assert service.attempt(body["correlationId"])["agent_id"] == caller.agency.agent_id
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/problem+json"])
