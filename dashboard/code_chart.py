@@ -8,7 +8,6 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import plotly.graph_objects as go
-import streamlit as st
 
 from dashboard import errors_wording, figures, plot, wording
 from dashboard.error_codes import facts, worth_drawing
@@ -46,17 +45,6 @@ def title(found: Failures) -> str:
     return f"Share of attempts that failed, per {_PER[found.tier]}"
 
 
-def version(found: Failures) -> tuple[object, ...]:
-    """What tells one reading from another, much cheaper than all that is in it."""
-    return found.read_at, found.window, found.wanted, found.code
-
-
-# A figure costs more to build than to send; viewers of the same numbers share its text.
-@st.cache_resource(
-    max_entries=figures.KEPT,
-    show_spinner=False,
-    hash_funcs={Failures: version, ZoneInfo: str},
-)
 def draw(found: Failures, zone: ZoneInfo | None) -> str:
     """Attempts by error code over time, as shares of all attempts.
 

@@ -9,7 +9,6 @@ from typing import Any, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import plotly.graph_objects as go
-import streamlit as st
 
 from dashboard import figures, plot, wording
 from engine.rollups.grid import Tier
@@ -59,12 +58,6 @@ _TARGETS: Final = (
 )
 
 
-# A figure costs more to build than to send; viewers of the same numbers share its text.
-@st.cache_resource(
-    max_entries=figures.KEPT,
-    show_spinner=False,
-    hash_funcs={Overview: figures.version, ZoneInfo: str},
-)
 def draw(summary: Overview, zone: ZoneInfo | None) -> str:
     """Percentiles of duration over time, and under them how many attempts they rest on.
 

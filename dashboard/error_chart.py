@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import plotly.graph_objects as go
-import streamlit as st
 
 from dashboard import figures, plot, status, wording
 from dashboard.error_codes import worth_drawing
@@ -32,9 +31,6 @@ class _Row(NamedTuple):
     is_ours: bool
 
 
-@st.cache_resource(
-    max_entries=figures.KEPT, show_spinner=False, hash_funcs={Overview: figures.version}
-)
 def draw(summary: Overview) -> str:
     """Attempts by error code, ours and the callers'."""
     if not summary.attempts:

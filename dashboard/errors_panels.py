@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
-import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from dashboard import (
@@ -22,6 +22,7 @@ from dashboard.errors_reads import what_went_wrong
 from dashboard.errors_view import Said, View, compose
 from dashboard.panels import ROW_HEIGHT
 from dashboard.plot import plot
+from dashboard.shared import shared
 from engine.errors import TAXONOMY, ErrorCode
 from engine.rollups.selection import Filter
 
@@ -56,7 +57,12 @@ def errors(
         st.rerun()
     reading = what_went_wrong(length, wanted, code)
     now = engine_in_process.runtime().clock.now()
-    view = compose(reading, length, refresh_s, wording.zone_of(st.context.timezone, now), now)
+    zone = wording.zone_of(st.context.timezone, now)
+    view = shared(
+        (reading.failures,),
+        ("errors", reading.freshness, reading.waiting, refresh_s, zone, wording.days(now, zone)),
+        lambda: compose(reading, length, refresh_s, zone, now),
+    )
     status_line.draw(view.notice, view.badges, view.as_of)
     _said(view.headline, "failed")
     _chart(view)
@@ -84,7 +90,7 @@ def _chart(view: View) -> None:
 
 def _codes(view: View) -> None:
     st.header("Codes", anchor=False)
-    if view.codes.empty:
+    if not view.codes.num_rows:
         st.caption(f"{view.nothing}.")
         return
     _table(
@@ -109,7 +115,7 @@ def _codes(view: View) -> None:
             errors_tables.RUNBOOK: _link("Runbook ↗"),
             errors_tables.IDS: st.column_config.TextColumn(width=3 * _ID_WIDTH),
         },
-        rows_max=len(view.codes),
+        rows_max=view.codes.num_rows,
     )
     st.caption(view.codes_note)
     if view.correlation_ids and view.code is not None:
@@ -126,7 +132,7 @@ def _pick() -> None:
 
 def _shapes(view: View) -> None:
     st.header("Failures of the same shape", anchor=False)
-    if view.shapes.empty:
+    if not view.shapes.num_rows:
         st.caption(f"{view.nothing}.")
         return
     st.caption(view.shapes_note)
@@ -146,7 +152,7 @@ def _shapes(view: View) -> None:
 
 def _newest(view: View) -> None:
     st.header("Newest failed attempts", anchor=False)
-    if view.newest.empty:
+    if not view.newest.num_rows:
         st.caption(f"{view.nothing}.")
         return
     _table(
@@ -160,13 +166,13 @@ def _newest(view: View) -> None:
             "Correlation id": st.column_config.TextColumn(width=_ID_WIDTH),
             "Quote": st.column_config.TextColumn(width=_ID_WIDTH),
         },
-        rows_max=len(view.newest),
+        rows_max=view.newest.num_rows,
     )
 
 
 def _paths(view: View) -> None:
     st.header("Hardened path against legacy path", anchor=False)
-    if view.paths.empty:
+    if not view.paths.num_rows:
         st.caption(f"{view.nothing}.")
         return
     _table(
@@ -193,7 +199,7 @@ def _unknown_caller(view: View) -> None:
         return
     st.header("Refused before an agent was known", anchor=False)
     _said(view.unknown_caller, "unknown-caller")
-    if not view.unknown_caller_codes.empty:
+    if view.unknown_caller_codes.num_rows:
         _table(
             view.unknown_caller_codes,
             "unknown_caller_codes",
@@ -210,13 +216,13 @@ def _link(words: str) -> Any:  # noqa: ANN401  # Streamlit has no public name fo
 
 
 def _table(
-    shown: pd.DataFrame, key: str, alt: str, columns: dict[str, Any], rows_max: int = _ROWS_MAX
+    shown: pa.Table, key: str, alt: str, columns: dict[str, Any], rows_max: int = _ROWS_MAX
 ) -> None:
     st.dataframe(
         shown,
         hide_index=True,
         row_height=ROW_HEIGHT,
-        height="content" if len(shown) <= rows_max else (rows_max + 1) * ROW_HEIGHT + 2,
+        height="content" if shown.num_rows <= rows_max else (rows_max + 1) * ROW_HEIGHT + 2,
         key=key,
         alt=alt,
         column_config=columns,

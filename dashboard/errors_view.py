@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import pandas as pd
+import pyarrow as pa
 
 from dashboard import code_chart, errors_tables, errors_wording, figures, wording
 from dashboard.errors_reads import Reading
 from dashboard.errors_wording import share
 from dashboard.status import NOTHING_READ
+from dashboard.tables import packed
 from dashboard.wording import Words
 from engine.errors import ErrorCode
 from engine.rollups import failures, parts
@@ -75,16 +76,16 @@ class View:
     figure: str
     told: str
     notes: tuple[str, ...]
-    codes: pd.DataFrame
+    codes: pa.Table
     codes_note: str
     code: ErrorCode | None
     correlation_ids: tuple[str, ...]
-    shapes: pd.DataFrame
+    shapes: pa.Table
     shapes_note: str
-    newest: pd.DataFrame
-    paths: pd.DataFrame
+    newest: pa.Table
+    paths: pa.Table
     unknown_caller: Said | None
-    unknown_caller_codes: pd.DataFrame
+    unknown_caller_codes: pa.Table
     nothing: str
 
 
@@ -125,16 +126,16 @@ def compose(
         figure=code_chart.draw(found, zone),
         told=code_chart.told(found),
         notes=code_chart.notes(found),
-        codes=errors_tables.codes(found),
+        codes=packed(errors_tables.codes(found)),
         codes_note=_codes_note(found),
         code=found.code,
         correlation_ids=() if sample is None else sample.correlation_ids,
-        shapes=errors_tables.shapes(found),
+        shapes=packed(errors_tables.shapes(found)),
         shapes_note=_shapes_note(found),
-        newest=errors_tables.newest(found),
-        paths=errors_tables.paths(found),
+        newest=packed(errors_tables.newest(found)),
+        paths=packed(errors_tables.paths(found)),
         unknown_caller=_unknown_caller(found),
-        unknown_caller_codes=errors_tables.unknown_caller(found),
+        unknown_caller_codes=packed(errors_tables.unknown_caller(found)),
         nothing=code_chart.nothing(found),
     )
 
@@ -240,7 +241,7 @@ def _unknown_caller(found: Failures) -> Said | None:
 
 
 def _nothing_read(notice: str) -> View:
-    none = pd.DataFrame()
+    none = pa.table({})
     return View(
         notice=notice,
         badges=(),

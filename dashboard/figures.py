@@ -11,7 +11,6 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from dashboard import plot
-from engine.slo.overview import Overview
 
 # What callers got wrong, what we did, and what is promised.
 AMBER: Final = "#D97706"
@@ -22,13 +21,6 @@ SLATE: Final = "#64748B"
 _HEIGHT_OF_NOTHING: Final = 96
 # Pixels between an axis and its labels.
 STANDOFF: Final = 6
-# Figures that are remembered, because viewers of the same numbers share them.
-KEPT: Final = 16
-
-
-def version(summary: Overview) -> tuple[object, ...]:
-    """What tells one overview from another, much cheaper than all that is in it."""
-    return summary.now, summary.length, summary.wanted
 
 
 def frame(height: int) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from math import log10
 from typing import Final
 
 import plotly.graph_objects as go
-import streamlit as st
 
 from dashboard import figures, plot, wording
 from dashboard.latency_chart import time_axis
@@ -147,12 +146,6 @@ def title(latency: Latency) -> str:
     return f"{TITLE}, per {_LENGTHS.get(seconds, f'{seconds} s')}"
 
 
-# Viewers of the same numbers share the figure's text.
-@st.cache_resource(
-    max_entries=figures.KEPT,
-    show_spinner=False,
-    hash_funcs={Latency: lambda latency: latency.version},
-)
 def draw(latency: Latency) -> str:
     """How many attempts took how long, over time.
 

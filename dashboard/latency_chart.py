@@ -7,7 +7,6 @@ from math import ceil, floor, log10
 from typing import Any, Final
 
 import plotly.graph_objects as go
-import streamlit as st
 
 from dashboard import figures, plot, wording
 from dashboard.latency_tables import NAMES
@@ -56,12 +55,6 @@ def time_axis(window: Window, tier: Tier) -> dict[str, Any]:
     }
 
 
-# Viewers of the same numbers share the figure's text.
-@st.cache_resource(
-    max_entries=figures.KEPT,
-    show_spinner=False,
-    hash_funcs={Latency: lambda latency: latency.version},
-)
 def draw(latency: Latency, name: str) -> str:
     """One percentile over time; times without attempts stay blank.
 

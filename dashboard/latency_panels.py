@@ -22,6 +22,7 @@ from dashboard.heatmap import Cells, Column
 from dashboard.latency_view import View, compose
 from dashboard.panels import ROW_HEIGHT
 from dashboard.plot import pickable_plot, plot
+from dashboard.shared import shared
 from engine.rollups.bands import Band
 from engine.rollups.selection import Filter
 
@@ -51,7 +52,12 @@ def latency(length: timedelta, wanted: Filter, refresh_s: int | None) -> None:
     slowest = latency_reads.slowest_attempts(length, wanted)
     now = engine_in_process.runtime().clock.now()
     zone = wording.zone_of(st.context.timezone, now)
-    view = compose(known, slowest, _percentile(), refresh_s, zone, now)
+    percentile, days = _percentile(), wording.days(now, zone)
+    view = shared(
+        (known.value, slowest.value),
+        ("latency", known.freshness, slowest.freshness, percentile, refresh_s, zone, days),
+        lambda: compose(known, slowest, percentile, refresh_s, zone, now),
+    )
     status_line.draw(view.notice, view.badges, view.as_of)
     _percentiles(view)
     _course(view)
@@ -68,7 +74,7 @@ def _percentile() -> str:
 def _percentiles(view: View) -> None:
     with st.container(border=True, gap="xxsmall"):
         st.header(_PERCENTILES, anchor=False)
-        if view.percentiles.empty:
+        if not view.percentiles.num_rows:
             st.caption(f"{view.nothing}.")
             return
         st.dataframe(
@@ -170,7 +176,7 @@ def _chosen(
 
 
 def _slowest(view: View) -> None:
-    is_empty = view.slowest.empty
+    is_empty = not view.slowest.num_rows
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header(_SLOWEST, anchor=False, width="content")
         with st.container(

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-import pandas as pd
+import pyarrow as pa
 
 from dashboard import figures, heatmap, latency_chart, latency_tables, wording
 from dashboard.heatmap import Cells
 from dashboard.latency_reads import Slowest
 from dashboard.memory import Known
 from dashboard.status import NOTHING_READ, Freshness
+from dashboard.tables import packed
 from dashboard.view import Chart
 from dashboard.wording import Words
 from engine.rollups.latency import Latency
@@ -50,9 +51,9 @@ class View:
     cells: Cells | None
     course: Chart
     heatmap: Chart
-    percentiles: pd.DataFrame
+    percentiles: pa.Table
     compared: str
-    slowest: pd.DataFrame
+    slowest: pa.Table
     slowest_note: str
 
 
@@ -89,9 +90,13 @@ def compose(
         cells=None if drawn is None else heatmap.cells(drawn),
         course=_course(drawn, percentile, nothing),
         heatmap=_heatmap(drawn, nothing),
-        percentiles=pd.DataFrame() if latency is None else latency_tables.percentiles(latency),
+        percentiles=pa.table({})
+        if latency is None
+        else packed(latency_tables.percentiles(latency)),
         compared="" if latency is None else _compared(latency),
-        slowest=latency_tables.slowest(slowest.value.attempts if slowest.value else (), zone),
+        slowest=packed(
+            latency_tables.slowest(slowest.value.attempts if slowest.value else (), zone)
+        ),
         slowest_note=_slowest_note(slowest),
     )
 

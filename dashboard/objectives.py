@@ -9,9 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
-import streamlit as st
-
-from dashboard import figures, receipts, wording
+from dashboard import receipts, wording
 from dashboard.wording import Words
 from engine.rollups import parts
 from engine.rollups.grid import window_until
@@ -56,10 +54,6 @@ def state(found: Assessment) -> Words:
     return _STATES[found.verdict]
 
 
-# The exact bounds take tens of milliseconds; viewers of the same numbers share them.
-@st.cache_resource(
-    max_entries=figures.KEPT, show_spinner=False, hash_funcs={Overview: figures.version}
-)
 def table(summary: Overview) -> str:
     """Every objective: the window that was chosen in numbers, the standard ones in words."""
     chosen = wording.window_words(summary.length)
@@ -78,9 +72,6 @@ def table(summary: Overview) -> str:
     return _markdown(heads, rows)
 
 
-@st.cache_resource(
-    max_entries=figures.KEPT, show_spinner=False, hash_funcs={Overview: figures.version}
-)
 def burn_table(summary: Overview) -> str:
     """The burn rates of the objectives that have alerts on them."""
     heads = ["Error budget burns at", *(_pair_title(each) for each in PAIRS)]

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from dashboard import engine_in_process, lookup_link, reads, receipts, status_line, tables, wording
 from dashboard.cards import Card
 from dashboard.plot import plot
+from dashboard.shared import shared
 from dashboard.status import NOTHING_READ
 from dashboard.view import Chart, View, compose
 from engine.rollups.selection import Filter
@@ -52,7 +53,12 @@ def overview(length: timedelta, wanted: Filter, refresh_s: int | None) -> None:
     """
     reading = reads.how_saves_are(length, wanted)
     now = engine_in_process.runtime().clock.now()
-    view = compose(reading, refresh_s, wording.zone_of(st.context.timezone, now), now)
+    zone = wording.zone_of(st.context.timezone, now)
+    view = shared(
+        (reading.summary,),
+        ("overview", reading.freshness, reading.waiting, refresh_s, zone, wording.days(now, zone)),
+        lambda: compose(reading, refresh_s, zone, now),
+    )
     status_line.draw(view.notice, view.badges, view.as_of)
     _cards(view.cards)
     _charts(view)
@@ -104,7 +110,7 @@ def _objectives(view: View) -> None:
 
 
 def _newest(view: View) -> None:
-    is_empty = view.newest.empty
+    is_empty = not view.newest.num_rows
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header(_NEWEST, anchor=False, width="content")
         with st.container(
@@ -130,7 +136,7 @@ def _newest(view: View) -> None:
         _table(view.newest)
 
 
-def _table(newest: pd.DataFrame) -> None:
+def _table(newest: pa.Table) -> None:
     st.dataframe(
         newest,
         hide_index=True,

@@ -7,6 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import pandas as pd
+import pyarrow as pa
 
 from dashboard import wording
 from engine.attempts.newest import RecentAttempt
@@ -17,6 +18,11 @@ CODE: Final = "Code"
 CORRELATION_ID: Final = "Correlation id"
 DURATION: Final = "Duration, ms"
 QUOTE: Final = "Quote"
+
+
+def packed(frame: pd.DataFrame) -> pa.Table:
+    """A data frame as the browser gets it: done once, not for each viewer's every refresh."""
+    return pa.Table.from_pandas(frame, preserve_index=False)
 
 
 def newest(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-import pandas as pd
+import pyarrow as pa
 
 from dashboard import duration_chart, error_chart, figures, objectives, status, tables
 from dashboard.cards import Card, headline
@@ -64,7 +64,7 @@ class View:
     errors: Chart
     objectives: str
     burns: str
-    newest: pd.DataFrame
+    newest: pa.Table
     nothing: str
 
 
@@ -98,12 +98,12 @@ def compose(reading: Reading, refresh_s: int | None, zone: ZoneInfo | None, now:
     )
 
 
-def _newest(summary: Overview | None, zone: ZoneInfo | None) -> pd.DataFrame:
+def _newest(summary: Overview | None, zone: ZoneInfo | None) -> pa.Table:
     if summary is None:
-        return tables.newest((), zone)
+        return tables.packed(tables.newest((), zone))
     # The date goes without saying where none but today's attempts can be among them.
     has_date = summary.window.start.date() != summary.now.date()
-    return tables.newest(summary.newest, zone, has_date=has_date)
+    return tables.packed(tables.newest(summary.newest, zone, has_date=has_date))
 
 
 def _durations(summary: Overview | None, zone: ZoneInfo | None) -> Chart:

@@ -7,7 +7,7 @@ reads as a limit has reached it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final, Literal
 from uuid import UUID
@@ -145,6 +145,11 @@ def clock_time(instant: datetime, zone: ZoneInfo | None, now: datetime | None) -
     if zone is None:
         return text
     return f"{text} ({instant.astimezone(zone).strftime(form)} {zone.key})"
+
+
+def days(now: datetime, zone: ZoneInfo | None) -> tuple[date, ...]:
+    """Today on each clock: what `clock_time` makes of the present instant depends on no more."""
+    return tuple(now.astimezone(place).date() for place in (UTC, zone or UTC))
 
 
 def table_time(instant: datetime, zone: ZoneInfo | None, *, has_date: bool = False) -> str:

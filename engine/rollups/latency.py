@@ -52,22 +52,6 @@ class Latency:
     course: Sequence[Bucket]
     courses: Mapping[Operation, Sequence[Bucket]]
 
-    @property
-    def version(self) -> tuple[object, ...]:
-        """What tells one reading from another, much cheaper than all that is in it.
-
-        The ledger only grows: as many attempts that took as long are the same attempts.
-        """
-        drawn = [each.counts for each in self.course]
-        return (
-            self.present.window,
-            self.length,
-            self.wanted,
-            self.tier,
-            sum(each.attempts for each in drawn),
-            sum(each.duration_us for each in drawn),
-        )
-
 
 def read(look: Look, now: datetime, length: timedelta, wanted: Filter) -> Latency:
     """Reads the window of this length that ends now.

@@ -155,10 +155,3 @@ def test_those_who_do_not_see_it_are_told_its_numbers() -> None:
         " Targets: P95 500 ms, P99 1,000 ms."
     )
     assert duration_chart.told(summary()) == ("Duration: No attempts in the last 5 minutes.")
-
-
-def test_it_is_drawn_once_for_all_viewers_of_the_same_numbers() -> None:
-    found = summary(committed=5)
-
-    assert duration_chart.draw(found, None) is duration_chart.draw(summary(committed=5), None)
-    assert duration_chart.draw(found, None) is not duration_chart.draw(found, _KOLKATA)

@@ -126,10 +126,3 @@ def test_those_who_do_not_see_it_are_told_its_numbers() -> None:
     )
     assert error_chart.told(summary(committed=3)) == "Errors by code: No errors among 3 attempts."
     assert error_chart.told(summary()) == "Errors by code: No attempts in the last 5 minutes."
-
-
-def test_it_is_redrawn_for_new_numbers_only() -> None:
-    found = summary(committed=5)
-
-    assert error_chart.draw(found) is error_chart.draw(summary(committed=5))
-    assert error_chart.draw(found) != error_chart.draw(summary(committed=6, now=END + WINDOW))
