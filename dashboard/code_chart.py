@@ -7,8 +7,6 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import plotly.graph_objects as go
-
 from dashboard import errors_wording, figures, plot, wording
 from dashboard.error_codes import facts, worth_drawing
 from engine.rollups.failures import CodeFailures, Failures
@@ -56,25 +54,24 @@ def draw(found: Failures, zone: ZoneInfo | None) -> str:
     if said:
         return figures.nothing(said)
     drawn, folded = worth_drawing(shown(found))
-    figure = go.Figure(layout=figures.frame(_HEIGHT))
     known = [min(found.tier.length, found.window.end - bucket.start) for bucket in found.series]
     times = [bucket.start + part / 2 for bucket, part in zip(found.series, known, strict=True)]
     colours = _colours(drawn)
     # What is ours stands on the ground, where its height is read without effort.
-    for each in sorted(drawn, key=lambda each: not each.is_ours):
-        name = facts(each.number).name
-        figure.add_trace(
-            _bars(found.series, times, known, [each.number], name, colours[each.number])
-        )
+    stacked = [
+        ([each.number], facts(each.number).name, colours[each.number])
+        for each in sorted(drawn, key=lambda each: not each.is_ours)
+    ]
     if folded:
         numbers = [each.number for each in folded]
-        name = wording.counted(len(folded), "other code")
-        figure.add_trace(_bars(found.series, times, known, numbers, name, figures.SLATE))
-    figure.add_trace(_attempts(found, times, zone))
-    figure.update_layout(
+        stacked.append((numbers, wording.counted(len(folded), "other code"), figures.SLATE))
+    traces = [_bars(found.series, times, known, *each) for each in stacked]
+    traces.append(_attempts(found, times, zone))
+    layout = figures.layout(
+        _HEIGHT,
         barmode="stack",
         hovermode="x unified",
-        legend_traceorder="normal",
+        legend={"traceorder": "normal"},
         xaxis={
             "range": [found.series[0].start, found.window.end],
             # The second line is drawn once, and again where the day changes.
@@ -90,7 +87,7 @@ def draw(found: Failures, zone: ZoneInfo | None) -> str:
             "ticklabelstandoff": figures.STANDOFF,
         },
     )
-    return plot.serialised(figure)
+    return plot.serialised(traces, layout)
 
 
 def shown(found: Failures) -> list[CodeFailures]:
@@ -151,36 +148,40 @@ def _bars(
     numbers: Sequence[int],
     name: str,
     colour: str,
-) -> go.Bar:
+) -> plot.Trace:
     """Some codes' share of the attempts over time; none where there is nothing of it."""
     counts = [sum(bucket.counts.by_code.get(number, 0) for number in numbers) for bucket in series]
     of = [bucket.counts.attempts for bucket in series]
-    return go.Bar(
-        x=times,
-        y=[100 * count / all_ if count else None for count, all_ in zip(counts, of, strict=True)],
-        name=name,
-        width=[part.total_seconds() * _MILLI * _BAR_SHARE for part in known],
-        marker={"color": colour},
-        customdata=[
+    return {
+        "type": "bar",
+        "x": times,
+        "y": [
+            100 * count / all_ if count else None for count, all_ in zip(counts, of, strict=True)
+        ],
+        "name": name,
+        "width": [part.total_seconds() * _MILLI * _BAR_SHARE for part in known],
+        "marker": {"color": colour},
+        "customdata": [
             f"{wording.count(count)} ({errors_wording.share(count, all_)})" if count else ""
             for count, all_ in zip(counts, of, strict=True)
         ],
-        hovertemplate=f"{name} %{{customdata}}<extra></extra>",
-    )
+        "hovertemplate": f"{name} %{{customdata}}<extra></extra>",
+    }
 
 
-def _attempts(found: Failures, times: Sequence[datetime], zone: ZoneInfo | None) -> go.Scatter:
+def _attempts(found: Failures, times: Sequence[datetime], zone: ZoneInfo | None) -> plot.Trace:
     """What the shares are of, told under the pointer: no bar may mean no attempts as well."""
-    return go.Scatter(
-        x=times,
-        y=[0] * len(times),
-        name="Attempts",
-        mode="markers",
-        marker={"opacity": 0, "color": figures.SLATE},
-        showlegend=False,
-        customdata=[_bucket_words(bucket, zone) for bucket in found.series],
-        hovertemplate="%{customdata}<extra></extra>",
-    )
+    return {
+        "type": "scatter",
+        "x": times,
+        "y": [0] * len(times),
+        "name": "Attempts",
+        "mode": "markers",
+        "marker": {"opacity": 0, "color": figures.SLATE},
+        "showlegend": False,
+        "customdata": [_bucket_words(bucket, zone) for bucket in found.series],
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
 
 
 def _bucket_words(bucket: Bucket, zone: ZoneInfo | None) -> str:

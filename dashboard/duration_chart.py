@@ -8,8 +8,6 @@ from math import floor, log10
 from typing import Any, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-import plotly.graph_objects as go
-
 from dashboard import figures, plot, wording
 from engine.rollups.grid import Tier
 from engine.slo.objectives import LIMITS
@@ -70,26 +68,29 @@ def draw(summary: Overview, zone: ZoneInfo | None) -> str:
     """
     if not summary.attempts:
         return figures.nothing(wording.no_attempts(summary.wanted, summary.length))
-    figure = go.Figure(layout=figures.frame(_HEIGHT))
     # A bucket stands in the middle of what is known of it, so that its bar covers that time.
     known = [min(bucket.length, summary.now - bucket.started_at) for bucket in summary.buckets]
     times = [
         bucket.started_at + part / 2 for bucket, part in zip(summary.buckets, known, strict=True)
     ]
     percentiles = [bucket.percentiles for bucket in summary.buckets]
-    for name, of in _CURVES:
-        durations = [None if found is None else of(found) for found in percentiles]
-        figure.add_trace(_percentile_line(name, times, durations))
-    figure.add_trace(_attempt_bars(summary.buckets, times, known, zone))
-    for target in _TARGETS:
-        figure.add_trace(_target_line(target, summary))
+    traces = [
+        _percentile_line(name, times, [None if each is None else of(each) for each in percentiles])
+        for name, of in _CURVES
+    ]
+    traces.append(_attempt_bars(summary.buckets, times, known, zone))
+    traces += [_target_line(target, summary) for target in _TARGETS]
+    labels = [
         # On a logarithmic axis places are told by their logarithm.
-        place = log10(_drawn(target.limit_us))
-        figure.add_annotation(_label(f"Target {target.words}", target.side, y=place))
-    figure.add_annotation(_label("Attempts", "bottom", y=_BARS_TOP, yref="paper"))
+        _label(f"Target {each.words}", each.side, y=log10(_drawn(each.limit_us)))
+        for each in _TARGETS
+    ]
+    labels.append(_label("Attempts", "bottom", y=_BARS_TOP, yref="paper"))
     lowest, highest = _scale(percentiles)
     powers = [10**power for power in range(lowest, floor(log10(highest)) + 1)]
-    figure.update_layout(
+    layout = figures.layout(
+        _HEIGHT,
+        annotations=labels,
         hovermode="x unified",
         hoversubplots="axis",
         xaxis={
@@ -120,7 +121,7 @@ def draw(summary: Overview, zone: ZoneInfo | None) -> str:
             "ticklabelstandoff": figures.STANDOFF,
         },
     )
-    return plot.serialised(figure)
+    return plot.serialised(traces, layout)
 
 
 def title(summary: Overview) -> str:
@@ -190,20 +191,21 @@ def _drawn(duration_us: int) -> float:
 
 def _percentile_line(
     name: str, times: list[datetime], durations: Sequence[int | None]
-) -> go.Scatter:
+) -> plot.Trace:
     """One percentile; times without attempts stay blank."""
-    return go.Scatter(
-        x=times,
-        y=[None if each is None else _drawn(each) for each in durations],
-        name=name,
-        mode="lines+markers",
-        marker={"size": 4},
-        line={"width": 2, "dash": "dot" if name == "P50" else "solid"},
-        connectgaps=False,
-        cliponaxis=False,
-        customdata=["" if each is None else wording.milliseconds(each) for each in durations],
-        hovertemplate=f"{name} %{{customdata}}<extra></extra>",
-    )
+    return {
+        "type": "scatter",
+        "x": times,
+        "y": [None if each is None else _drawn(each) for each in durations],
+        "name": name,
+        "mode": "lines+markers",
+        "marker": {"size": 4},
+        "line": {"width": 2, "dash": "dot" if name == "P50" else "solid"},
+        "connectgaps": False,
+        "cliponaxis": False,
+        "customdata": ["" if each is None else wording.milliseconds(each) for each in durations],
+        "hovertemplate": f"{name} %{{customdata}}<extra></extra>",
+    }
 
 
 def _attempt_bars(
@@ -211,33 +213,35 @@ def _attempt_bars(
     times: list[datetime],
     known: list[timedelta],
     zone: ZoneInfo | None,
-) -> go.Bar:
+) -> plot.Trace:
     """How many attempts; paler where the bucket's time is not over."""
-    return go.Bar(
-        x=times,
-        y=[bucket.attempts for bucket in buckets],
-        name="Attempts",
-        showlegend=False,
-        yaxis="y2",
-        width=[part.total_seconds() * _MILLI * _BAR_SHARE for part in known],
-        marker={
+    return {
+        "type": "bar",
+        "x": times,
+        "y": [bucket.attempts for bucket in buckets],
+        "name": "Attempts",
+        "showlegend": False,
+        "yaxis": "y2",
+        "width": [part.total_seconds() * _MILLI * _BAR_SHARE for part in known],
+        "marker": {
             "color": figures.SLATE,
             "opacity": [0.7 if bucket.is_complete else 0.35 for bucket in buckets],
         },
-        customdata=[_bucket_words(bucket, zone) for bucket in buckets],
-        hovertemplate="%{customdata}<extra></extra>",
-    )
+        "customdata": [_bucket_words(bucket, zone) for bucket in buckets],
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
 
 
-def _target_line(target: _Target, summary: Overview) -> go.Scatter:
-    return go.Scatter(
-        x=_span(summary),
-        y=[_drawn(target.limit_us)] * 2,
-        mode="lines",
-        line={"color": figures.SLATE, "width": 1.5, "dash": target.dash},
-        showlegend=False,
-        hoverinfo="skip",
-    )
+def _target_line(target: _Target, summary: Overview) -> plot.Trace:
+    return {
+        "type": "scatter",
+        "x": _span(summary),
+        "y": [_drawn(target.limit_us)] * 2,
+        "mode": "lines",
+        "line": {"color": figures.SLATE, "width": 1.5, "dash": target.dash},
+        "showlegend": False,
+        "hoverinfo": "skip",
+    }
 
 
 def _label(words: str, side: Literal["top", "bottom"], **place: object) -> dict[str, Any]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-import plotly.graph_objects as go
-
 from dashboard import figures, plot, status, wording
 from dashboard.error_codes import worth_drawing
 from engine.slo.overview import ErrorCount, Overview
@@ -40,23 +38,28 @@ def draw(summary: Overview) -> str:
     rows = _rows(summary.errors)
     # Hardly higher than its rows: a phone would show a screen of nothing below a single bar.
     room = max(len(rows), _ROWS_ROOM)
-    figure = go.Figure(layout=figures.frame(_HEAD_HEIGHT + _ROW_HEIGHT * room))
-    for name, colour, is_ours in _GROUPS:
-        bars = [row for row in rows if row.is_ours is is_ours]
-        if bars:
-            figure.add_trace(_bars(name, colour, bars, summary.attempts))
+    traces = [
+        _bars(name, colour, bars, summary.attempts)
+        for name, colour, is_ours in _GROUPS
+        if (bars := [row for row in rows if row.is_ours is is_ours])
+    ]
     longest = max(row.attempts for row in rows)
-    figure.update_xaxes(visible=False, range=[0, longest * _ROOM_FOR_NUMBER])
-    figure.update_yaxes(
-        categoryorder="array",
-        # Plotly counts the rows of such a chart from below.
-        categoryarray=[row.name for row in reversed(rows)],
-        # A few bars stand at the top and stay slim, instead of filling the height.
-        range=[len(rows) - 0.5 - room, len(rows) - 0.5],
-        ticklabelstandoff=figures.STANDOFF,
+    layout = figures.layout(
+        _HEAD_HEIGHT + _ROW_HEIGHT * room,
+        barmode="stack",
+        bargap=0.35,
+        legend={"traceorder": "normal"},
+        xaxis={"visible": False, "range": [0, longest * _ROOM_FOR_NUMBER]},
+        yaxis={
+            "categoryorder": "array",
+            # Plotly counts the rows of such a chart from below.
+            "categoryarray": [row.name for row in reversed(rows)],
+            # A few bars stand at the top and stay slim, instead of filling the height.
+            "range": [len(rows) - 0.5 - room, len(rows) - 0.5],
+            "ticklabelstandoff": figures.STANDOFF,
+        },
     )
-    figure.update_layout(barmode="stack", bargap=0.35, legend_traceorder="normal")
-    return plot.serialised(figure)
+    return plot.serialised(traces, layout)
 
 
 def without_a_bar(summary: Overview) -> str:
@@ -93,16 +96,17 @@ def _rows(found: Sequence[ErrorCount]) -> list[_Row]:
     return rows
 
 
-def _bars(name: str, colour: str, rows: Sequence[_Row], attempts: int) -> go.Bar:
-    return go.Bar(
-        x=[row.attempts for row in rows],
-        y=[row.name for row in rows],
-        name=name,
-        orientation="h",
-        marker={"color": colour},
-        text=[wording.count(row.attempts) for row in rows],
-        textposition="outside",
-        cliponaxis=False,
-        customdata=[wording.percent_at_least(row.attempts / attempts) for row in rows],
-        hovertemplate="%{y}: %{x:,} (%{customdata} of attempts)<extra></extra>",
-    )
+def _bars(name: str, colour: str, rows: Sequence[_Row], attempts: int) -> plot.Trace:
+    return {
+        "type": "bar",
+        "x": [row.attempts for row in rows],
+        "y": [row.name for row in rows],
+        "name": name,
+        "orientation": "h",
+        "marker": {"color": colour},
+        "text": [wording.count(row.attempts) for row in rows],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "customdata": [wording.percent_at_least(row.attempts / attempts) for row in rows],
+        "hovertemplate": "%{y}: %{x:,} (%{customdata} of attempts)<extra></extra>",
+    }

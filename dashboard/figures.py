@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import plotly.graph_objects as go
-
 from dashboard import plot
 
 # What callers got wrong, what we did, and what is promised.
@@ -23,9 +21,14 @@ _HEIGHT_OF_NOTHING: Final = 96
 STANDOFF: Final = 6
 
 
-def frame(height: int) -> dict[str, Any]:
-    """The layout that every figure starts from."""
-    return {
+def layout(height: int, **special: Any) -> dict[str, Any]:  # noqa: ANN401  # as in Plotly's schema
+    """The layout that every figure has, and what is special to one.
+
+    Args:
+        height: of the figure, in pixels.
+        special: by the names of Plotly's layout; what is told of an axis is added to what all have.
+    """
+    found: dict[str, Any] = {
         "height": height,
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
         # The same for every refresh: what the viewer did to the chart stays.
@@ -36,15 +39,25 @@ def frame(height: int) -> dict[str, Any]:
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         "showlegend": True,
     }
+    for name, value in special.items():
+        found[name] = {**found.get(name, {}), **value} if isinstance(value, dict) else value
+    return found
 
 
 def nothing(words: str) -> str:
     """The frame with a sentence instead of a curve."""
-    figure = go.Figure(layout=frame(_HEIGHT_OF_NOTHING))
     # Without a margin of their own: the labels of the figure before would push the words aside.
     axis = {"visible": False, "automargin": False}
-    figure.update_layout(showlegend=False, xaxis=axis, yaxis=axis)
-    figure.add_annotation(
-        text=words, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 14}
+    said = {
+        "text": words,
+        "x": 0.5,
+        "y": 0.5,
+        "xref": "paper",
+        "yref": "paper",
+        "showarrow": False,
+        "font": {"size": 14},
+    }
+    return plot.serialised(
+        (),
+        layout(_HEIGHT_OF_NOTHING, showlegend=False, xaxis=axis, yaxis=axis, annotations=[said]),
     )
-    return plot.serialised(figure)

@@ -14,8 +14,6 @@ from itertools import groupby
 from math import log10
 from typing import Final
 
-import plotly.graph_objects as go
-
 from dashboard import figures, plot, wording
 from dashboard.latency_chart import time_axis
 from dashboard.plot import Rectangle
@@ -159,41 +157,39 @@ def draw(latency: Latency) -> str:
     counts = [[column.by_band.get(band.number) for column in found.columns] for band in found.bands]
     most = max(count for row in counts for count in row if count is not None)
     ticks = [count for count in _NAMED_COUNTS if count <= most]
-    figure = go.Figure(layout=figures.frame(_HEIGHT))
-    figure.add_trace(
-        go.Heatmap(
-            x=[*(each.window.start for each in found.columns), found.columns[-1].window.end],
-            y=[*map(_place, found.bands), _top(found.bands[-1])],
-            z=[
-                [None if count is None else round(log10(count), 3) for count in row]
-                for row in counts
-            ],
-            zmin=0,
-            zmax=max(log10(most), 1),
-            # Which is the theme's: see plot.js.
-            autocolorscale=True,
-            xgap=1,
-            ygap=1,
-            hoverongaps=False,
-            customdata=[
-                [
-                    None if count is None else _words(column.window, band, count)
-                    for column, count in zip(found.columns, row, strict=True)
-                ]
-                for band, row in zip(found.bands, counts, strict=True)
-            ],
-            hovertemplate="%{customdata}<extra></extra>",
-            colorbar={
-                "title": {"text": "Attempts", "side": "right"},
-                "tickvals": [log10(each) for each in ticks],
-                "ticktext": [wording.count(each) for each in ticks],
-                "thickness": 10,
-                "outlinewidth": 0,
-            },
-        )
-    )
+    trace: plot.Trace = {
+        "type": "heatmap",
+        "x": [*(each.window.start for each in found.columns), found.columns[-1].window.end],
+        "y": [*map(_place, found.bands), _top(found.bands[-1])],
+        "z": [
+            [None if count is None else round(log10(count), 3) for count in row] for row in counts
+        ],
+        "zmin": 0,
+        "zmax": max(log10(most), 1),
+        # Which is the theme's: see plot.js.
+        "autocolorscale": True,
+        "xgap": 1,
+        "ygap": 1,
+        "hoverongaps": False,
+        "customdata": [
+            [
+                None if count is None else _words(column.window, band, count)
+                for column, count in zip(found.columns, row, strict=True)
+            ]
+            for band, row in zip(found.bands, counts, strict=True)
+        ],
+        "hovertemplate": "%{customdata}<extra></extra>",
+        "colorbar": {
+            "title": {"text": "Attempts", "side": "right"},
+            "tickvals": [log10(each) for each in ticks],
+            "ticktext": [wording.count(each) for each in ticks],
+            "thickness": 10,
+            "outlinewidth": 0,
+        },
+    }
     named = [band for band in found.bands if _is_named(band)]
-    figure.update_layout(
+    layout = figures.layout(
+        _HEIGHT,
         dragmode="select",
         selectdirection="any",
         showlegend=False,
@@ -209,7 +205,7 @@ def draw(latency: Latency) -> str:
             "zeroline": False,
         },
     )
-    return plot.serialised(figure)
+    return plot.serialised([trace], layout)
 
 
 def told(latency: Latency) -> str:

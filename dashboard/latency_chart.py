@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from math import ceil, floor, log10
 from typing import Any, Final
 
-import plotly.graph_objects as go
-
 from dashboard import figures, plot, wording
 from dashboard.latency_tables import NAMES
 from engine.quotes.lifecycle import Operation
@@ -64,24 +62,27 @@ def draw(latency: Latency, name: str) -> str:
         latency: what is drawn.
         name: of the percentile, one of `NAMES`.
     """
-    figure = go.Figure(layout=figures.frame(_HEIGHT))
+    traces: list[plot.Trace] = []
+    labels: list[dict[str, Any]] = []
     span = Window(latency.course[0].start, latency.present.window.end)
     drawn: list[float] = []
     for label, course, width in _lines(latency):
         values = _values(course, name)
         known = [each for each in values if each is not None]
         drawn += known
-        figure.add_trace(_line(label, latency.tier, course, values, width))
+        traces.append(_line(label, latency.tier, course, values, width))
     target_us = _TARGETS_US.get(name)
     if target_us is not None:
         drawn.append(target_us / _MILLI)
-        figure.add_trace(_target(span, target_us))
-        figure.add_annotation(_target_label(name, target_us))
+        traces.append(_target(span, target_us))
+        labels.append(_target_label(name, target_us))
     lowest = log10(min(drawn, default=1.0))
     highest = log10(max(drawn, default=1.0) * _HEADROOM)
     powers = range(floor(lowest), ceil(highest) + 1)
     places = [step * 10.0**power for power in powers for step in _steps(lowest, highest)]
-    figure.update_layout(
+    layout = figures.layout(
+        _HEIGHT,
+        annotations=labels,
         hovermode="x unified",
         xaxis={
             **time_axis(span, latency.tier),
@@ -97,7 +98,7 @@ def draw(latency: Latency, name: str) -> str:
             "ticklabelstandoff": figures.STANDOFF,
         },
     )
-    return plot.serialised(figure)
+    return plot.serialised(traces, layout)
 
 
 def told(latency: Latency, name: str) -> str:
@@ -149,7 +150,7 @@ def _values(course: Sequence[Bucket], name: str) -> list[float | None]:
 
 def _line(
     label: str, tier: Tier, course: Sequence[Bucket], values: list[float | None], width: float
-) -> go.Scatter:
+) -> plot.Trace:
     words = [
         ""
         if value is None
@@ -157,30 +158,32 @@ def _line(
         f" {wording.counted(bucket.counts.timed, 'attempt')}"
         for value, bucket in zip(values, course, strict=True)
     ]
-    return go.Scatter(
+    return {
+        "type": "scatter",
         # A point stands in the middle of the time that it is about.
-        x=[bucket.start + tier.length / 2 for bucket in course],
-        y=values,
-        name=label,
-        mode="lines+markers",
-        marker={"size": 4},
-        line={"width": width},
-        connectgaps=False,
-        showlegend=bool(course),
-        customdata=words,
-        hovertemplate=f"{label} %{{customdata}}<extra></extra>",
-    )
+        "x": [bucket.start + tier.length / 2 for bucket in course],
+        "y": values,
+        "name": label,
+        "mode": "lines+markers",
+        "marker": {"size": 4},
+        "line": {"width": width},
+        "connectgaps": False,
+        "showlegend": bool(course),
+        "customdata": words,
+        "hovertemplate": f"{label} %{{customdata}}<extra></extra>",
+    }
 
 
-def _target(span: Window, target_us: int) -> go.Scatter:
-    return go.Scatter(
-        x=[span.start, span.end],
-        y=[target_us / _MILLI] * 2,
-        mode="lines",
-        line={"color": figures.SLATE, "width": 1.5, "dash": "dash"},
-        showlegend=False,
-        hoverinfo="skip",
-    )
+def _target(span: Window, target_us: int) -> plot.Trace:
+    return {
+        "type": "scatter",
+        "x": [span.start, span.end],
+        "y": [target_us / _MILLI] * 2,
+        "mode": "lines",
+        "line": {"color": figures.SLATE, "width": 1.5, "dash": "dash"},
+        "showlegend": False,
+        "hoverinfo": "skip",
+    }
 
 
 def _target_label(name: str, target_us: int) -> dict[str, Any]:

@@ -6,8 +6,6 @@ import html
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-import plotly.graph_objects as go
-
 from dashboard import figures, plot
 from engine.attempts.story import Neighbour, Story
 from engine.attempts.words import ended_at, printable
@@ -74,28 +72,32 @@ def draw(found: list[Run]) -> str:
     """The figure, serialised; a bar for each attempt, from its start to its end."""
     origin = next(each.started_at for each in found if each.is_told)
     names = [f"{number + 1}. {_label(each)}" for number, each in enumerate(found)]
-    figure = go.Figure(layout=figures.frame(_FRAME_HEIGHT + _ROW_HEIGHT * len(found)))
-    figure.add_bar(
-        orientation="h",
-        y=names,
-        base=[_since(each.started_at, origin) for each in found],
-        x=[each.length_ms for each in found],
-        marker={"color": [_colour(each) for each in found]},
-        text=[each.outcome for each in found],
-        textposition="auto",
-        hovertemplate="%{y}<br>%{base:.1f} ms, for %{x:.1f} ms<extra></extra>",
-    )
-    figure.update_layout(showlegend=False, bargap=0.35)
+    bars: plot.Trace = {
+        "type": "bar",
+        "orientation": "h",
+        "y": names,
+        "base": [_since(each.started_at, origin) for each in found],
+        "x": [each.length_ms for each in found],
+        "marker": {"color": [_colour(each) for each in found]},
+        "text": [each.outcome for each in found],
+        "textposition": "auto",
+        "hovertemplate": "%{y}<br>%{base:.1f} ms, for %{x:.1f} ms<extra></extra>",
+    }
     first, last = _since(found[0].started_at, origin), max(_ends(each, origin) for each in found)
     # Words on a bar stand behind it when it is too short for them.
     room = (last - first) * _ROOM
-    figure.update_xaxes(
-        title={"text": "ms since it was received"},
-        zeroline=True,
-        range=[first - room / 2, last + room],
+    layout = figures.layout(
+        _FRAME_HEIGHT + _ROW_HEIGHT * len(found),
+        showlegend=False,
+        bargap=0.35,
+        xaxis={
+            "title": {"text": "ms since it was received"},
+            "zeroline": True,
+            "range": [first - room / 2, last + room],
+        },
+        yaxis={"autorange": "reversed"},
     )
-    figure.update_yaxes(autorange="reversed")
-    return plot.serialised(figure)
+    return plot.serialised([bars], layout)
 
 
 def told(found: list[Run]) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import plotly.graph_objects as go
 import psycopg
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import engine_in_process, memory
+from dashboard import engine_in_process, memory, plot
 from engine.clock import FrozenClock
 from engine.database.target import Target
 from engine.runtime import Runtime, open_runtime
@@ -34,6 +36,19 @@ def _empty_caches() -> Iterator[None]:
 def _time_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the machine, a look waits for the read that it has asked for."""
     monkeypatch.setattr(memory, "_GLANCE_S", _PATIENCE_S)
+
+
+@pytest.fixture(autouse=True)
+def _figures_as_in_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every figure that a test has drawn is held against Plotly's schema."""
+    serialised = plot.serialised
+
+    def checked(traces: Sequence[plot.Trace], layout: Mapping[str, Any]) -> str:
+        text = serialised(traces, layout)
+        go.Figure(json.loads(text))  # raises ValueError
+        return text
+
+    monkeypatch.setattr(plot, "serialised", checked)
 
 
 @pytest.fixture
