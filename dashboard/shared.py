@@ -1,6 +1,8 @@
 """What all viewers of one reading share: a view is made once, for whoever asks first.
 
-Composing a page takes longer than drawing it, and most of its viewers look at it alike.
+Composing a page takes longer than drawing it, and most of its viewers look at it alike. Streamlit's
+own caches are not for this: they keep a lock for every key that there ever was, and each reading is
+a new one, so that a page left open would eat memory without end.
 """
 
 from __future__ import annotations
