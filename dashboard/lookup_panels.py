@@ -25,6 +25,7 @@ from dashboard.lookup_reads import Looked
 from dashboard.memory import Known
 from dashboard.panels import ROW_HEIGHT
 from dashboard.plot import plot
+from dashboard.status import stale_since
 from engine.attempts.story import NEAR, NEXT, Neighbour, Story
 from engine.errors import TAXONOMY
 
@@ -80,13 +81,12 @@ def _outage(known: Known[Looked]) -> None:
     if freshness.failing_since is None:
         return
     zone = wording.zone_of(st.context.timezone, freshness.failing_since)
-    since = wording.clock_time(freshness.failing_since, zone, None)
     shown = (
         "Nothing can be looked up until it does."
         if known.value is None
         else "What is below was read before that."
     )
-    st.error(f"Stale: {freshness.reason} since {since}. {shown}", icon=":material/cloud_off:")
+    st.error(f"{stale_since(freshness, zone, None)} {shown}", icon=":material/cloud_off:")
 
 
 def _looked(asked: Asked, looked: Looked) -> None:
