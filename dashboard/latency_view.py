@@ -81,9 +81,7 @@ def compose(
     nothing = NOTHING_READ if latency is None else _no_attempts(latency)
     drawn = latency if latency is not None and latency.present.counts.timed else None
     return View(
-        notice=outage(
-            known.freshness, None if latency is None else latency.now, zone, read_at
-        ),
+        notice=outage(known.freshness, None if latency is None else latency.now, zone, read_at),
         badges=() if is_stale or latency is None else _badges(latency, refresh_s),
         as_of="" if is_stale or latency is None else _as_of(latency, zone, read_at),
         end="" if latency is None else latency.present.window.end.isoformat(),
