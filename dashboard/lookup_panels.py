@@ -30,6 +30,8 @@ from engine.attempts.story import NEAR, NEXT, Neighbour, Story
 from engine.errors import TAXONOMY
 
 _BOX: Final = "lookup_text"
+# An address has no room for a long text; this viewer's is kept in whole.
+_ENTERED: Final = "entered_lookup_text"
 _QUOTE_PAGE: Final = Path(__file__).resolve().parent.parent / "pages" / "quote.py"
 _PICK: Final = "pick_attempt_of_several"
 _HINT: Final = (
@@ -44,7 +46,9 @@ _CODE_WIDTH: Final = 200
 
 def lookup() -> None:
     """The whole page below its title."""
-    asked = lookup_address.read(st.query_params.to_dict())
+    asked = lookup_address.completed(
+        lookup_address.read(st.query_params.to_dict()), st.session_state.get(_ENTERED, "")
+    )
     _box(asked)
     for remark in asked.remarks:
         st.warning(remark, icon=":material/link_off:")
@@ -73,7 +77,9 @@ def _box(asked: Asked) -> None:
 
 def _ask() -> None:
     """Puts what was entered into the address."""
-    st.query_params.from_dict(lookup_address.asking(st.session_state[_BOX]))
+    entered: str = st.session_state[_BOX]
+    st.session_state[_ENTERED] = entered
+    st.query_params.from_dict(lookup_address.asking(entered))
 
 
 def _outage(known: Known[Looked]) -> None:
@@ -101,6 +107,8 @@ def _looked(asked: Asked, looked: Looked) -> None:
         )
     _told(looked.story)
     st.text(lookup_view.how_found(looked))
+    for each in lookup_view.left_out(looked.found):
+        st.text(each)
     if len(looked.candidates) > 1:
         _candidates(looked)
     _others(looked)
@@ -110,6 +118,9 @@ def _looked(asked: Asked, looked: Looked) -> None:
 def _nothing(asked: Asked, looked: Looked) -> None:
     with st.container(border=True, key="nothing-found"):
         st.text(lookup_view.nothing_found(asked.text))
+        st.text(looked.found.ignored or lookup_view.NO_ATTEMPT)
+        for each in lookup_view.left_out(looked.found):
+            st.text(each)
         st.markdown("\n".join(f"- {each}" for each in lookup_view.WHAT_TO_TRY))
     _others(looked)
 
