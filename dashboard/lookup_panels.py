@@ -18,6 +18,7 @@ from dashboard import (
     lookup_view,
     quote_address,
     runbook,
+    viewer,
     wording,
 )
 from dashboard.lookup_address import Asked
@@ -55,7 +56,7 @@ def lookup() -> None:
     if not asked.text.strip():
         st.caption(_HINT)
         return
-    known = lookup_reads.look_up(asked.text, asked.attempt)
+    known = lookup_reads.look_up(viewer.current(), asked.text, asked.attempt)
     _outage(known)
     if known.value is not None:
         _looked(asked, known.value)

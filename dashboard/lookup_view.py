@@ -11,9 +11,10 @@ from uuid import UUID
 
 import pandas as pd
 
+from dashboard import wording
 from dashboard.error_codes import SEVERITY_COLOURS
 from dashboard.lookup_reads import Looked
-from dashboard.wording import Colour, Words, counted
+from dashboard.wording import Words, counted
 from engine.attempts import words
 from engine.attempts.lookup import Certainty, Found, Hit
 from engine.attempts.pasted import READ_MAX
@@ -39,14 +40,6 @@ WHAT_TO_TRY: Final = (
 NO_ATTEMPT: Final = "What it names is in the database, but no attempt of it is."
 # A line of them is read, a page of them is not.
 _ABSENT_MAX: Final = 5
-_OUTCOME_COLOURS: Final[dict[str, Colour]] = {
-    "committed": "green",
-    "replayed": "blue",
-    "rejected": "orange",
-    "conflict": "orange",
-    "failed": "red",
-    "indeterminate": "red",
-}
 _MAKERS: Final = {"conflict": "made the version it met", "replayed": "its answer"}
 _CERTAINTIES: Final = {
     Certainty.EXACT: "Exact",
@@ -58,7 +51,7 @@ _CERTAINTIES: Final = {
 def badges(row: Row) -> list[Words]:
     """Outcome, severity, and whether anything was stored and may be sent again: each a word."""
     outcome: str = row["outcome"]
-    found = [Words(outcome.capitalize(), _OUTCOME_COLOURS[outcome])]
+    found = [Words(outcome.capitalize(), wording.OUTCOME_COLOURS[outcome])]
     if row["severity"] is not None:
         severity = Severity[row["severity"]]
         found.append(Words(f"Severity {severity.name}", SEVERITY_COLOURS[severity]))

@@ -190,7 +190,7 @@ def test_an_unknown_id_says_what_was_looked_for_and_what_to_try(
 
     opened(page, correlation_id="REQ-NOBODY-KNOWS")
 
-    assert texts(page) == ["Nothing was found for “REQ-NOBODY-KNOWS”."]
+    assert texts(page)[0] == "Nothing was found for “REQ-NOBODY-KNOWS”."
     for advice in lookup_view.WHAT_TO_TRY:
         assert advice in markdown(page)
     assert not page.dataframe
