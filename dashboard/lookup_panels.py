@@ -120,6 +120,8 @@ def _nothing(asked: Asked, looked: Looked) -> None:
     with st.container(border=True, key="nothing-found"):
         st.text(lookup_view.nothing_found(asked.text))
         st.text(looked.found.ignored or lookup_view.NO_ATTEMPT)
+        if viewer.current().agent_id is not None:
+            st.text(lookup_view.OWN_ONLY)
         for each in lookup_view.left_out(looked.found):
             st.text(each)
         st.markdown("\n".join(f"- {each}" for each in lookup_view.WHAT_TO_TRY))

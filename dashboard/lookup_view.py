@@ -38,6 +38,7 @@ WHAT_TO_TRY: Final = (
     "Without any id: choose the time and the code on the page of attempts.",
 )
 NO_ATTEMPT: Final = "What it names is in the database, but no attempt of it is."
+OWN_ONLY: Final = "Only attempts of your own agent are looked at."
 # A line of them is read, a page of them is not.
 _ABSENT_MAX: Final = 5
 _MAKERS: Final = {"conflict": "made the version it met", "replayed": "its answer"}
