@@ -43,6 +43,10 @@ def codes(found: Failures) -> pd.DataFrame:
                 errors_wording.trend(each.count, counts.attempts, each.before, before.attempts)
                 for each, _ in known
             ],
+            NEWEST_ID: [
+                "" if each.sample is None else next(iter(each.sample.correlation_ids), "")
+                for each, _ in known
+            ],
             "Whose doing": [told.doing for _, told in known],
             "Retryable": [told.retryable for _, told in known],
             "Last seen, UTC": [when(each.last_seen) for each, _ in known],
@@ -50,10 +54,6 @@ def codes(found: Failures) -> pd.DataFrame:
             "Agents": [None if each.sample is None else each.sample.agents for each, _ in known],
             "Quotes": [None if each.sample is None else each.sample.quotes for each, _ in known],
             "Looked at": [errors_wording.looked_at(each) for each, _ in known],
-            NEWEST_ID: [
-                "" if each.sample is None else next(iter(each.sample.correlation_ids), "")
-                for each, _ in known
-            ],
             "Title": [told.title for _, told in known],
             RUNBOOK: [
                 "" if told.code is None else f"errors?code={told.code.value}" for _, told in known

@@ -30,18 +30,26 @@ def verdicts(words: tuple[wording.Words, ...]) -> Any:  # noqa: ANN401  # no pub
 def coloured(colours: Mapping[str, str]) -> Any:  # noqa: ANN401  # likewise
     """The same by word."""
     return st.column_config.MultiselectColumn(
-        options=list(colours), color=list(colours.values()), width=130
+        options=list(colours), color=list(colours.values()), width=115
     )
 
 
-def table(shown: pd.DataFrame, key: str, alt: str, columns: dict[str, Any]) -> None:
-    """A table of text that nobody interprets."""
-    st.dataframe(
-        shown,
-        hide_index=True,
-        row_height=ROW_HEIGHT,
-        height="content" if len(shown) <= _ROWS_MAX else (_ROWS_MAX + 1) * ROW_HEIGHT + 2,
-        key=key,
-        alt=alt,
-        column_config=columns,
-    )
+def table(
+    shown: pd.DataFrame,
+    key: str,
+    alt: str,
+    columns: dict[str, Any],
+    *,
+    rows_max: int = _ROWS_MAX,
+) -> None:
+    """A table of text that nobody interprets; one with more rows scrolls by itself."""
+    with st.container(key=f"{key}-table"):
+        st.dataframe(
+            shown,
+            hide_index=True,
+            row_height=ROW_HEIGHT,
+            height="content" if len(shown) <= rows_max else (rows_max + 1) * ROW_HEIGHT + 2,
+            key=key,
+            alt=alt,
+            column_config=columns,
+        )

@@ -25,7 +25,7 @@ from dashboard.quote_reads import Timeline
 from dashboard.viewer import Viewer
 from engine.quotes.record import QuoteRecord
 
-_INSTANT_WIDTH: Final = 190
+_INSTANT_WIDTH: Final = 180
 _HISTORY: Final = "History, newest first"
 
 
@@ -122,13 +122,13 @@ def _draw(shown: pd.DataFrame) -> None:
         _HISTORY,
         {
             quote_history.WHEN: st.column_config.TextColumn(width=_INSTANT_WIDTH),
-            quote_history.VERSION: st.column_config.TextColumn(width=70),
+            quote_history.VERSION: st.column_config.TextColumn(width=65),
             quote_history.OUTCOME: quote_drawing.coloured(quote_history.OUTCOMES),
-            quote_history.CODE: st.column_config.TextColumn(width=210),
+            quote_history.CODE: st.column_config.TextColumn(width=205),
             quote_history.WHAT: st.column_config.TextColumn(width=400),
             quote_history.OPEN: st.column_config.LinkColumn(
                 display_text=quote_address.SHOWN,
-                width=90,
+                width=85,
                 help="A version beside the one before it, or all attempts between two versions",
             ),
             quote_history.PRICE: quote_drawing.verdicts(quote_words.PRICES),

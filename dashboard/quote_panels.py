@@ -23,7 +23,6 @@ from dashboard import (
     viewer,
     wording,
 )
-from dashboard.panels import ROW_HEIGHT
 from dashboard.quote_address import Asked
 from dashboard.viewer import Viewer
 from engine.integrity.report import offender_line
@@ -89,14 +88,8 @@ def _head(shown: QuoteRecord) -> None:
             "Per person", _money(shown, shown.per_person), border=True, width=_NUMBER_WIDTH + 40
         )
     with st.expander("The quote as it stands", icon=":material/description:"):
-        st.dataframe(
-            quote_tables.facts(shown),
-            hide_index=True,
-            row_height=ROW_HEIGHT,
-            height="content",
-            key="quote_facts",
-            alt="The quote as it stands",
-        )
+        facts = quote_tables.facts(shown)
+        quote_drawing.table(facts, "quote_facts", "The quote as it stands", {}, rows_max=len(facts))
         st.caption(
             "Of the client only the id is shown; notes, and what was written to the client, are"
             " not."
