@@ -109,6 +109,7 @@ def main() -> None:
     results = {
         "machine": machine(),
         "load_before": load,
+        "niceness": os.nice(0),
         "saves_per_second": _SAVES_PER_SECOND,
         "runs": runs[_WARM_UP:],
     }

@@ -74,7 +74,7 @@ def print_tables(results: Results) -> None:
     console.print(table)
     for hold in holds(results):
         console.print(hold.line())
-    console.print(f"Load of the machine before: {results['load_before']:.1f}")
+    console.print(_circumstances(results))
 
 
 def markdown(results: Results) -> list[str]:
@@ -83,7 +83,7 @@ def markdown(results: Results) -> list[str]:
         "",
         measured_on(results["machine"]),
         f"Meanwhile there were {results['saves_per_second']:g} saves a second.",
-        f"The machine's load before was {results['load_before']:.1f}.",
+        _circumstances(results),
         link_to_numbers("bench.answer"),
         "",
         *markdown_of_holds(holds(results)),
@@ -91,6 +91,14 @@ def markdown(results: Results) -> list[str]:
         *markdown_table(_HEADINGS, rows(results)),
         "",
     ]
+
+
+def _circumstances(results: Results) -> str:
+    """What else the machine did, and whether the bench went first."""
+    return (
+        f"The machine's load before was {results['load_before']:.1f}; the bench ran at niceness"
+        f" {results['niceness']}."
+    )
 
 
 def _percentile(results: Results, kind: str, column: str, share: float) -> float | None:
