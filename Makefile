@@ -9,7 +9,7 @@ PIP    := $(BIN)/pip --disable-pip-version-check --quiet
 BENCH_DIR   ?= /var/tmp/saveguard-bench
 BENCH_SIZES ?= 1000000 10000000
 
-.PHONY: help up test lint format bench bench-metrics bench-viewers bench-soak lock clean
+.PHONY: help up test lint format bench bench-metrics bench-viewers bench-answer bench-soak lock clean
 
 help:                    ## list these commands
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' Makefile | expand -t 16
@@ -40,6 +40,9 @@ bench-metrics: $(VENV)/.dev ## what pages ask, at BENCH_SIZES attempts in BENCH_
 
 bench-viewers: $(VENV)/.dev ## 1, 20 and 100 viewers of the overview (about 15 minutes)
 	"$(BIN)/python" -m bench.viewers
+
+bench-answer: $(VENV)/.dev ## from Enter to the answer of a look-up, in a browser (2 minutes)
+	"$(BIN)/python" -m bench.answer
 
 bench-soak: $(VENV)/.dev ## a page left open for half an hour, with traffic
 	"$(BIN)/python" -m bench.soak

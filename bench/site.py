@@ -94,10 +94,14 @@ def open_site(
 
 
 @contextmanager
-def open_yardstick() -> Iterator[Site]:
-    """Serves a page of one `st.write`."""
+def open_yardstick(page: str = "one_write.py") -> Iterator[Site]:
+    """Serves a page of one `st.write`.
+
+    Args:
+        page: which, of those beside this module.
+    """
     port = free_port()
-    command = [sys.executable, "-m", "bench.yardstick", str(port)]
+    command = [sys.executable, "-m", "bench.yardstick", str(port), page]
     with serving(command, os.environ, port) as process:
         yield Site(port, process, None)
 

@@ -1,6 +1,6 @@
-"""Serves `one_write.py` as the dashboard's pages are served: same settings, same warm start.
+"""Serves a page of one `st.write` as the dashboard's are served: same settings, same warm start.
 
-python -m bench.yardstick PORT
+python -m bench.yardstick PORT [one_write.py | one_answer.py]
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import streamlit
 
 from dashboard import asgi
 
-_PAGE: Final = Path(__file__).with_name("one_write.py")
+_PAGE: Final = "one_write.py"
 
 
 @asynccontextmanager
@@ -26,7 +26,8 @@ async def _lifespan(_app: streamlit.App) -> AsyncIterator[None]:
 
 def main() -> None:
     """Serves until it is stopped."""
-    app = streamlit.App(_PAGE, lifespan=_lifespan)
+    page = Path(__file__).with_name(sys.argv[2] if len(sys.argv) > 2 else _PAGE)  # noqa: PLR2004  # see above
+    app = streamlit.App(page, lifespan=_lifespan)
     app.run(config=asgi.streamlit_config("127.0.0.1", int(sys.argv[1])))
 
 

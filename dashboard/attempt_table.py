@@ -8,19 +8,14 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from dashboard import receipt_words, tables, wording
+from dashboard import lookup_link, receipt_words, tables, wording
 from dashboard.panels import ROW_HEIGHT
 from engine.rollups.rows import Row
 
 _DATABASE: Final = "Database, ms"
 _VERSIONS: Final = "Versions"
 _NEWEST: Final = "Attempts, newest first"
-_PICKED: Final = "picked_attempt"
-_PICK: Final = "pick_attempt"
 _WIDTHS: Final = {tables.STARTED: 190, tables.OUTCOME: 90, tables.CODE: 200, tables.QUOTE: 100}
-_CORRELATION_ID_WIDTH: Final = 270
-_PICK_HEIGHT: Final = 52
-_PICK_WIDTH: Final = 320
 
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
@@ -46,9 +41,12 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def draw(rows: Sequence[Row]) -> None:
-    """The table; a correlation id that is clicked is kept, see `picked`."""
+    """The table; a correlation id in it leads to its story."""
+    shown, leading = lookup_link.leading(
+        tables.packed(frame(rows)), tables.CORRELATION_ID, key="pick_attempt"
+    )
     st.dataframe(
-        frame(rows),
+        shown,
         hide_index=True,
         row_height=ROW_HEIGHT,
         height="content",
@@ -56,33 +54,11 @@ def draw(rows: Sequence[Row]) -> None:
         alt=_NEWEST,
         column_config={
             **{name: st.column_config.TextColumn(width=width) for name, width in _WIDTHS.items()},
-            tables.CORRELATION_ID: st.column_config.ButtonColumn(
-                type="tertiary",
-                key=_PICK,
-                on_click=_remember_pick,
-                width=_CORRELATION_ID_WIDTH,
-                alignment="left",
-            ),
+            **leading,
             tables.DURATION: st.column_config.NumberColumn(format="%,.1f"),
             _DATABASE: st.column_config.NumberColumn(format="%,.1f"),
         },
     )
-
-
-def picked() -> None:
-    """The correlation id that was clicked, to be copied; as high without one."""
-    with st.container(
-        height=_PICK_HEIGHT, width="content", border=False, vertical_alignment="center"
-    ):
-        chosen = st.session_state.get(_PICKED)
-        if chosen:
-            st.code(chosen, language=None, width=_PICK_WIDTH)
-        else:
-            st.caption("Click a correlation id to keep it here, where it can be copied")
-
-
-def _remember_pick() -> None:
-    st.session_state[_PICKED] = st.session_state[_PICK].label
 
 
 def _versions(row: Row) -> str:

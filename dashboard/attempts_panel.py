@@ -17,6 +17,7 @@ from dashboard import (
     attempt_reads,
     attempt_table,
     engine_in_process,
+    lookup_link,
     receipt_words,
 )
 from dashboard.attempt_reads import CSV_ROWS, PATIENCE, BusyError
@@ -158,7 +159,7 @@ def _rows(
     with st.container(horizontal=True, vertical_alignment="center", key="rows-head"):
         _paging(selection, before, page.value)
         _download(selection, receipt)
-        attempt_table.picked()
+        st.caption(lookup_link.HINT, width="content")
     attempt_table.draw(page.value.rows)
 
 

@@ -12,6 +12,7 @@ from dashboard import (
     engine_in_process,
     errors_tables,
     filters,
+    lookup_link,
     receipts,
     runbook,
     status_line,
@@ -29,7 +30,7 @@ from engine.rollups.selection import Filter
 _PICK: Final = "pick_code"
 _PICKED: Final = "is_code_picked"
 _CODE_WIDTH: Final = 235
-_ID_WIDTH: Final = 270
+_ID_WIDTH: Final = lookup_link.WIDTH
 _SHOW: Final = "Attempts ↗"
 # Longer tables scroll by themselves: what stands below them must not be out of reach.
 _ROWS_MAX: Final = 12
@@ -93,8 +94,9 @@ def _codes(view: View) -> None:
     if not view.codes.num_rows:
         st.caption(f"{view.nothing}.")
         return
+    shown, leading = lookup_link.leading(view.codes, errors_tables.NEWEST_ID, key="pick_newest")
     _table(
-        view.codes,
+        shown,
         "codes",
         "Error codes",
         {
@@ -113,7 +115,7 @@ def _codes(view: View) -> None:
             ),
             errors_tables.LINK: _link(_SHOW),
             errors_tables.RUNBOOK: _link("Runbook ↗"),
-            errors_tables.IDS: st.column_config.TextColumn(width=3 * _ID_WIDTH),
+            **leading,
         },
         rows_max=view.codes.num_rows,
     )
@@ -122,7 +124,10 @@ def _codes(view: View) -> None:
         st.caption(f"Newest correlation ids of {view.code.value}")
         with st.container(horizontal=True, key="newest-ids"):
             for each in view.correlation_ids:
-                st.code(each, language=None, width=_ID_WIDTH + 50)
+                with st.container(width="content", gap="xxsmall"):
+                    # The copy button must not cover the end of an id of ours.
+                    st.code(each, language=None, width=_ID_WIDTH + 50)
+                    lookup_link.link(each)
 
 
 def _pick() -> None:
@@ -136,8 +141,11 @@ def _shapes(view: View) -> None:
         st.caption(f"{view.nothing}.")
         return
     st.caption(view.shapes_note)
+    shown, leading = lookup_link.leading(
+        view.shapes, errors_tables.CORRELATION_ID, key="pick_shape"
+    )
     _table(
-        view.shapes,
+        shown,
         "shapes",
         "Failures of the same shape",
         {
@@ -145,7 +153,7 @@ def _shapes(view: View) -> None:
             errors_tables.LINK: _link(_SHOW),
             "Path": st.column_config.TextColumn(width=90),
             "Changed fields": st.column_config.TextColumn(width=180),
-            "Correlation id": st.column_config.TextColumn(width=_ID_WIDTH),
+            **leading,
         },
     )
 
@@ -155,15 +163,18 @@ def _newest(view: View) -> None:
     if not view.newest.num_rows:
         st.caption(f"{view.nothing}.")
         return
+    shown, leading = lookup_link.leading(
+        view.newest, errors_tables.CORRELATION_ID, key="pick_failed"
+    )
     _table(
-        view.newest,
+        shown,
         "newest_failed",
         "Newest failed attempts",
         {
             "Started, UTC": st.column_config.TextColumn(width=150),
             errors_tables.CODE: st.column_config.TextColumn(width=_CODE_WIDTH),
             errors_tables.DURATION: st.column_config.NumberColumn(format="%,.1f"),
-            "Correlation id": st.column_config.TextColumn(width=_ID_WIDTH),
+            **leading,
             "Quote": st.column_config.TextColumn(width=_ID_WIDTH),
         },
         rows_max=view.newest.num_rows,

@@ -21,7 +21,8 @@ SEVERITY: Final = "Severity"
 COUNT: Final = "Attempts"
 LINK: Final = "Show"
 RUNBOOK: Final = "Runbook"
-IDS: Final = "Newest correlation ids"
+CORRELATION_ID: Final = "Correlation id"
+NEWEST_ID: Final = "Newest correlation id"
 DURATION: Final = "Duration, ms"
 HARDENED_LINK: Final = "Show hardened"
 LEGACY_LINK: Final = "Show legacy"
@@ -42,6 +43,10 @@ def codes(found: Failures) -> pd.DataFrame:
                 errors_wording.trend(each.count, counts.attempts, each.before, before.attempts)
                 for each, _ in known
             ],
+            NEWEST_ID: [
+                "" if each.sample is None else next(iter(each.sample.correlation_ids), "")
+                for each, _ in known
+            ],
             "Whose doing": [told.doing for _, told in known],
             "Retryable": [told.retryable for _, told in known],
             "Last seen, UTC": [when(each.last_seen) for each, _ in known],
@@ -49,10 +54,6 @@ def codes(found: Failures) -> pd.DataFrame:
             "Agents": [None if each.sample is None else each.sample.agents for each, _ in known],
             "Quotes": [None if each.sample is None else each.sample.quotes for each, _ in known],
             "Looked at": [errors_wording.looked_at(each) for each, _ in known],
-            IDS: [
-                "" if each.sample is None else "  ".join(each.sample.correlation_ids)
-                for each, _ in known
-            ],
             "Title": [told.title for _, told in known],
             RUNBOOK: [
                 "" if told.code is None else f"errors?code={told.code.value}" for _, told in known
@@ -86,7 +87,7 @@ def shapes(found: Failures) -> pd.DataFrame:
             "First seen, UTC": [when(Moment(each.first_at)) for each in found.shapes],
             "Agents": [each.agents for each in found.shapes],
             "Quotes": [each.quotes for each in found.shapes],
-            "Correlation id": [each.correlation_id for each in found.shapes],
+            CORRELATION_ID: [each.correlation_id for each in found.shapes],
         }
     )
 
@@ -100,7 +101,7 @@ def newest(found: Failures) -> pd.DataFrame:
             "Outcome": [each.outcome.name.lower() for each in found.newest],
             "Operation": [each.operation.name for each in found.newest],
             DURATION: [wording.known_tenths(each.duration_us) for each in found.newest],
-            "Correlation id": [each.correlation_id for each in found.newest],
+            CORRELATION_ID: [each.correlation_id for each in found.newest],
             "Quote": ["" if each.quote_id is None else str(each.quote_id) for each in found.newest],
         }
     )

@@ -15,7 +15,7 @@ import pyarrow as pa
 from dashboard import code_chart, errors_tables, errors_wording, figures, wording
 from dashboard.errors_reads import Reading
 from dashboard.errors_wording import share
-from dashboard.status import NOTHING_READ
+from dashboard.status import NOTHING_READ, outage
 from dashboard.tables import packed
 from dashboard.wording import Words
 from engine.errors import ErrorCode
@@ -108,13 +108,20 @@ def compose(
     found = reading.failures
     # A page that stands still may be read on another day.
     read_at = None if refresh_s is None else now
+    notice = outage(
+        reading.freshness,
+        None if found is None else found.read_at,
+        zone,
+        read_at,
+        waiting=reading.waiting,
+    )
     if found is None:
-        return _nothing_read(_notice(reading, zone, read_at))
+        return _nothing_read(notice)
     is_stale = reading.freshness.is_stale
     chosen = code_chart.shown(found) if found.code is not None else []
     sample = chosen[0].sample if chosen else None
     return View(
-        notice=_notice(reading, zone, read_at),
+        notice=notice,
         badges=() if is_stale else _badges(refresh_s, reading.waiting),
         as_of=""
         if is_stale
@@ -138,24 +145,6 @@ def compose(
         unknown_caller_codes=packed(errors_tables.unknown_caller(found)),
         nothing=code_chart.nothing(found),
     )
-
-
-def _notice(reading: Reading, zone: ZoneInfo | None, now: datetime | None) -> str:
-    """Why the numbers are old, and which they are."""
-    freshness, found = reading.freshness, reading.failures
-    if freshness.failing_since is None:
-        return ""
-    since = wording.clock_time(freshness.failing_since, zone, now)
-    shown = (
-        "No numbers were read before that."
-        if found is None
-        else f"The numbers below are those of {wording.clock_time(found.read_at, None, now)}."
-    )
-    return f"Stale: {freshness.reason} since {since}. {shown}{_held(reading.waiting)}"
-
-
-def _held(waiting: int) -> str:
-    return f" {wording.counted(waiting, 'attempt')} not in the ledger yet." if waiting else ""
 
 
 def _badges(refresh_s: int | None, waiting: int) -> tuple[Words, ...]:

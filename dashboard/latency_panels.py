@@ -14,6 +14,7 @@ from dashboard import (
     heatmap,
     latency_reads,
     latency_tables,
+    lookup_link,
     receipts,
     status_line,
     wording,
@@ -32,11 +33,6 @@ _SLOWEST: Final = "Slowest attempts"
 _PERCENTILES: Final = "Percentiles by operation"
 _PERCENTILE: Final = "P95"
 _PERCENTILE_KEY: Final = "percentile"
-_PICKED: Final = "picked_slow_correlation_id"
-_PICK: Final = "pick_slow"
-# As tall and as wide as on the overview, and for the same reasons.
-_PICK_HEIGHT: Final = 52
-_PICK_WIDTH: Final = 320
 _WHOLE_WINDOW: Final = "Whole window"
 _ANY_DURATION: Final = "Any duration"
 _VALUE_WIDTH: Final = 72
@@ -179,17 +175,8 @@ def _slowest(view: View) -> None:
     is_empty = not view.slowest.num_rows
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header(_SLOWEST, anchor=False, width="content")
-        with st.container(
-            width="content", height=_PICK_HEIGHT, border=False, vertical_alignment="center"
-        ):
-            picked = st.session_state.get(_PICKED)
-            if picked:
-                st.code(picked, language=None, width=_PICK_WIDTH)
-            elif not is_empty:
-                st.caption(
-                    "Click a correlation id to keep it here;"
-                    " with the keyboard, go to it with the arrows and copy it with Ctrl+C"
-                )
+        if not is_empty:
+            st.caption(lookup_link.HINT, width="content")
     if not is_empty:
         _table(view)
     if view.slowest_note:
@@ -198,8 +185,11 @@ def _slowest(view: View) -> None:
 
 def _table(view: View) -> None:
     milliseconds = st.column_config.NumberColumn(format="%,.1f", width=85)
+    shown, leading = lookup_link.leading(
+        view.slowest, latency_tables.CORRELATION_ID, key="pick_slow"
+    )
     st.dataframe(
-        view.slowest,
+        shown,
         hide_index=True,
         row_height=ROW_HEIGHT,
         height="content",
@@ -217,14 +207,7 @@ def _table(view: View) -> None:
                 format="%d %%", min_value=0, max_value=100, width=110
             ),
             latency_tables.RETRIES: st.column_config.NumberColumn(width=70),
-            latency_tables.CORRELATION_ID: st.column_config.ButtonColumn(
-                type="tertiary", key=_PICK, on_click=_remember_pick, width=270, alignment="left"
-            ),
+            **leading,
             latency_tables.CODE: st.column_config.TextColumn(width=150),
         },
     )
-
-
-def _remember_pick() -> None:
-    """Keeps the id that was clicked, by what it said: the rows move on meanwhile."""
-    st.session_state[_PICKED] = st.session_state[_PICK].label

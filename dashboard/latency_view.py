@@ -16,7 +16,7 @@ from dashboard import figures, heatmap, latency_chart, latency_tables, wording
 from dashboard.heatmap import Cells
 from dashboard.latency_reads import Slowest
 from dashboard.memory import Known
-from dashboard.status import NOTHING_READ, Freshness
+from dashboard.status import NOTHING_READ, outage
 from dashboard.tables import packed
 from dashboard.view import Chart
 from dashboard.wording import Words
@@ -82,7 +82,7 @@ def compose(
     nothing = NOTHING_READ if latency is None else _no_attempts(latency)
     drawn = latency if latency is not None and latency.present.counts.timed else None
     return View(
-        notice=_outage(known.freshness, latency, zone, read_at),
+        notice=outage(known.freshness, None if latency is None else latency.now, zone, read_at),
         badges=() if is_stale or latency is None else _badges(latency, refresh_s),
         as_of="" if is_stale or latency is None else _as_of(latency, zone, read_at),
         end="" if latency is None else latency.present.window.end.isoformat(),
@@ -138,20 +138,6 @@ def _badges(latency: Latency, refresh_s: int | None) -> tuple[Words, ...]:
 def _as_of(latency: Latency, zone: ZoneInfo | None, now: datetime | None) -> str:
     words = wording.window_words(latency.length)
     return f"{words}, as of {wording.clock_time(latency.now, zone, now)}"
-
-
-def _outage(
-    freshness: Freshness, latency: Latency | None, zone: ZoneInfo | None, now: datetime | None
-) -> str:
-    if freshness.failing_since is None:
-        return ""
-    since = wording.clock_time(freshness.failing_since, zone, now)
-    shown = (
-        "No numbers were read before that."
-        if latency is None
-        else f"The numbers below are those of {wording.clock_time(latency.now, None, now)}."
-    )
-    return f"Stale: {freshness.reason} since {since}. {shown}"
 
 
 def _no_attempts(latency: Latency) -> str:

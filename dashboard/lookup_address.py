@@ -60,9 +60,26 @@ def read(said: Mapping[str, str]) -> Asked:
 
 
 def asking(text: str) -> dict[str, str]:
-    """The parameters that ask for a text; an id of our own making is named as one."""
-    text = text.strip()
+    """The parameters that ask for a text, or for its beginning; an id of ours is named as one."""
+    text = text.strip()[:TEXT_MAX]
     return {CORRELATION_ID if has_valid_check(text) else TEXT: text} if text else {}
+
+
+def completed(asked: Asked, entered: str) -> Asked:
+    """What is asked for in whole, where the address has only the beginning of it.
+
+    Args:
+        asked: by the address.
+        entered: what this viewer put into the box last.
+    """
+    whole = _sendable(entered.strip())
+    if len(whole) <= TEXT_MAX or whole[:TEXT_MAX] != asked.text:
+        return asked
+    remark = (
+        f"The address holds the first {TEXT_MAX:,} of {len(whole):,} characters: after a reload,"
+        " and by whoever it is sent to, only those are looked at."
+    )
+    return asked._replace(text=whole, remarks=(*asked.remarks, remark))
 
 
 def naming(correlation_id: str, attempt: UUID | None = None) -> dict[str, str]:

@@ -12,6 +12,7 @@ import psycopg
 
 from dashboard import engine_in_process
 from dashboard.memory import Known, recall
+from dashboard.viewer import Viewer
 from engine.attempts import lookup, story
 from engine.attempts.lookup import AttemptKey, Found, Hit
 from engine.attempts.story import Story
@@ -53,10 +54,11 @@ class Looked:
     story: Story | None
 
 
-def look_up(text: str, attempt: UUID | None) -> Known[Looked]:
-    """What there is for a text.
+def look_up(viewer: Viewer, text: str, attempt: UUID | None) -> Known[Looked]:
+    """What there is for a text, of what somebody may see.
 
     Args:
+        viewer: who asks.
         text: anything.
         attempt: which of several to tell; the surest if None or not among them.
 
@@ -66,22 +68,30 @@ def look_up(text: str, attempt: UUID | None) -> Known[Looked]:
     runtime = engine_in_process.runtime()
 
     def read(connection: psycopg.Connection[Any]) -> Looked:
-        return _read(connection, text, attempt, runtime.clock.now())
+        return _read(connection, viewer, text, attempt, runtime.clock.now())
 
-    return recall(runtime, ("lookup", text, attempt), read)
+    # What one viewer was told is nobody else's who may see other agents.
+    return recall(runtime, ("lookup", viewer, text, attempt), read)
 
 
 def _read(
-    connection: psycopg.Connection[Any], text: str, attempt: UUID | None, now: datetime
+    connection: psycopg.Connection[Any],
+    viewer: Viewer,
+    text: str,
+    attempt: UUID | None,
+    now: datetime,
 ) -> Looked:
-    found = lookup.find(connection, text, now)
+    # A story is of the attempts of its own attempt's agent: whoever may see that may see it.
+    found = lookup.find(connection, text, now, agent_id=viewer.agent_id)
     hits: dict[AttemptKey, Hit] = {}
     for key, hit in _keys(found.hits):
         hits.setdefault(key, hit)
     # The one that is asked for is told, however far down it stands, or if by its own id alone.
     wanted = [key for key in hits if key.id == attempt]
     if attempt is not None and not wanted:
-        for key, hit in _keys(lookup.find(connection, str(attempt), now).hits):
+        for key, hit in _keys(
+            lookup.find(connection, str(attempt), now, agent_id=viewer.agent_id).hits
+        ):
             if key.id == attempt:
                 wanted.append(key)
                 hits[key] = hit

@@ -11,11 +11,13 @@ from uuid import UUID
 
 import pandas as pd
 
+from dashboard import wording
 from dashboard.error_codes import SEVERITY_COLOURS
 from dashboard.lookup_reads import Looked
-from dashboard.wording import Colour, Words, counted
+from dashboard.wording import Words, counted
 from engine.attempts import words
-from engine.attempts.lookup import Certainty, Hit
+from engine.attempts.lookup import Certainty, Found, Hit
+from engine.attempts.pasted import READ_MAX
 from engine.attempts.story import Neighbour, Story
 from engine.attempts.words import NOT_STORED, Row, instant, printable
 from engine.errors import ErrorCode, Severity
@@ -35,14 +37,10 @@ WHAT_TO_TRY: Final = (
     "Attempts of days that retention has dropped are gone.",
     "Without any id: choose the time and the code on the page of attempts.",
 )
-_OUTCOME_COLOURS: Final[dict[str, Colour]] = {
-    "committed": "green",
-    "replayed": "blue",
-    "rejected": "orange",
-    "conflict": "orange",
-    "failed": "red",
-    "indeterminate": "red",
-}
+NO_ATTEMPT: Final = "What it names is in the database, but no attempt of it is."
+OWN_ONLY: Final = "Only attempts of your own agent are looked at."
+# A line of them is read, a page of them is not.
+_ABSENT_MAX: Final = 5
 _MAKERS: Final = {"conflict": "made the version it met", "replayed": "its answer"}
 _CERTAINTIES: Final = {
     Certainty.EXACT: "Exact",
@@ -54,7 +52,7 @@ _CERTAINTIES: Final = {
 def badges(row: Row) -> list[Words]:
     """Outcome, severity, and whether anything was stored and may be sent again: each a word."""
     outcome: str = row["outcome"]
-    found = [Words(outcome.capitalize(), _OUTCOME_COLOURS[outcome])]
+    found = [Words(outcome.capitalize(), wording.OUTCOME_COLOURS[outcome])]
     if row["severity"] is not None:
         severity = Severity[row["severity"]]
         found.append(Words(f"Severity {severity.name}", SEVERITY_COLOURS[severity]))
@@ -197,6 +195,24 @@ def nothing_found(text: str) -> str:
         return f"Nothing was found for “{printable(text)}”."
     start = printable(text[:_ECHO_MAX])
     return f"Nothing was found for “{start}…”, {len(text):,} characters."
+
+
+def left_out(found: Found) -> list[str]:
+    """What of a text was not used or not read, and why, where something was found."""
+    if not found.hits:
+        return []
+    said = []
+    if found.absent:
+        listed = ", ".join(map(printable, found.absent[:_ABSENT_MAX]))
+        more = len(found.absent) - _ABSENT_MAX
+        others = f" and {more:,} more" if more > 0 else ""
+        said.append(f"Not used: {listed}{others}. Nothing in the database has it.")
+    if found.unread:
+        said.append(
+            f"Not read: the last {counted(found.unread, 'character')}. Of a text the first"
+            f" {READ_MAX:,} are read, so that any is answered at once."
+        )
+    return said
 
 
 def is_astray(looked: Looked, attempt: UUID | None) -> bool:

@@ -23,17 +23,10 @@ _READING: Final = (
     " the attempts that it counts."
 )
 _NEWEST: Final = "Newest attempts"
-_PICKED: Final = "picked_correlation_id"
-_PICK: Final = "pick"
 ROW_HEIGHT: Final = 32
-# The picked id is taller than the hint in its place; the table must not move under the pointer.
-_PICK_HEIGHT: Final = 52
-# The copy button must not cover the end of an id of ours.
-_PICK_WIDTH: Final = 320
 # Widths of columns. Left open they would be those of the first rows that were shown, and cut off
 # what comes later. The first three say on a phone, without scrolling, what became of an attempt.
 _WIDTHS: Final = {tables.STARTED: 135, tables.OUTCOME: 90, tables.CODE: 200, tables.QUOTE: 100}
-_CORRELATION_ID_WIDTH: Final = 270
 
 
 def title(words: str) -> None:
@@ -113,23 +106,8 @@ def _newest(view: View) -> None:
     is_empty = not view.newest.num_rows
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header(_NEWEST, anchor=False, width="content")
-        with st.container(
-            width="content",
-            height=_PICK_HEIGHT,
-            border=False,
-            vertical_alignment="center",
-            key="picked",
-        ):
-            picked = st.session_state.get(_PICKED)
-            if picked:
-                st.code(picked, language=None, width=_PICK_WIDTH)
-            elif not is_empty:
-                st.caption(
-                    "Click a correlation id to keep it here;"
-                    " with the keyboard, go to it with the arrows and copy it with Ctrl+C"
-                )
-        if picked:
-            lookup_link.link(picked)
+        if not is_empty:
+            st.caption(lookup_link.HINT, width="content")
     if is_empty:
         st.caption(view.nothing)
     else:
@@ -137,8 +115,9 @@ def _newest(view: View) -> None:
 
 
 def _table(newest: pa.Table) -> None:
+    shown, leading = lookup_link.leading(newest, tables.CORRELATION_ID, key="pick")
     st.dataframe(
-        newest,
+        shown,
         hide_index=True,
         row_height=ROW_HEIGHT,
         height="content",
@@ -146,18 +125,7 @@ def _table(newest: pa.Table) -> None:
         alt=_NEWEST,
         column_config={
             **{name: st.column_config.TextColumn(width=width) for name, width in _WIDTHS.items()},
-            tables.CORRELATION_ID: st.column_config.ButtonColumn(
-                type="tertiary",
-                key=_PICK,
-                on_click=_remember_pick,
-                width=_CORRELATION_ID_WIDTH,
-                alignment="left",
-            ),
+            **leading,
             tables.DURATION: st.column_config.NumberColumn(format="%,.1f"),
         },
     )
-
-
-def _remember_pick() -> None:
-    """Keeps the id that was clicked, by what it said: the rows move on meanwhile."""
-    st.session_state[_PICKED] = st.session_state[_PICK].label

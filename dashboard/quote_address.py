@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -19,12 +19,31 @@ from engine.quotes.versions import VERSION_MAX
 T = TypeVar("T")
 
 PAGE: Final = "quote"
+# The word in an address that a column of links shows.
+SHOWN: Final = "#(.+)$"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 # Digits of the last instant that there are partitions for, in microseconds; and of any version.
 _INSTANT_DIGITS: Final = 16
 _VERSION_DIGITS: Final = 10
+_TO: Final = ".."
 _UNCHANGED: Final = "shown"
+
+
+class Span(NamedTuple):
+    """What lies between two versions that follow each other; at the ends there is only one.
+
+    Attributes:
+        older: the version before it; None before the first.
+        newer: the version after it; None after the newest.
+    """
+
+    older: int | None
+    newer: int | None
+
+    def __str__(self) -> str:
+        """4..5, ..1 and 5.. in an address."""
+        return _TO.join("" if each is None else str(each) for each in self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +57,8 @@ class Asked:
         newer: the newer one; None for the newest.
         is_all_shown: whether what did not change is shown, too.
         versions_before: only versions below this one are listed.
-        attempts_before: only attempts older than this one are listed.
+        between: only attempts between these two versions are listed, and no versions.
+        attempts_before: of those only the ones that are older than this one.
         unread: parameters that could not be read.
     """
 
@@ -48,6 +68,7 @@ class Asked:
     newer: int | None = None
     is_all_shown: bool = False
     versions_before: int | None = None
+    between: Span | None = None
     attempts_before: Place | None = None
     unread: tuple[str, ...] = ()
 
@@ -60,6 +81,7 @@ class Asked:
             "newer": self.newer,
             "unchanged": _UNCHANGED if self.is_all_shown else None,
             "versions_before": self.versions_before,
+            "between": None if self.between is None else str(self.between),
             "attempts_before": None
             if self.attempts_before is None
             else _spelled(self.attempts_before),
@@ -70,15 +92,25 @@ class Asked:
         """The same with other versions compared."""
         return replace(self, older=older, newer=newer)
 
+    def within(self, span: Span | None) -> Asked:
+        """The same with the attempts between two versions alone, or with the whole history."""
+        return replace(self, between=span, attempts_before=None)
+
 
 def parameters(agent_id: UUID, quote_id: UUID) -> dict[str, str]:
     """The parameters of a quote's page, for whoever leads there."""
     return Asked(quote_id, agent_id).parameters()
 
 
-def href(asked: Asked) -> str:
-    """An address of the page, for a table's column of links."""
-    return f"{PAGE}?{urlencode(asked.parameters())}"
+def href(asked: Asked, shown: str = "") -> str:
+    """An address of the page, for a table's column of links.
+
+    Args:
+        asked: what it asks for.
+        shown: a word that stands for it, as the address's fragment; see `SHOWN`.
+    """
+    fragment = f"#{shown}" if shown else ""
+    return f"{PAGE}?{urlencode(asked.parameters())}{fragment}"
 
 
 def read(said: Mapping[str, str]) -> Asked:
@@ -91,6 +123,7 @@ def read(said: Mapping[str, str]) -> Asked:
         newer=reading.get("newer", _version),
         is_all_shown=reading.get("unchanged", lambda value: value == _UNCHANGED or None) or False,
         versions_before=reading.get("versions_before", _version),
+        between=reading.get("between", _span),
         attempts_before=reading.get("attempts_before", _place),
         unread=tuple(reading.unread),
     )
@@ -116,6 +149,15 @@ class _Reading:
 def _version(written: str) -> int | None:
     found = _number(written, _VERSION_DIGITS)
     return found if found is not None and 1 <= found <= VERSION_MAX else None
+
+
+def _span(written: str) -> Span | None:
+    older, dots, newer = written.partition(_TO)
+    read = [_version(each) if each else None for each in (older, newer)]
+    is_understood = bool(dots) and all(
+        found is not None or not each for found, each in zip(read, (older, newer), strict=True)
+    )
+    return Span(*read) if is_understood and any(read) else None
 
 
 def _place(written: str) -> Place | None:

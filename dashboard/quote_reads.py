@@ -5,19 +5,21 @@ Records may be large: what is kept of them is what the page shows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import psycopg
 
 from dashboard import engine_in_process, quote_words
-from dashboard.memory import Known, recall
+from dashboard.memory import Known, Read, recall
+from dashboard.quote_address import Span
+from dashboard.viewer import Viewer
 from engine.attempts import of_quote
-from engine.attempts.of_quote import Attempts, Place, QuoteAttempt
+from engine.attempts.of_quote import Attempts, Gaps, Place, QuoteAttempt
 from engine.integrity import one_quote, repricing
 from engine.integrity.one_quote import QuoteCheck
 from engine.quotes import versions
@@ -26,6 +28,10 @@ from engine.quotes.record import QuoteRecord
 from engine.quotes.versions import VERSION_MAX, Version
 
 VERSIONS: Final = 20
+# Attempts between two versions that are shown on the page of all.
+BETWEEN: Final = 3
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +77,17 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Some versions of a quote, newest first, and whether there are older ones."""
+    """Some versions of a quote, and what was attempted between them.
+
+    Attributes:
+        entries: the versions, newest first.
+        has_older: whether there are older ones.
+        gaps: attempts that made no version, by the instants of these versions.
+    """
 
     entries: tuple[TimelineEntry, ...]
     has_older: bool
+    gaps: Gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,36 +105,45 @@ class Pair:
     difference: Difference | None
 
 
-def find(agent_id: UUID | None, quote_id: UUID) -> Known[Found]:
-    """A quote as it stands, deleted ones too.
+def find(viewer: Viewer, agent_id: UUID | None, quote_id: UUID) -> Known[Found]:
+    """A quote as it stands, deleted ones too; another agent's is not there for who may not see it.
 
     Args:
-        agent_id: whose; if None it is looked for around the instant in the quote's id.
+        viewer: who asks.
+        agent_id: whose; if None it is the viewer's own, or looked for around the instant in the
+            quote's id.
         quote_id: which.
 
     Raises:
         RuntimeError: this process has no engine.
     """
     runtime = engine_in_process.runtime()
+    named = agent_id or viewer.agent_id
 
     def read(connection: psycopg.Connection[Any]) -> Found:
-        whose = agent_id or of_quote.agent_of(connection, quote_id)
-        quote = None if whose is None else versions.read_quote(connection, whose, quote_id)
+        whose = named or of_quote.agent_of(connection, quote_id)
+        is_shown = whose is not None and viewer.may_see(whose)
+        quote = versions.read_quote(connection, whose, quote_id) if whose and is_shown else None
         return Found(whose, quote, runtime.clock.now())
 
-    return recall(runtime, ("quote", agent_id, quote_id), read)
+    return recall(runtime, ("quote", viewer, named, quote_id), read)
 
 
-def timeline(agent_id: UUID, quote_id: UUID, before: int | None) -> Known[Timeline]:
-    """Versions of a quote, newest first, each with what it changed and what it should cost.
+def timeline(
+    viewer: Viewer, agent_id: UUID, quote_id: UUID, since: datetime, before: int | None
+) -> Known[Timeline]:
+    """Versions of a quote, newest first, and the attempts between them that made none.
 
     Args:
+        viewer: who asks.
         agent_id: whose quote.
         quote_id: which.
+        since: when it was made.
         before: only versions below this one.
 
     Raises:
         RuntimeError: this process has no engine.
+        PermissionError: the viewer may not see this agent's data.
     """
 
     def read(connection: psycopg.Connection[Any]) -> Timeline:
@@ -131,19 +153,38 @@ def timeline(agent_id: UUID, quote_id: UUID, before: int | None) -> Known[Timeli
         )
         shown = page if len(page) <= VERSIONS and not has_older else page[:-1] or page
         attempts = of_quote.by_keys(connection, agent_id, list(_keys(shown)))
+        is_cut = has_older or len(shown) < len(page)
+        instants = sorted(each.modified_at for each in shown)
+        above = None if before is None else _made_at(connection, agent_id, quote_id, before)
+        gaps = (
+            of_quote.between(
+                connection,
+                agent_id,
+                quote_id,
+                instants,
+                # What is older stands on the page of the older versions.
+                since=instants[0] if is_cut else min(since, instants[0]),
+                until=above,
+                most=BETWEEN,
+            )
+            if instants
+            else Gaps((), None)
+        )
         return Timeline(
             tuple(_entries(page, has_older=has_older, attempts=attempts))[: len(shown)],
-            has_older or len(shown) < len(page),
+            is_cut,
+            gaps,
         )
 
-    return recall(engine_in_process.runtime(), ("quote versions", agent_id, quote_id, before), read)
+    return _recall(viewer, agent_id, ("quote versions", quote_id, since, before), read)
 
 
-def compare(agent_id: UUID, quote_id: UUID, older: int, newer: int) -> Known[Pair]:
+def compare(viewer: Viewer, agent_id: UUID, quote_id: UUID, older: int, newer: int) -> Known[Pair]:
     """What differs between two versions.
 
     Raises:
         RuntimeError: this process has no engine.
+        PermissionError: the viewer may not see this agent's data.
     """
 
     def read(connection: psycopg.Connection[Any]) -> Pair:
@@ -157,46 +198,77 @@ def compare(agent_id: UUID, quote_id: UUID, older: int, newer: int) -> Known[Pai
         both = None if before is None or after is None else difference(before, after)
         return Pair(before, after, both)
 
-    return recall(
-        engine_in_process.runtime(), ("quote pair", agent_id, quote_id, older, newer), read
-    )
+    return _recall(viewer, agent_id, ("quote pair", quote_id, older, newer), read)
 
 
 def without_version(
-    agent_id: UUID, quote_id: UUID, since: datetime, before: Place | None
+    viewer: Viewer,
+    agent_id: UUID,
+    quote_id: UUID,
+    span: Span,
+    since: datetime,
+    before: Place | None,
 ) -> Known[Attempts]:
-    """The attempts on a quote that made no version of it, newest first.
+    """The attempts between two versions of a quote that made none, newest first.
 
     Args:
+        viewer: who asks.
         agent_id: whose quote.
         quote_id: which.
-        since: when it was made.
+        span: between which versions.
+        since: when the quote was made.
         before: only attempts older than this one.
 
     Raises:
         RuntimeError: this process has no engine.
+        PermissionError: the viewer may not see this agent's data.
     """
-    return recall(
-        engine_in_process.runtime(),
-        ("quote attempts", agent_id, quote_id, since, before),
-        lambda connection: of_quote.without_version(
-            connection, agent_id, quote_id, since=since, before=before
-        ),
-    )
+
+    def read(connection: psycopg.Connection[Any]) -> Attempts:
+        start, end = (
+            None if each is None else _made_at(connection, agent_id, quote_id, each)
+            for each in span
+        )
+        # The id sorts before any that there is: what started at the end is not before it.
+        until = before if end is None or before is not None else (end, UUID(int=0))
+        return of_quote.without_version(
+            connection, agent_id, quote_id, since=start or since, before=until
+        )
+
+    return _recall(viewer, agent_id, ("quote attempts", quote_id, span, since, before), read)
 
 
-def check(agent_id: UUID, quote_id: UUID) -> Known[QuoteCheck]:
+def check(viewer: Viewer, agent_id: UUID, quote_id: UUID) -> Known[QuoteCheck]:
     """What the integrity rules say of a quote.
 
     Raises:
         RuntimeError: this process has no engine.
+        PermissionError: the viewer may not see this agent's data.
     """
-    runtime = engine_in_process.runtime()
-    return recall(
-        runtime,
-        ("quote rules", agent_id, quote_id),
-        lambda connection: one_quote.check(connection, runtime.clock, agent_id, quote_id),
+    clock = engine_in_process.runtime().clock
+    return _recall(
+        viewer,
+        agent_id,
+        ("quote rules", quote_id),
+        lambda connection: one_quote.check(connection, clock, agent_id, quote_id),
     )
+
+
+def _recall(
+    viewer: Viewer, agent_id: UUID, question: tuple[Hashable, ...], read: Read[T]
+) -> Known[T]:
+    """What is known of an agent's quote; nothing of it is asked for who may not see it."""
+    if not viewer.may_see(agent_id):
+        raise PermissionError(agent_id)
+    return recall(engine_in_process.runtime(), (agent_id, *question), read)
+
+
+def _made_at(
+    connection: psycopg.Connection[Any], agent_id: UUID, quote_id: UUID, version: int
+) -> datetime | None:
+    """When a version was made; None if the quote has no such version."""
+    found = versions.read_version(connection, agent_id, quote_id, version)
+    return None if found is None else found.modified_at
 
 
 def _keys(page: Sequence[Version]) -> list[Place]:

@@ -113,31 +113,45 @@ def as_of(summary: Overview, zone: ZoneInfo | None, now: datetime | None) -> str
 
 def outage(
     freshness: Freshness,
-    summary: Overview | None,
-    waiting: int,
+    read_at: datetime | None,
     zone: ZoneInfo | None,
     now: datetime | None,
+    *,
+    waiting: int = 0,
 ) -> str:
-    """Why the numbers are old, and which they are.
+    """Why the numbers are old, and which they are; empty while they are not.
 
     Args:
         freshness: how they stand to the present.
-        summary: what was read last, if anything.
+        read_at: when those that are shown were read; None if none ever were.
+        zone: the viewer's; None where that is UTC.
+        now: see `as_of`.
         waiting: attempts of this process that the ledger has yet to take.
+    """
+    if not freshness.is_stale:
+        return ""
+    shown = (
+        "No numbers were read before that."
+        if read_at is None
+        # The viewer's own clock has been told: seconds usually lie between the two.
+        else f"The numbers below are those of {clock_time(read_at, None, now)}."
+    )
+    held = f" {counted(waiting, 'attempt')} not in the ledger yet." if waiting else ""
+    return f"{stale_since(freshness, zone, now)} {shown}{held}"
+
+
+def stale_since(freshness: Freshness, zone: ZoneInfo | None, now: datetime | None) -> str:
+    """Why there is nothing newer, and since when; empty while there is.
+
+    Args:
+        freshness: how what is shown stands to the present.
         zone: the viewer's; None where that is UTC.
         now: see `as_of`.
     """
     if freshness.failing_since is None:
         return ""
     since = clock_time(freshness.failing_since, zone, now)
-    shown = (
-        "No numbers were read before that."
-        if summary is None
-        # The viewer's own clock has been told: seconds usually lie between the two.
-        else f"The numbers below are those of {clock_time(summary.now, None, now)}."
-    )
-    held = f" {counted(waiting, 'attempt')} not in the ledger yet." if waiting else ""
-    return f"Stale: {freshness.reason} since {since}. {shown}{held}"
+    return f"{STALE.text}: {freshness.reason} since {since}."
 
 
 def refused_before_agent(errors: Sequence[ErrorCount]) -> str:

@@ -82,7 +82,13 @@ def compose(reading: Reading, refresh_s: int | None, zone: ZoneInfo | None, now:
     # A page that stands still may be read on another day.
     read_at = None if refresh_s is None else now
     return View(
-        notice=status.outage(freshness, summary, reading.waiting, zone, read_at),
+        notice=status.outage(
+            freshness,
+            None if summary is None else summary.now,
+            zone,
+            read_at,
+            waiting=reading.waiting,
+        ),
         badges=()
         if fresh is None
         else status.badges(fresh, refresh_s, reading.waiting, reading.roll_every),

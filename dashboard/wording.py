@@ -20,6 +20,15 @@ from engine.rollups.selection import Filter
 
 Colour = Literal["green", "red", "orange", "blue", "gray"]
 
+# By the words of the ledger.
+OUTCOME_COLOURS: Final[dict[str, Colour]] = {
+    "committed": "green",
+    "replayed": "blue",
+    "rejected": "orange",
+    "conflict": "orange",
+    "failed": "red",
+    "indeterminate": "red",
+}
 _CODE_NAMES: Final = {meaning.number: code.value for code, meaning in TAXONOMY.items()}
 _MILLI: Final = 1_000
 # In minutes.

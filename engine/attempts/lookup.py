@@ -17,7 +17,7 @@ import psycopg
 from engine.attempts import mistyped
 from engine.attempts.pasted import READ_MAX, Certainty, Clue, Kind, Pasted, read
 from engine.attempts.probes import AttemptKey, By, Probes
-from engine.correlation import PREFIX
+from engine.correlation import PREFIX, has_valid_check
 from engine.errors import TAXONOMY
 
 __all__ = ["AttemptKey", "Certainty", "Found", "Hit", "Kind", "find"]
@@ -40,6 +40,8 @@ _ORDER: Final = (
     Kind.AGENT_EMAIL,
     Kind.ERROR_CODE,
 )
+# What nobody writes by chance. An id of 128 bits is read as many kinds, one of which counts it.
+_NAMED: Final = frozenset({Kind.QUOTE_ID, Kind.QUOTE_NUMBER, Kind.AGENT_EMAIL})
 # Hits of one kind that are told; more would be a list, not an answer.
 _HITS_MAX: Final = 24
 # Longer texts are no ids, whoever chose them.
@@ -83,11 +85,14 @@ class Found:
         hits: the surest first.
         ignored: why there are none, in words; empty when there are some.
         unread: characters at the text's end that were not looked at.
+        absent: ids, quote numbers and addresses in the text that nothing in the database has, while
+            it has others; at most a few dozen.
     """
 
     hits: tuple[Hit, ...]
     ignored: str
     unread: int = 0
+    absent: tuple[str, ...] = ()
 
 
 def find(
@@ -121,7 +126,7 @@ def find(
         hits += search.started_so(pasted.clues)
     hits += search.at_times(pasted)
     if hits:
-        return Found(_ranked(hits), "", pasted.unread)
+        return Found(_ranked(hits), "", pasted.unread, _absent(pasted.clues, hits))
     return Found((), _why_nothing(pasted, text), pasted.unread)
 
 
@@ -290,6 +295,27 @@ def _ranked(hits: Sequence[Hit]) -> tuple[Hit, ...]:
             kept.append(hit)
             told.update(hit.attempts)
     return tuple(kept)
+
+
+def _absent(clues: Sequence[Clue], hits: Sequence[Hit]) -> tuple[str, ...]:
+    """What the text names beyond doubt, and the database does not have."""
+    there = {_bare(hit.matched) for hit in hits}
+    named = (
+        clue.value
+        for clue in clues
+        if clue.instead_of is None
+        and not clue.is_start
+        and (
+            clue.kind in _NAMED
+            or (clue.kind is Kind.CORRELATION_ID and has_valid_check(clue.value))
+        )
+    )
+    return tuple(dict.fromkeys(value for value in named if _bare(value) not in there))
+
+
+def _bare(value: str) -> str:
+    """An id however it is written: a trace id is a UUID without its hyphens."""
+    return value.replace("-", "").lower()
 
 
 def _why_nothing(pasted: Pasted, text: str) -> str:

@@ -108,6 +108,79 @@ def without_version(
     return Attempts(tuple(found), reached, is_cut_short=reached is not None)
 
 
+class Gap(NamedTuple):
+    """Attempts that made no version, between two that follow each other.
+
+    Attributes:
+        attempts: the newest of them, newest first.
+        total: how many were found in all.
+    """
+
+    attempts: tuple[QuoteAttempt, ...]
+    total: int
+
+
+class Gaps(NamedTuple):
+    """Attempts that made no version, by the versions between which they stand.
+
+    Attributes:
+        gaps: oldest first, one more than there are instants.
+        looked_since: only what started since then was looked at, because the agent has so many
+            attempts; None when all was.
+    """
+
+    gaps: tuple[Gap, ...]
+    looked_since: datetime | None
+
+
+def between(
+    connection: psycopg.Connection[Any],
+    agent_id: UUID,
+    quote_id: UUID,
+    instants: Sequence[datetime],
+    *,
+    since: datetime,
+    until: datetime | None,
+    most: int,
+) -> Gaps:
+    """The attempts on a quote that made no version of it, by the versions around them.
+
+    Args:
+        connection: in autocommit.
+        agent_id: whose quote.
+        quote_id: which.
+        instants: when versions were made, oldest first; at least one.
+        since: no attempts from before.
+        until: no attempts from then on; None for all up to now.
+        most: attempts of each gap that are returned.
+
+    Raises:
+        psycopg.Error: the database could not be asked.
+    """
+    values = {
+        "agent_id": agent_id,
+        "quote_id": quote_id,
+        "instants": list(instants),
+        "since": since,
+        "until": until,
+        "committed": Outcome.COMMITTED.value,
+        "look_max": LOOK_MAX,
+        "most": most,
+    }
+    found: dict[int, list[QuoteAttempt]] = {}
+    counts: dict[int, int] = {}
+    with by_index(connection):
+        rows = connection.execute(_BETWEEN, values, prepare=False).fetchall()
+        reached = connection.execute(
+            _REACHED.replace("{span}", _UNTIL), values, prepare=False
+        ).fetchone()
+    for gap, count, *columns in rows:
+        counts[gap] = count
+        found.setdefault(gap, []).append(QuoteAttempt(*columns))
+    gaps = (Gap(tuple(found.get(gap, ())), counts.get(gap, 0)) for gap in range(len(instants) + 1))
+    return Gaps(tuple(gaps), None if reached is None else reached[0])
+
+
 def by_keys(
     connection: psycopg.Connection[Any], agent_id: UUID, keys: Sequence[Place]
 ) -> Mapping[UUID, QuoteAttempt]:
@@ -202,6 +275,34 @@ _WITHOUT_VERSION: Final = f"""
     ORDER BY started_at DESC, id DESC
     LIMIT %(size)s
 """  # noqa: S608  # put together from constants of this file
+_UNTIL: Final = "AND started_at < coalesce(%(until)s::timestamptz, 'infinity')"
+# Likewise; each is told by how many of the versions were there before it.
+_BETWEEN: Final = f"""
+    SELECT gap, of_gap, {_COLUMNS}
+    FROM (
+        SELECT
+            gap,
+            count(*) OVER (PARTITION BY gap) AS of_gap,
+            row_number() OVER (PARTITION BY gap ORDER BY started_at DESC, id DESC) AS place,
+            {_COLUMNS}
+        FROM (
+            SELECT
+                quote_id,
+                width_bucket(started_at, %(instants)s::timestamptz[]) AS gap,
+                {_COLUMNS}
+            FROM attempt
+            WHERE agent_id = %(agent_id)s
+                AND started_at >= %(since)s
+                {_UNTIL}
+            ORDER BY started_at DESC, id DESC
+            LIMIT %(look_max)s
+        ) AS looked_at
+        WHERE quote_id = %(quote_id)s
+            AND outcome <> %(committed)s
+    ) AS placed
+    WHERE place <= %(most)s
+    ORDER BY started_at DESC, id DESC
+"""  # noqa: S608  # likewise
 # The last one that was looked at, if there are more behind it.
 _REACHED: Final = """
     SELECT started_at, id

@@ -371,10 +371,12 @@ def printable(text: str) -> str:
     Control characters move a terminal's cursor, and a right-to-left override turns round what
     stands behind it: both can make a sentence say what it does not.
     """
-    return "".join(each if each.isprintable() else _spelled(ord(each)) for each in text)
+    return "".join(each if each.isprintable() else spelled(each) for each in text)
 
 
-def _spelled(point: int) -> str:
+def spelled(character: str) -> str:
+    r"""A character as JSON escapes it: a line break as \u000a."""
+    point = ord(character)
     return f"\\u{point:04x}" if point <= _BMP_MAX else f"\\U{point:08x}"
 
 

@@ -84,6 +84,8 @@ def attempts(text: str, data_dir: Path | None, *, as_json: bool) -> None:
         click.echo(found.ignored, err=True)
     if found.unread and found.hits:
         click.echo(f"The last {found.unread:,} characters were not looked at.", err=True)
+    for each in found.absent:
+        click.echo(f"Nothing in the database has {each}.", err=True)
     sys.exit(0 if found.hits else 1)
 
 

@@ -32,6 +32,8 @@ _MINUTES: Final = 5.2
 _WORKERS: Final = "2"
 # Down to the heatmap and the first of the slowest attempts.
 _TALL: Final = (1440, 1560)
+# Down to the two versions that are compared.
+_WIDE: Final = (1440, 1100)
 
 
 def main() -> None:
@@ -102,11 +104,39 @@ def _take_lookup(browser: Browser, url: str, path: Path, *, is_dark: bool) -> No
         tab.screenshot(path=path)
 
 
+def _take_quote(browser: Browser, url: str, path: Path, *, is_dark: bool) -> None:
+    with looking_on(browser, url, size=_WIDE, is_dark=is_dark, zone="Europe/Paris") as viewer:
+        tab = viewer.overview.tab
+        tab.goto(f"{url}/errors?code=QUOTE_CONFLICT_VERSION&window=90+d&refresh=Paused")
+        lost = tab.locator(".st-key-newest-ids code").first.inner_text()
+        tab.goto(f"{url}/lookup?correlation_id={lost}")
+        tab.get_by_role("link", name="The quote's history").click()
+        for table in ("history", "fields"):
+            tab.locator(f".st-key-{table}-table [role=gridcell]").first.wait_for(state="attached")
+        # Away from the tables: what is pointed at shows its tools.
+        tab.mouse.move(0, 0)
+        tab.screenshot(path=path)
+
+
+def _take_attempts(browser: Browser, url: str, path: Path, *, is_dark: bool) -> None:
+    with looking_on(browser, url, size=LAPTOP, is_dark=is_dark, zone="Europe/Paris") as viewer:
+        tab = viewer.overview.tab
+        tab.goto(f"{url}/errors?code=QUOTE_CONFLICT_VERSION&refresh=Paused")
+        tab.get_by_role("link", name="Show them").click()
+        tab.get_by_text("Both counts agree").wait_for()
+        tab.get_by_test_id("stDataFrame").locator("[role=gridcell]").first.wait_for(
+            state="attached"
+        )
+        tab.screenshot(path=path)
+
+
 _TAKERS: Final[Mapping[str, _Taker]] = {
     "overview": _take_overview,
     "errors": _take_errors,
     "latency": _take_latency,
     "lookup": _take_lookup,
+    "quote": _take_quote,
+    "attempts": _take_attempts,
 }
 
 

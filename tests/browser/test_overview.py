@@ -388,28 +388,31 @@ def test_a_paused_page_stands_still(
     assert paused.as_of().inner_text() == shown
 
 
-def test_a_clicked_correlation_id_stays_to_be_copied(
-    viewer: Viewer, overview: OverviewPage, saveguard: Saveguard
+def test_a_clicked_correlation_id_opens_its_story_where_it_can_be_copied(
+    viewer: Viewer, tab: Page, saveguard: Saveguard
 ) -> None:
     clipboard = ["clipboard-read", "clipboard-write"]
     viewer.context.grant_permissions(clipboard, origin=saveguard.url)
+    page = OverviewPage(tab, saveguard.url)
+    page.open()
     ids = [correlation_id(saveguard.create()) for _ in range(4)]
-    expect(overview.cells(ids[-1])).to_have_count(1)
+    expect(page.cells(ids[-1])).to_have_count(1)
 
     # The grid is a canvas: the second row's id is found by its place.
-    overview.table().scroll_into_view_if_needed()
-    table = overview.table().bounding_box()
+    page.table().scroll_into_view_if_needed()
+    table = page.table().bounding_box()
     assert table is not None
-    overview.tab.mouse.click(table["x"] + 520, table["y"] + 2 * ROW_HEIGHT + ROW_HEIGHT / 2)
-    picked = overview.tab.locator(".st-key-picked code")
-    expect(picked).to_have_text(ids[-2])
-    saveguard.create_many(3)
-    overview.await_refreshes(2)
-    expect(picked).to_have_text(ids[-2])
-    picked.hover()
-    overview.tab.get_by_role("button", name="Copy to clipboard").click()
+    tab.mouse.click(table["x"] + 520, table["y"] + 2 * ROW_HEIGHT + ROW_HEIGHT / 2)
+    tab.wait_for_url(f"**/lookup?correlation_id={ids[-2]}")
+    shown = tab.locator(".st-key-story code").first
+    expect(shown).to_have_text(ids[-2])
+    shown.hover()
+    tab.locator(".st-key-story").get_by_role("button", name="Copy to clipboard").first.click()
+    copied = tab.evaluate("navigator.clipboard.readText()")
+    tab.go_back()
 
-    assert overview.evaluate("navigator.clipboard.readText()") == ids[-2]
+    assert copied == ids[-2]
+    expect(page.card("Attempts")).to_be_visible()
 
 
 def test_a_killed_database_is_told_and_got_over(

@@ -142,7 +142,7 @@ def test_a_code_is_told_with_all_that_is_known_of_it(
         "Agents": 1,
         "Quotes": 0,
         "Looked at": "all",
-        "Newest correlation ids": "REQ-B  REQ-A",
+        "Newest correlation id": "REQ-B",
         "Title": TAXONOMY[ErrorCode.DATABASE_TIMEOUT].title,
         "Runbook": "errors?code=DATABASE_TIMEOUT",
     }

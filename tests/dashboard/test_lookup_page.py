@@ -17,12 +17,15 @@ from engine.attempts import lookup
 from engine.attempts.lookup import Certainty, Found, Hit, Kind
 from engine.attempts.outcome import Outcome
 from engine.attempts.words import printable
+from engine.correlation import make_correlation_id
 from engine.errors import TAXONOMY, ErrorCode
 from engine.quotes.lifecycle import Operation
 from engine.runtime import Runtime
 from tests.dashboard.attempts import AGENT, CLOCK, START, add, attempt
+from tests.dashboard.conftest import APP
 from tests.support import new_agency, quote_body
 
+_OURS: Final = make_correlation_id(CLOCK.uuid7())
 HOSTILE: Final = (
     "<img src=x onerror=alert(1)>",
     "[click](https://evil.example) ![seen](https://evil.example/x.png)",
@@ -187,7 +190,7 @@ def test_an_unknown_id_says_what_was_looked_for_and_what_to_try(
 
     opened(page, correlation_id="REQ-NOBODY-KNOWS")
 
-    assert texts(page) == ["Nothing was found for “REQ-NOBODY-KNOWS”."]
+    assert texts(page)[0] == "Nothing was found for “REQ-NOBODY-KNOWS”."
     for advice in lookup_view.WHAT_TO_TRY:
         assert advice in markdown(page)
     assert not page.dataframe
@@ -202,6 +205,51 @@ def test_a_story_leads_to_the_history_of_its_quote(page: AppTest, engine: Runtim
 
     (link,) = [each.proto for each in page.get("page_link") if "history" in each.proto.label]
     assert str(quote_id) in link.query_string
+
+
+def test_of_a_long_text_all_is_looked_at_that_is_read_and_the_rest_is_said(
+    page: AppTest, connection: psycopg.Connection[Any]
+) -> None:
+    add(connection, attempt(correlation_id=_OURS))
+    absent = "QT-2026-000042, 6ba7b810-9dad-71d1-80b4-00c04fd430c8, nobody@example.org"
+    pasted = f"{'trace ' * 1_000} {_OURS} {absent} {'end of it ' * 6_000}"
+    opened(page)
+
+    page.text_input(key="lookup_text").input(pasted)
+    again(page)
+    told, warned = texts(page), [each.value for each in page.warning]
+    fresh = AppTest.from_file(str(APP), default_timeout=30)
+    opened(fresh, **said(page))
+
+    assert page.code[0].value == _OURS
+    used, unread = told[-2:]
+    assert used == (
+        "Not used: 6ba7b810-9dad-71d1-80b4-00c04fd430c8, QT-2026-000042, nobody@example.org."
+        " Nothing in the database has it."
+    )
+    assert unread.startswith(f"Not read: the last {len(pasted.strip()) - 65_536:,} characters.")
+    assert [each[:49] for each in warned] == ["The address holds the first 4,000 of 66,105 chara"]
+    assert len(said(page)["q"]) <= 4_000
+    # What the address does not hold is not there for anybody else.
+    assert not fresh.code
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        pytest.param("ça va ?", "There is nothing to look for in it", id="nothing"),
+        pytest.param(f"see {_OURS}", f"{_OURS} is spelled right and was made at", id="absent"),
+        pytest.param("<b>QT-2026-1</b>", "Nothing that it may name is in the database", id="quote"),
+    ],
+)
+@pytest.mark.usefixtures("engine")
+def test_where_nothing_is_found_the_page_says_why(page: AppTest, text: str, why: str) -> None:
+    opened(page, q=text)
+
+    looked_for, reason = texts(page)
+    assert text in looked_for
+    assert reason.startswith(why)
+    assert why not in markdown(page)
 
 
 @pytest.mark.usefixtures("engine")

@@ -284,18 +284,6 @@ def test_columns_have_room_for_what_comes_later(
         assert columns[name]["width"] >= 90
 
 
-def test_a_picked_id_stays_for_copying_when_its_row_has_moved_on(
-    page: AppTest, connection: psycopg.Connection[Any]
-) -> None:
-    add(connection, attempt(correlation_id="REQ-NEW"))
-    page.session_state["picked_correlation_id"] = "<b>REQ-PICKED</b>"
-
-    run(page)
-
-    assert [code.value for code in page.code] == ["<b>REQ-PICKED</b>"]
-    assert "REQ-PICKED" not in texts(page)
-
-
 def test_instants_are_told_in_utc_and_in_the_viewers_zone(
     page: AppTest, connection: psycopg.Connection[Any]
 ) -> None:

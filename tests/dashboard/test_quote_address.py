@@ -11,10 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard import quote_address
-from dashboard.quote_address import Asked
+from dashboard.quote_address import Asked, Span
 
 AGENT, QUOTE = UUID(int=7), UUID(int=8)
-_NAMES = ("agent", "quote", "older", "newer", "unchanged", "versions_before", "attempts_before")
+_NAMES = (
+    *("agent", "quote", "older", "newer", "unchanged", "versions_before", "between"),
+    "attempts_before",
+)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +25,8 @@ _NAMES = ("agent", "quote", "older", "newer", "unchanged", "versions_before", "a
     [
         Asked(QUOTE),
         Asked(QUOTE, AGENT),
+        Asked(QUOTE, AGENT, between=Span(None, 1)),
+        Asked(QUOTE, AGENT, between=Span(7, None)),
         Asked(
             QUOTE,
             AGENT,
@@ -29,6 +34,7 @@ _NAMES = ("agent", "quote", "older", "newer", "unchanged", "versions_before", "a
             newer=2**31 - 1,
             is_all_shown=True,
             versions_before=9,
+            between=Span(4, 6),
             attempts_before=(datetime(2026, 11, 25, 21, 4, 10, 123456, tzinfo=UTC), AGENT),
         ),
     ],
@@ -59,6 +65,10 @@ def test_no_parameter_has_a_filters_name() -> None:
         ("newer", "9" * 400),
         ("unchanged", "yes"),
         ("versions_before", "2147483648"),
+        ("between", ".."),
+        ("between", "5"),
+        ("between", "0..5"),
+        ("between", "4..5..6"),
         ("attempts_before", "2026-11-25_x"),
         ("attempts_before", f"1_{AGENT}x"),
         ("attempts_before", f"99999999999999999_{AGENT}"),

@@ -24,9 +24,8 @@ from engine.runtime import Runtime
 from tests.dashboard.test_overview import cut_off
 from tests.support import Agency, new_agency
 
-_VERSIONS: Final = "Versions, newest first"
+_HISTORY: Final = "History, newest first"
 _WRONG_PRICES: Final = "Prices, stored and recomputed"
-_ATTEMPTS: Final = "Attempts that made no version, newest first"
 _FIELDS: Final = "Fields that differ"
 _ITEMS: Final = "Items that differ"
 _RULES: Final = "Integrity rules of this quote"
@@ -140,7 +139,23 @@ def of(agency: Agency, quote_id: UUID) -> dict[str, object]:
 def table(page: AppTest, alt: str) -> list[dict[str, Any]]:
     """A table's rows; none where it is not on the page."""
     found = [each for each in page.dataframe if each.proto.alt == alt]
-    return cast("list[dict[str, Any]]", found[0].value.to_dict("records") if found else [])
+    rows = cast("list[dict[str, Any]]", found[0].value.to_dict("records") if found else [])
+    # A list in a cell comes back as an array.
+    return [
+        {name: each.tolist() if hasattr(each, "tolist") else each for name, each in row.items()}
+        for row in rows
+    ]
+
+
+def made(page: AppTest) -> list[dict[str, Any]]:
+    """The rows of the history that are versions, their numbers as such."""
+    rows = [each for each in table(page, _HISTORY) if each["Version"]]
+    return [each | {"Version": int(each["Version"])} for each in rows]
+
+
+def refused(page: AppTest) -> list[dict[str, Any]]:
+    """Those that are attempts which made no version."""
+    return [each for each in table(page, _HISTORY) if each["Outcome"] and not each["Version"]]
 
 
 def interpreted(page: AppTest) -> str:
@@ -191,7 +206,7 @@ def test_versions_are_those_of_the_history_with_who_when_and_by_which_request(
 
     opened(page, **of(agency, story))
 
-    shown = table(page, _VERSIONS)
+    shown = made(page)
     assert [
         (row["Version"], row["When, UTC"], row["Correlation id"], row["By"], row["Total"])
         for row in shown
@@ -228,25 +243,37 @@ def test_versions_are_those_of_the_history_with_who_when_and_by_which_request(
     }
 
 
-def test_attempts_that_made_no_version_stand_with_what_refused_them_and_at_which_version(
+def test_attempts_that_made_no_version_stand_between_those_that_did(
     page: AppTest, agency: Agency, story: UUID
 ) -> None:
-    refused = [row for row in agency.attempts()[::-1] if row["outcome"] != "committed"]
+    plainly = [row for row in agency.attempts()[::-1] if row["outcome"] != "committed"]
 
     opened(page, **of(agency, story))
 
-    shown = table(page, _ATTEMPTS)
+    shown = refused(page)
     assert [
-        (row["Started, UTC"], row["Outcome"], row["Code"], row["Correlation id"]) for row in shown
+        (row["When, UTC"], row["Outcome"], row["Code"], row["Correlation id"]) for row in shown
     ] == [
-        (instant(row["started_at"]), row["outcome"], row["error_code"], row["correlation_id"])
-        for row in refused
+        (instant(row["started_at"]), [row["outcome"]], row["error_code"], row["correlation_id"])
+        for row in plainly
     ]
-    assert [(row["Code"], row["Quote was at"]) for row in shown] == [
-        ("QUOTE_ALREADY_SENT", 4),
-        ("QUOTE_VALIDATION_FAILED", 3),
-        ("QUOTE_CONFLICT_VERSION", 2),
+    assert [row["What changed"] for row in shown] == [
+        "No version: from version 4, the quote was at 4; HTTP 409",
+        "No version: from version 3, the quote was at 3; HTTP 400",
+        "No version: from version 1, the quote was at 2; HTTP 409",
     ]
+    assert [row["Version"] or row["Code"] for row in table(page, _HISTORY)] == [
+        "5",
+        "QUOTE_ALREADY_SENT",
+        "4",
+        "QUOTE_VALIDATION_FAILED",
+        "3",
+        "QUOTE_CONFLICT_VERSION",
+        "2",
+        "1",
+    ]
+    instants = [row["When, UTC"] for row in table(page, _HISTORY)]
+    assert instants == sorted(instants, reverse=True)
 
 
 def test_all_rules_of_the_quote_hold_and_the_others_say_why_they_are_not_asked(
@@ -324,7 +351,7 @@ def test_a_versions_link_compares_it_with_the_one_before(
 ) -> None:
     opened(page, **of(agency, story))
 
-    links = [row["Compare"] for row in table(page, _VERSIONS)]
+    links = [row["Open"] for row in made(page)]
 
     asked = [quote_address.read(dict(parse_qsl(urlsplit(link).query))) for link in links[:-1]]
     assert [(each.older, each.newer) for each in asked] == [(4, 5), (3, 4), (2, 3), (1, 2)]
@@ -340,12 +367,12 @@ def test_versions_are_paged_and_the_oldest_of_a_page_is_compared_as_well(
 ) -> None:
     monkeypatch.setattr(quote_reads, "VERSIONS", 2)
     opened(page, **of(agency, story))
-    first = table(page, _VERSIONS)
+    first = made(page)
 
     page.button(key="versions_older").click()
-    second = table(again(page), _VERSIONS)
+    second = made(again(page))
     page.button(key="versions_older").click()
-    third = table(again(page), _VERSIONS)
+    third = made(again(page))
 
     assert [[row["Version"] for row in each] for each in (first, second, third)] == [
         [5, 4],
@@ -357,21 +384,82 @@ def test_versions_are_paged_and_the_oldest_of_a_page_is_compared_as_well(
     assert page.button(key="versions_older").disabled
 
 
-def test_of_a_busy_agent_the_look_is_cut_short_said_and_gone_on_with(
-    page: AppTest, agency: Agency, story: UUID, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(of_quote, "LOOK_MAX", 3)
-    opened(page, **of(agency, story))
-    seen = [row["Code"] for row in table(page, _ATTEMPTS)]
-    captions = interpreted(page)
+def crowd(engine: Runtime, agency: Agency, quote_id: UUID, number: int) -> list[str]:
+    """That many refused attempts on a quote, right now; their correlation ids, newest first."""
+    ids = []
+    for _ in range(number):
+        wait(engine, 0.001)
+        result = agency.save(Operation.UPDATE, quote_id, {"version": 1, "fees": 1})
+        assert result.http_status == 409
+        ids.append(result.correlation_id)
+    return ids[::-1]
 
+
+def test_of_many_attempts_between_two_versions_the_newest_are_listed_and_all_a_link_away(
+    page: AppTest,
+    agency: Agency,
+    engine: Runtime,
+    story: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(of_quote, "PAGE", 5)
+    ids = crowd(engine, agency, story, 12)
+    opened(page, **of(agency, story))
+    rows = table(page, _HISTORY)
+    captions = interpreted(page)
+    (link,) = [each["Open"] for each in rows if not each["Outcome"]]
+
+    page.query_params.clear()
+    opened(page, **dict(parse_qsl(urlsplit(link).query)))
+    listed = [each["Correlation id"] for each in refused(page)]
     while not page.button(key="attempts_older").disabled:
         page.button(key="attempts_older").click()
         again(page)
-        seen += [row["Code"] for row in table(page, _ATTEMPTS)]
+        listed += [each["Correlation id"] for each in refused(page)]
+    told = interpreted(page)
+    page.button(key="whole_history").click()
+    again(page)
+
+    assert [each["Correlation id"] for each in rows[:3]] == ids[:3]
+    assert rows[3]["What changed"] == "9 more that made no version, not listed here"
+    assert rows[4]["Version"] == "5"
+    assert "Of 15 attempts that made no version 6 are listed" in captions
+    assert listed == ids
+    assert "Attempts that made no version, since version 5" in told
+    assert len(made(page)) == 5
+
+
+def test_of_a_busy_agent_the_look_is_cut_short_said_and_gone_on_with(
+    page: AppTest, agency: Agency, story: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(of_quote, "LOOK_MAX", 4)
+    opened(page, **of(agency, story))
+    rows, captions = table(page, _HISTORY), interpreted(page)
+    seen = [row["Code"] for row in refused(page)]
+
+    for row in rows:
+        if not row["Outcome"]:
+            page.query_params.clear()
+            opened(page, **dict(parse_qsl(urlsplit(row["Open"]).query)))
+            seen += [each["Code"] for each in refused(page)]
 
     assert "attempts of this agent, back to" in captions
-    assert seen == ["QUOTE_ALREADY_SENT", "QUOTE_VALIDATION_FAILED", "QUOTE_CONFLICT_VERSION"]
+    assert [row["Version"] or row["Code"] or row["What changed"] for row in rows] == [
+        "5",
+        "QUOTE_ALREADY_SENT",
+        "4",
+        "QUOTE_VALIDATION_FAILED",
+        *["Not looked any further back for attempts that made no version", "3"],
+        *["Not looked at for attempts that made no version", "2"],
+        *["Not looked at for attempts that made no version", "1"],
+        "Not looked at for attempts that made no version",
+    ]
+    # The one in the gap in which the look ended was listed on the page of all as well.
+    assert sorted(seen) == [
+        "QUOTE_ALREADY_SENT",
+        "QUOTE_CONFLICT_VERSION",
+        *["QUOTE_VALIDATION_FAILED"] * 2,
+    ]
 
 
 def test_the_viewers_own_clock_stands_beside_utc(
@@ -381,10 +469,9 @@ def test_the_viewers_own_clock_stands_beside_utc(
 
     opened(page, **of(agency, story))
 
-    for row in table(page, _VERSIONS):
+    for row in table(page, _HISTORY):
         here, utc = (datetime.fromisoformat(row[f"When, {name}"]) for name in ("Asia/Tokyo", "UTC"))
         assert here - utc == timedelta(hours=9)
-    assert "Started, Asia/Tokyo" in table(page, _ATTEMPTS)[0]
 
 
 # --- faults ---------------------------------------------------------------------------------------
@@ -404,7 +491,7 @@ def test_a_price_that_its_items_do_not_give_is_said_in_red_with_both_amounts(
 
     opened(page, **of(agency, story))
 
-    shown = {row["Version"]: row for row in table(page, _VERSIONS)}
+    shown = {row["Version"]: row for row in made(page)}
     assert shown[2]["Price"] == ["DIFFERS"]
     assert (shown[2]["Total"], shown[2]["Recomputed"]) == ("2,400.00 USD", "2,448.50 USD")
     assert shown[3]["Price"] == ["follows"]
@@ -432,7 +519,7 @@ def test_a_gap_in_the_history_and_a_snapshot_that_is_none_are_shown_as_such(
 
     opened(page, **of(agency, story), older=2, newer=4)
 
-    shown = {row["Version"]: row for row in table(page, _VERSIONS)}
+    shown = {row["Version"]: row for row in made(page)}
     assert list(shown) == [5, 4, 3, 1]
     assert shown[4]["Price"] == ["unreadable"]
     assert "cannot be read" in shown[4]["What changed"]
@@ -460,7 +547,7 @@ def test_a_deleted_quote_and_one_that_a_migration_found_have_a_page(
     opened(page, **of(agency, quote_id))
 
     assert page.metric[0].value == "CANCELLED"
-    deleted, found = table(page, _VERSIONS)
+    deleted, found = made(page)
     assert deleted["What changed"] == "Deleted: status DRAFT → CANCELLED."
     assert found["What changed"].startswith("Found by a migration: 1 flight")
     assert found["Attempt"] == "none: found by a migration"
@@ -473,8 +560,8 @@ def test_a_deleted_quote_and_one_that_a_migration_found_have_a_page(
 def test_a_quotes_id_alone_leads_to_its_page(page: AppTest, agency: Agency, story: UUID) -> None:
     opened(page, quote=story)
 
-    assert len(table(page, _VERSIONS)) == 5
-    assert all(f"agent={agency.agent_id}" in row["Compare"] for row in table(page, _VERSIONS)[:-1])
+    assert len(made(page)) == 5
+    assert all(f"agent={agency.agent_id}" in row["Open"] for row in made(page)[:-1])
 
 
 @pytest.mark.usefixtures("story")
@@ -489,6 +576,7 @@ def test_a_quotes_id_alone_leads_to_its_page(page: AppTest, agency: Agency, stor
         ({"quote": "STORY", "older": "0"}, "left out: older (a version's number)."),
         ({"quote": "STORY", "newer": "6"}, "The address names version 6; the newest is 5."),
         ({"quote": "STORY", "attempts_before": "**x**"}, "left out: attempts_before."),
+        ({"quote": "STORY", "between": "2-3"}, "left out: between."),
         ({"quote": "STORY", "unchanged": "<i>"}, "left out: unchanged."),
     ],
 )

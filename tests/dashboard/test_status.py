@@ -79,25 +79,25 @@ def test_a_live_page_leaves_out_the_date_and_one_that_stands_still_does_not() ->
 
 
 def test_the_outage_line_says_since_when_and_how_old_the_numbers_are() -> None:
-    assert status.outage(_AWAY, summary(), 0, None, END) == (
+    assert status.outage(_AWAY, summary().now, None, END) == (
         "Stale: the database has not answered since 12:00:12 UTC."
         " The numbers below are those of 12:00:10 UTC."
     )
-    assert status.outage(_AWAY, None, 0, _KOLKATA, END) == (
+    assert status.outage(_AWAY, None, _KOLKATA, END) == (
         "Stale: the database has not answered since 12:00:12 UTC (17:30:12 Asia/Kolkata)."
         " No numbers were read before that."
     )
-    assert status.outage(Freshness(), None, 0, None, END) == ""
+    assert status.outage(Freshness(), None, None, END) == ""
 
 
 def test_the_outage_line_says_what_waits_for_the_ledger() -> None:
-    said = status.outage(_AWAY, summary(), 3, None, END)
+    said = status.outage(_AWAY, summary().now, None, END, waiting=3)
 
     assert said.endswith(" 3 attempts not in the ledger yet.")
 
 
 def test_an_outage_since_yesterday_says_so() -> None:
-    said = status.outage(_AWAY, summary(), 0, None, END + timedelta(days=1))
+    said = status.outage(_AWAY, summary().now, None, END + timedelta(days=1))
 
     assert "since 2026-03-01 12:00:12 UTC." in said
     assert "those of 2026-03-01 12:00:10 UTC." in said

@@ -18,7 +18,7 @@ from engine.attempts.ledger import AttemptRow
 from engine.attempts.lookup import AttemptKey, Certainty, Found, Hit, Kind, find
 from engine.attempts.outcome import UNKNOWN_AGENT, Outcome
 from engine.attempts.partitions import ensure_partitions
-from engine.clock import uuid7
+from engine.clock import SystemClock, uuid7
 from engine.correlation import PREFIX, make_correlation_id
 from engine.database.target import Target
 from engine.quotes.lifecycle import Operation
@@ -346,6 +346,23 @@ def test_an_id_that_is_spelled_right_and_not_there_says_when_it_was_made(
 
     assert right.startswith(f"{made} is spelled right and was made at 2026-11-25 14:30:00 UTC, but")
     assert wrong.startswith("A correlation id in it is mistyped")
+
+
+def test_what_is_named_beside_what_is_there_and_is_not_there_itself_is_said(
+    agency: Agency, connection: psycopg.Connection[Any]
+) -> None:
+    quote_id = agency.create()
+    (attempt,) = agency.attempts()
+    there = f"{attempt['correlation_id']} {quote_id} {str(quote_id).replace('-', '').upper()}"
+    absent = make_correlation_id(SystemClock().uuid7())
+    other = SystemClock().uuid7()
+
+    found = find(connection, f"{there} {absent} QT-1999-7 {other.hex}", SystemClock().now())
+    alone = find(connection, there, SystemClock().now())
+
+    assert sorted(found.absent) == sorted([absent, "QT-1999-000007", str(other)])
+    assert alone.absent == ()
+    assert find(connection, absent, SystemClock().now()).absent == ()
 
 
 def test_ten_megabytes_are_answered_and_the_rest_is_said_to_be_ignored(

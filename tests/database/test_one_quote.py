@@ -177,6 +177,54 @@ def test_pages_and_looks_of_any_size_find_every_attempt_once_newest_first(
         assert found == plainly(agency, quote_id)
 
 
+@pytest.mark.parametrize(
+    ("most", "look_max", "is_last_left_out"),
+    [(50, 10_000, False), (1, 10_000, False), (2, 5, False), (50, 10_000, True)],
+)
+def test_attempts_stand_between_the_versions_that_they_were_made_between(
+    connection: psycopg.Connection[Any],
+    book: Book,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    most: int,
+    look_max: int,
+    is_last_left_out: bool,
+) -> None:
+    agency = book.agency
+    monkeypatch.setattr(of_quote, "LOOK_MAX", look_max)
+    since = agency.runtime.clock.now() - timedelta(minutes=5)
+    total = 0
+    for quote_id in book.parameters().values():
+        made = [
+            each.modified_at
+            for each in versions.read_versions(
+                connection, agency.agent_id, quote_id, most=100
+            ).versions
+        ][::-1]
+        if not made:
+            continue
+        until = agency.attempts()[-1]["started_at"] if is_last_left_out else None
+
+        found = of_quote.between(
+            connection, agency.agent_id, quote_id, made, since=since, until=until, most=most
+        )
+
+        rows = [each for each in agency.attempts() if until is None or each["started_at"] < until]
+        looked = rows[-look_max:]
+        expected: list[list[UUID]] = [[] for _ in range(len(made) + 1)]
+        for row in reversed(looked):
+            if row["quote_id"] == quote_id and row["outcome"] != "committed":
+                expected[sum(at <= row["started_at"] for at in made)].append(row["id"])
+        assert [[each.id for each in gap.attempts] for gap in found.gaps] == [
+            gap[:most] for gap in expected
+        ]
+        assert [gap.total for gap in found.gaps] == [len(gap) for gap in expected]
+        is_cut = len(rows) >= look_max
+        assert found.looked_since == (looked[0]["started_at"] if is_cut else None)
+        total += sum(map(len, expected))
+    assert total
+
+
 def test_attempts_that_made_versions_are_found_by_their_keys(
     connection: psycopg.Connection[Any], book: Book
 ) -> None:
@@ -380,6 +428,15 @@ def test_no_read_of_a_quote_scans_a_table(crowd: Book, connection: psycopg.Conne
 
     of_quote.without_version(asked, agency.agent_id, crowd.draft, since=since)
     of_quote.by_keys(asked, agency.agent_id, keys)
+    of_quote.between(
+        asked,
+        agency.agent_id,
+        crowd.draft,
+        [agency.runtime.clock.now()],
+        since=since,
+        until=None,
+        most=3,
+    )
     one_quote.check(asked, SystemClock(), agency.agent_id, crowd.draft)
 
     read = reads(watched)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench import metrics_report, soak_report, viewers_report
+from bench import answer_report, metrics_report, soak_report, viewers_report
 from bench.database_time import statement_name
 from bench.document import markdown_table, with_part
 from bench.holds import Hold, Verdict
@@ -141,3 +141,38 @@ def test_memory_grows_when_it_still_does_at_the_end_and_was_watched_long_enough(
     growth, _ = soak_report.holds({"minutes": minutes, "slopes_mb_per_hour": slopes, "failed": 0})
 
     assert growth.verdict is verdict
+
+
+def _answers(*milliseconds: float) -> dict[str, Any]:
+    return {
+        "runs": [
+            {
+                "kind": "whole id" if number % 2 else "log line",
+                "answer_ms": each,
+                "page_ms": each + 100,
+                "yardstick_answer_ms": 10.0,
+                "yardstick_page_ms": 12.0,
+            }
+            for number, each in enumerate(milliseconds)
+        ]
+    }
+
+
+def test_an_answer_is_held_by_its_median_and_by_the_slowest_in_twenty() -> None:
+    holds = answer_report.holds(_answers(*range(200, 220)))
+
+    assert [(hold.found, hold.verdict) for hold in holds] == [
+        (210, Verdict.MET),
+        (219, Verdict.MET),
+        (310, Verdict.MISSED),
+        (319, Verdict.MISSED),
+    ]
+    assert {hold.verdict for hold in answer_report.holds(_answers())} == {Verdict.UNKNOWN}
+
+
+def test_answers_are_told_by_kind_and_in_all_beside_the_yardstick() -> None:
+    assert answer_report.rows(_answers(100.0, 200.0, 102.0)) == [
+        ["log line", "2", "102", "102", "202", "202", "10", "10"],
+        ["whole id", "1", "200", "200", "300", "300", "10", "10"],
+        ["all", "3", "102", "200", "202", "300", "10", "10"],
+    ]
