@@ -84,6 +84,17 @@ def is_in_use(path: Path) -> bool:
     return False
 
 
+def tail(path: Path, bytes_max: int) -> bytes:
+    """The end of a file, at most so many bytes; it may begin within a line. Empty if it is gone."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(size - bytes_max, 0))
+            return file.read(bytes_max)
+    except OSError:
+        return b""
+
+
 class LogFile:
     """The lines of one kind of this process; safe to use from any of its threads.
 

@@ -22,6 +22,7 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from engine.attempts.line_counts import forget_old
+from engine.attempts.line_recount import Recount
 from engine.attempts.partitions import ensure_partitions, strays
 from engine.database.pool import EngineConnection
 from engine.errors import SetupError
@@ -35,6 +36,7 @@ from engine.slo.objectives import LIMITS
 
 _REVIVE_EVERY: Final = timedelta(seconds=3)
 _EDGE_EVERY: Final = timedelta(seconds=1)
+_RECOUNT_EVERY: Final = timedelta(seconds=10)
 _LOGS_EVERY: Final = timedelta(hours=1)
 _EXPIRE_EVERY: Final = timedelta(seconds=30)
 _REAP_EVERY: Final = timedelta(minutes=5)
@@ -90,6 +92,11 @@ def all_jobs(runtime: Runtime) -> tuple[Job, ...]:
         *own_jobs(runtime),
         Job("expire", _EXPIRE_EVERY, lambda: _expire(runtime)),
         Job("reap", _REAP_EVERY, lambda: _reap(runtime)),
+        Job(
+            "recount",
+            _RECOUNT_EVERY,
+            partial(_recount, runtime, Recount(runtime.lines.file.directory)),
+        ),
         Job("roll", runtime.settings.roll_interval, lambda: _roll(runtime), is_routine=True),
         Job("partitions", _PARTITIONS_EVERY, partial(_make_partitions, runtime, StrayWatch())),
         Job("retention", _PARTITIONS_EVERY, lambda: _drop_old_days(runtime)),
@@ -193,6 +200,11 @@ def _store_counts(runtime: Runtime) -> int:
         return 0
     with runtime.read_pool.connection() as connection:
         return sum(each.store(connection, runtime.clock.now()) for each in counts)
+
+
+def _recount(runtime: Runtime, recount: Recount) -> int:
+    with runtime.read_pool.connection() as connection:
+        return recount.run(connection, runtime.clock.now())
 
 
 def _roll(runtime: Runtime) -> int:

@@ -221,7 +221,12 @@ def settle(connection: psycopg.Connection[Any], tombstone: AttemptRow) -> Attemp
 
 def origin_id(settings: Settings) -> int:
     """The number under which this process's attempts are stored; the same for the same names."""
-    names = f"{settings.environment}\0{settings.release}\0{settings.instance}"
+    return origin_number(settings.environment, settings.release, settings.instance)
+
+
+def origin_number(environment: str, release: str, instance: str) -> int:
+    """The number that stands for a process's names."""
+    names = f"{environment}\0{release}\0{instance}"
     return int.from_bytes(hashlib.sha256(names.encode()).digest()[:8], "big", signed=True)
 
 
