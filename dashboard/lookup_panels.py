@@ -13,6 +13,7 @@ import streamlit as st
 from dashboard import (
     lookup_address,
     lookup_export,
+    lookup_logs,
     lookup_race,
     lookup_reads,
     lookup_view,
@@ -185,6 +186,7 @@ def _details(story: Story) -> None:
         _race(story)
         _meaning(story)
     _around(story)
+    lookup_logs.section(story)
 
 
 def _quote(story: Story) -> None:

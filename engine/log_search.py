@@ -18,6 +18,8 @@ from engine.log_files import Listed, listed, tail
 _LINE_MAX: Final = 64 * 1024
 # Read of the end of each file when only the newest lines are wanted.
 _TAIL_BYTES: Final = 1024 * 1024
+# A clock may be set back between two looks at it.
+_SET_BACK_S: Final = 60.0
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -79,7 +81,9 @@ def naming(
     """
     files = listed(directory)
     if since is not None:
-        files = [each for each in reversed(files) if each.written_at >= since.timestamp() - 1]
+        files = [
+            each for each in reversed(files) if each.written_at >= since.timestamp() - _SET_BACK_S
+        ]
     needles = [json.dumps(each).encode() for each in ids]
     wanted = frozenset(ids)
     found: list[Logged] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +50,8 @@ def logs(
     directory, clock = log_directory(settings_of(data_dir=data_dir)), SystemClock()
     if follow and text is not None:
         raise click.UsageError("--follow shows every line; leave TEXT away")
+    if text is not None and not text.strip():
+        raise click.UsageError("TEXT is empty; leave it away for the newest lines")
     follower = Follower(directory) if follow else None
     if text is None:
         found = newest(directory, count or _NEWEST)
@@ -63,7 +66,9 @@ def logs(
     elif found.is_cut:
         click.echo(f"There may be more: {_looked(found)}, the newest.", err=True)
     if follower is not None:
-        _follow(follower, clock, as_json=as_json)
+        with suppress(KeyboardInterrupt):  # how following ends
+            _follow(follower, clock, as_json=as_json)
+        sys.exit(0)
     sys.exit(0 if found.lines else 1)
 
 

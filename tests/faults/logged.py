@@ -39,7 +39,7 @@ def disagreements(
     agent_id: UUID,
     *,
     may_be_twice: bool = False,
-    older: Collection[str] = (),
+    unlogged: Collection[str] = (),
 ) -> list[str]:
     """What is wrong between canonical lines and the ledger's rows.
 
@@ -48,7 +48,7 @@ def disagreements(
         data_dir: whose log files.
         agent_id: whose attempts.
         may_be_twice: whether a process was killed, whose lines may be there twice.
-        older: ids of attempts that have no lines.
+        unlogged: correlation ids of attempts whose line could not be written.
     """
     by_id: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in lines_in(data_dir, "attempt", "attempt_swept"):
@@ -61,7 +61,7 @@ def disagreements(
     for attempt, row in rows.items():
         lines = by_id[attempt]
         if not lines:
-            if attempt not in older:
+            if row["correlation_id"] not in unlogged:
                 found.append(f"a row without a line: {row}")
             continue
         if len(lines) > 1 and not may_be_twice:

@@ -57,6 +57,7 @@ class Scene(Calls):
         surprises: what the engine reported as never to happen.
         neighbours: journals of other living engines in the same directory.
         has_killed: whether a process was killed, whose log lines may be there twice.
+        unlogged: correlation ids of attempts whose line met a full disk.
     """
 
     direct: Target
@@ -65,6 +66,7 @@ class Scene(Calls):
     surprises: list[BaseException] = field(default_factory=list)
     neighbours: list[Journal] = field(default_factory=list)
     has_killed: bool = False
+    unlogged: set[str] = field(default_factory=set)
 
     def stored(self, quote_id: UUID) -> Standing:
         """A quote as it stands, asked past the proxy."""
@@ -98,7 +100,13 @@ class Scene(Calls):
         """What is wrong between the log's lines and the ledger."""
         data_dir = self.runtime.settings.data_dir
         agent_id = self.agency.agent_id
-        return disagreements(self.direct, data_dir, agent_id, may_be_twice=self.has_killed)
+        return disagreements(
+            self.direct,
+            data_dir,
+            agent_id,
+            may_be_twice=self.has_killed,
+            unlogged=self.unlogged,
+        )
 
     def conclude(self) -> Facts:
         """Ends the faults and holds the engine to its promises."""
