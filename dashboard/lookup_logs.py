@@ -145,7 +145,9 @@ def _draw(lines: Lines, row: Row) -> None:
 
 
 def _is_canonical(line: Logged, attempt: str) -> bool:
-    return line.fields.get("event") in CANONICAL and line.fields.get("id") == attempt
+    event = line.fields.get("event")
+    is_canonical = isinstance(event, str) and event in CANONICAL
+    return is_canonical and line.fields.get("id") == attempt
 
 
 def _cut(value: str) -> str:

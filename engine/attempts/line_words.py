@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from engine.attempts.lines import CANONICAL, Event
+from engine.attempts.lines import Event
 from engine.attempts.words import printable
 
-_EVENTS: Final = {
+_EVENTS: Final[Mapping[Any, str]] = {
     Event.ENDED.value: "attempt",
     Event.SWEPT.value: "attempt, closed by a sweeper",
     Event.WAITS.value: "attempt, not in the ledger yet",
@@ -25,19 +25,22 @@ _VALUE_MAX: Final = 400
 def event(fields: Mapping[str, Any]) -> str:
     """What kind of line it is."""
     name = fields.get("event")
-    return _EVENTS.get(name, "") if isinstance(name, str) and name in _EVENTS else _shown(name)
+    return _EVENTS[name] if _is_of_attempt(name) else _shown(name)
 
 
 def told(fields: Mapping[str, Any]) -> str:
     """What a line says, without its time, kind and correlation id."""
-    name = fields.get("event")
-    if name in CANONICAL or name == Event.WAITS.value:
+    if _is_of_attempt(fields.get("event")):
         return ", ".join(_of_attempt(fields))
     return " ".join(
         f"{printable(key)}={_shown(value)}"
         for key, value in fields.items()
         if key not in _NOT_TOLD and value is not None
     )
+
+
+def _is_of_attempt(name: object) -> bool:
+    return isinstance(name, str) and name in _EVENTS
 
 
 def when(at: datetime) -> str:

@@ -140,7 +140,7 @@ def differences(line: Mapping[str, Any], row: Mapping[str, Any]) -> list[Differe
     for field in FIELDS:
         there = _as_logged(row[field])
         here = line.get(field, _ABSENT)
-        if here != there:
+        if here != there or type(here) is not type(there):  # 1 is True
             found.append(Difference(field, _text(here), _text(there)))
     return found
 
