@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from engine.attempts import line_words
 from engine.attempts.lines import CANONICAL, FIELDS, differences
 from engine.attempts.story import Story
 from engine.attempts.words import Row, printable
-from engine.log_search import Logged, naming
+from engine.log_search import Found, Logged, naming
 
 TITLE: Final = "In the log"
 # Read within a blink, and it goes on from when the attempt began.
@@ -25,6 +26,7 @@ _LINES_MAX: Final = 1000
 # A request that is logged more often than this is looked at in a terminal.
 _SHOWN_MAX: Final = 50
 _VALUE_MAX: Final = 120
+_KEPT: Final = timedelta(seconds=5)
 _WHEN_WIDTH: Final = 190
 _SAID_WIDTH: Final = 800
 
@@ -58,16 +60,22 @@ def find(directory: Path, row: Row) -> Lines:
         row: of the view `ledger`, by column.
     """
     attempt = str(row["id"])
-    found = naming(
-        directory,
-        {attempt, row["correlation_id"]},
-        since=row["started_at"],
-        bytes_max=_BYTES_MAX,
-        lines_max=_LINES_MAX,
-    )
+    found = _named(str(directory), attempt, row["correlation_id"], row["started_at"])
     own = tuple(each for each in found.lines if _is_canonical(each, attempt))
     others = tuple(each for each in found.lines if not _is_canonical(each, attempt))
     return Lines(own, others, found.is_cut)
+
+
+# A viewer who clicks about, and others who look at the same, need not have it read again.
+@st.cache_resource(ttl=_KEPT, max_entries=100, show_spinner=False)
+def _named(directory: str, attempt: str, correlation_id: str, since: datetime) -> Found:
+    return naming(
+        Path(directory),
+        {attempt, correlation_id},
+        since=since,
+        bytes_max=_BYTES_MAX,
+        lines_max=_LINES_MAX,
+    )
 
 
 def verdict(lines: Lines, row: Row) -> str:

@@ -194,7 +194,7 @@ class Settings(BaseModel):
         default=64,
         ge=1,
         le=100_000,
-        description="Log files that are kept of each kind, besides those in use.",
+        description="Log files that are kept of each kind; one in use is never removed.",
     )
     log_days: int = Field(
         default=30, ge=1, le=36_500, description="Days after which a log file is removed."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import structlog
 
 from engine.attempts.ledger import AttemptRow, Provenance
 from engine.attempts.line_counts import LineCounts
-from engine.attempts.lines import Event, encode, line_of
+from engine.attempts.lines import KIND, Event, encode, line_of
 from engine.clock import Clock
 from engine.log_files import LogFile
 from engine.quotes.lifecycle import Operation
@@ -44,6 +45,7 @@ class LineWriter:
         self._own = {origin_id: provenance}
         self._clock = clock
         self._lost = 0  # in a row
+        self._lock = threading.Lock()
 
     def ended(self, row: AttemptRow) -> None:
         """The save has seen this row into the ledger."""
@@ -85,12 +87,16 @@ class LineWriter:
             fault = self.file.append(encode(line_of(row, provenance, event, self._clock.now())))
         except Exception as error:  # noqa: BLE001  # a log must not fail the save that it is about
             fault = type(error).__name__
-        if fault is not None:
-            self._lost += 1
-            if self._lost == 1:  # once for each outage, not once for each line
-                structlog.get_logger().warning("log_lines_lost", kind="attempts", error=fault)
-            return False
-        if self._lost:
-            structlog.get_logger().info("log_lines_written_again", lost=self._lost)
-            self._lost = 0
-        return True
+        if fault is not None or self._lost:
+            self._say(fault)
+        return fault is None
+
+    def _say(self, fault: str | None) -> None:
+        """Tells of an outage once, and of its end; not of every line."""
+        with self._lock:
+            lost = self._lost
+            self._lost = 0 if fault is None else lost + 1
+        if fault is None and lost:
+            structlog.get_logger().info("log_lines_written_again", kind=KIND, lost=lost)
+        elif fault is not None and not lost:
+            structlog.get_logger().warning("log_lines_lost", kind=KIND, error=fault)
