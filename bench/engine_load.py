@@ -1,7 +1,8 @@
 """Saves through the engine from N threads; run in a process of its own.
 
 Reads a job as JSON on standard input, prints a result as JSON. The kind `bare` is the same save
-with no attempt row and no journal: what the evidence costs is the difference. With the kind
+with no attempt row, no journal and no log line: what the evidence costs is the difference. With the
+kind `unlogged` only the line is left out, and what the statement returns for it. With the kind
 `rolled` the roller runs beside the saves every ten seconds.
 """
 
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import false, select
 
 from engine.clock import FrozenClock
 from engine.correlation import make_correlation_id
@@ -28,7 +29,7 @@ from engine.database.target import Target
 from engine.quotes.lifecycle import Operation
 from engine.rollups.roller import roll
 from engine.runtime import Runtime, open_runtime
-from engine.saving import statements
+from engine.saving import statements, write
 from engine.saving.answer import Saved
 from engine.saving.request import SaveRequest
 from engine.settings import Settings
@@ -47,6 +48,8 @@ def main() -> None:
     with open_runtime(settings, target) as runtime:
         if job["kind"] == "bare":
             _without_evidence(runtime)
+        if job["kind"] == "unlogged":
+            _without_line(runtime)
         sys.stdout.write(json.dumps(_run(runtime, job)))
 
 
@@ -153,18 +156,26 @@ def _request(
 
 
 def _without_evidence(runtime: Runtime) -> None:
-    """Takes the attempt's row out of the statement and the journal out of the save."""
+    """Takes the attempt's row out of the statement, journal and log line out of the save."""
 
     def whole_save(saved: Any, verdict: Any, *, keyed: bool, has_queue: bool) -> Statement:
         del keyed, has_queue
         revised = statements._insert_from(
             statements._revision, statements._revision_of(saved.c, "saved"), saved
         ).cte("revised")
-        return Statement(select(*verdict.c).add_cte(revised))
+        return Statement(select(*verdict.c, false().label("is_row_written")).add_cte(revised))
 
     statements._whole_save = whole_save
     runtime.journal.begin = lambda row: None  # type: ignore[method-assign]  # noqa: ARG005
     runtime.journal.end = lambda attempt_id: None  # type: ignore[method-assign]  # noqa: ARG005
+    runtime.lines.ended = lambda row: None  # type: ignore[method-assign]  # noqa: ARG005
+
+
+def _without_line(runtime: Runtime) -> None:
+    """Takes the log line out of the save, and what it needs to know out of the statement."""
+    runtime.lines.ended = lambda row: None  # type: ignore[method-assign]  # noqa: ARG005
+    for module in (statements, write):
+        module.DECIDED = ()  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

@@ -17,12 +17,12 @@ from engine.api.app import open_api
 from engine.api.metrics import Metrics
 from engine.cli.listening import require_free, url_of
 from engine.cli.main import cli, run
-from engine.cli.options import data_dir_option, port_option, settings_of
+from engine.cli.options import data_dir_option, keep_logs, port_option, settings_of
 from engine.cli.serving import announce_api
 from engine.cli.stopping import until_stopped
 from engine.clock import SystemClock
 from engine.errors import SetupError
-from engine.logs import configure_logs, report
+from engine.logs import report
 from engine.runtime import Runtime, open_database, open_runtime
 from engine.settings import Settings
 from engine.worker import open_worker
@@ -40,7 +40,7 @@ def up(host: str | None, port: int | None, split: bool, data_dir: Path | None) -
     """Migrates, then serves dashboard and API."""
     settings = settings_of(host=host, port=port, data_dir=data_dir)
     _require_loopback(settings.host)
-    configure_logs(settings.log_format)
+    keep_logs(settings)
     require_free(settings.host, settings.port, _OTHER_PORT)
     if split:
         _require_port_for_api(settings)
@@ -65,7 +65,7 @@ def dashboard(host: str | None, port: int | None, data_dir: Path | None) -> None
     """Serves the dashboard alone."""
     settings = settings_of(host=host, port=port, data_dir=data_dir)
     _require_loopback(settings.host)
-    configure_logs(settings.log_format)
+    keep_logs(settings)
     require_free(settings.host, settings.port, _OTHER_PORT)
     with (
         until_stopped("Dashboard", settings),

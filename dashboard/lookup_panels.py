@@ -14,6 +14,7 @@ import streamlit as st
 from dashboard import (
     lookup_address,
     lookup_export,
+    lookup_logs,
     lookup_race,
     lookup_reads,
     lookup_view,
@@ -201,6 +202,7 @@ def _details(story: Story) -> None:
         _race(story)
         _meaning(story)
     _around(story)
+    lookup_logs.section(story)
 
 
 def _quote(story: Story) -> None:

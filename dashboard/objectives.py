@@ -18,7 +18,7 @@ from engine.rollups.selection import Selection
 from engine.slo.assessment import Assessment, assess
 from engine.slo.bounds import Verdict
 from engine.slo.burn import PAIRS, Burn, BurnPair, BurnState, burns
-from engine.slo.coverage import CoverageState
+from engine.slo.coverage import Coverage, CoverageState, LogCoverage
 from engine.slo.objectives import BUDGET_PERIOD, OBJECTIVES, WINDOWS, Objective
 from engine.slo.overview import Overview
 
@@ -67,7 +67,9 @@ def table(summary: Overview) -> str:
         f"Budget left, {wording.span(BUDGET_PERIOD)}",
     ]
     rows = [_row(each, summary) for each in OBJECTIVES.values()]
-    rows.append(_coverage(summary))
+    found = summary.coverage
+    rows.append(_coverage("Requests in the ledger", found, found.missing))
+    rows.append(_coverage("Requests in the log", found.log, found.log.missing + found.log.lost))
     rows += [_watched(title, part, summary) for title, part in _WATCHED]
     return _markdown(heads, rows)
 
@@ -117,16 +119,15 @@ def _row(objective: Objective, summary: Overview) -> list[str]:
     ]
 
 
-def _coverage(summary: Overview) -> list[str]:
-    """Whether each request has its row; of the minutes of the window that are over."""
-    found = summary.coverage
+def _coverage(title: str, found: Coverage | LogCoverage, missing: int) -> list[str]:
+    """Whether each request has its row, or its line; of the minutes of the window that are over."""
     empty = [""] * (2 + len(WINDOWS))
     share, words = found.share, _COVERAGE[found.state]
     if share is None:
-        return ["Requests in the ledger", _coloured(words), "100 %", _NONE, *empty]
+        return [title, _coloured(words), "100 %", _NONE, *empty]
     value = f"**{wording.percent(share)}** {_coloured(words)}"
-    numbers = f"{wording.count(found.missing)} of {wording.count(found.requests)}"
-    return ["Requests in the ledger", value, "100 %", numbers, *empty]
+    numbers = f"{wording.count(missing)} of {wording.count(found.requests)}"
+    return [title, value, "100 %", numbers, *empty]
 
 
 def _watched(title: str, part: Part, summary: Overview) -> list[str]:

@@ -78,6 +78,11 @@ def badges(
         found.append(
             Words(f"{counted(summary.coverage.missing, 'request')} without a ledger row", "red")
         )
+    log = summary.coverage.log
+    if log.missing:
+        found.append(Words(f"{counted(log.missing, 'request')} without a log line", "red"))
+    if log.lost:
+        found.append(Words(f"{counted(log.lost, 'log line')} could not be written", "orange"))
     if summary.strays:
         strays = counted(summary.strays, "attempt")
         found.append(Words(f"{strays} in the default partition", "orange"))

@@ -1,10 +1,14 @@
 """Structured logs on standard error: JSON for machines, coloured lines while a person watches.
 
+Beside, always as JSON, they go to the log files of the process. What belongs to an attempt carries
+its correlation id; the attempt's own line is another one, see `engine.attempts.lines`.
+
 No log line carries a payload, a secret or a database message: PostgreSQL's messages quote values.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import threading
@@ -14,6 +18,8 @@ from typing import Literal
 
 import psycopg
 import structlog
+
+from engine.log_files import LogFile
 
 
 class StandardError:
@@ -34,8 +40,38 @@ class StandardError:
     debug = info = warning = error = critical = msg
 
 
-def configure_logs(log_format: Literal["json", "console"]) -> None:
-    """Sets up logging for the process; called once, by a command."""
+class FileBeside:
+    """A step of structlog that writes each line to a file, too, and goes on."""
+
+    def __init__(self, file: LogFile) -> None:
+        self._file = file
+        self._render = structlog.processors.JSONRenderer()
+        self._lost = 0  # in a row
+
+    def __call__(
+        self, logger: structlog.types.WrappedLogger, name: str, event: structlog.types.EventDict
+    ) -> structlog.types.EventDict:
+        """Writes one line; the first of those that cannot be written is told on standard error."""
+        # A character that is none, from a caller's own id, must not lose the line.
+        line = str(self._render(logger, name, dict(event))).encode(errors="replace")
+        fault = self._file.append(line)
+        if fault is None:
+            self._lost = 0
+            return event
+        self._lost += 1
+        if self._lost == 1:
+            told = {"event": "log_lines_lost", "kind": "process", "error": fault}
+            StandardError().msg(json.dumps({**told, "level": "warning"}))
+        return event
+
+
+def configure_logs(log_format: Literal["json", "console"], file: LogFile | None = None) -> None:
+    """Sets up logging for the process; called once, by a command.
+
+    Args:
+        log_format: of standard error.
+        file: where every line goes, too.
+    """
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
@@ -46,6 +82,7 @@ def configure_logs(log_format: Literal["json", "console"]) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([] if file is None else [FileBeside(file)]),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -15,6 +17,10 @@ from engine.access.identities import Identities
 from engine.attempts import ledger
 from engine.attempts.edge_counts import EdgeCounts
 from engine.attempts.journal import Journal
+from engine.attempts.ledger import Provenance
+from engine.attempts.line_counts import LineCounts
+from engine.attempts.line_writer import LineWriter
+from engine.attempts.lines import KIND
 from engine.attempts.partitions import ensure_partitions
 from engine.attempts.sweeper import Sweeper
 from engine.clock import Clock, SystemClock
@@ -22,12 +28,15 @@ from engine.database.migrate import migrate_up, migration_status
 from engine.database.pool import Pool
 from engine.database.target import APP_ROLE, Target, open_target
 from engine.errors import SetupError
+from engine.log_files import Keeping, LogFile
 from engine.quotes.store import QuoteStore
 from engine.saving.save import Observer, Reporter, Saver
 from engine.settings import Settings
 
 # Reads and background work have connections of their own: a burst of them must not make saves wait.
 _READ_POOL_SIZE: Final = 4
+# What is not of an attempt, see `engine.logs`.
+PROCESS_LOG: Final = "process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,7 @@ class Runtime:
     quotes: QuoteStore
     identities: Identities
     sweeper: Sweeper
+    lines: LineWriter
     edge_counts: EdgeCounts | None
 
 
@@ -82,6 +92,9 @@ def open_runtime(
             pool.has_attempt_queue = feed == "queue"
         journal = _journal(settings, clock, installation)
         opened.callback(journal.close)
+        process_id = clock.uuid7()
+        lines = _line_writer(settings, clock, process_id, has_edge=has_edge)
+        opened.callback(lines.close)
         yield Runtime(
             settings=settings,
             target=target,
@@ -89,14 +102,47 @@ def open_runtime(
             save_pool=save_pool,
             read_pool=read_pool,
             journal=journal,
-            saver=Saver(save_pool, journal, settings, clock, observe=observe, report=report),
+            saver=Saver(
+                save_pool, journal, settings, clock, lines=lines, observe=observe, report=report
+            ),
             quotes=QuoteStore(read_pool),
             identities=Identities(read_pool, settings, clock),
-            sweeper=Sweeper(read_pool, journal, clock),
-            edge_counts=(
-                EdgeCounts(clock.uuid7(), ledger.origin_id(settings)) if has_edge else None
-            ),
+            sweeper=Sweeper(read_pool, journal, lines),
+            lines=lines,
+            edge_counts=EdgeCounts(process_id, ledger.origin_id(settings)) if has_edge else None,
         )
+
+
+def log_directory(settings: Settings) -> Path:
+    """Where the log files of this installation lie."""
+    return settings.data_dir / "logs"
+
+
+def log_file(settings: Settings, clock: Clock, kind: str, process_id: UUID) -> LogFile:
+    """This process's log file of a kind; nothing is made before its first line.
+
+    Args:
+        settings: where, and how much is kept.
+        clock: for the age of files.
+        kind: `PROCESS_LOG` or that of the attempts' lines.
+        process_id: of this process and no other, ever.
+    """
+    keeping = Keeping(settings.log_file_size, settings.log_files, timedelta(days=settings.log_days))
+    writer = f"{settings.instance}-{process_id}"
+    return LogFile(log_directory(settings), kind, writer, keeping, clock)
+
+
+def _line_writer(
+    settings: Settings, clock: Clock, process_id: UUID, *, has_edge: bool
+) -> LineWriter:
+    origin_id = ledger.origin_id(settings)
+    return LineWriter(
+        log_file(settings, clock, KIND, process_id),
+        LineCounts(process_id, origin_id),
+        origin_id,
+        Provenance(settings.environment, settings.release, settings.instance, has_edge),
+        clock,
+    )
 
 
 def _journal(settings: Settings, clock: Clock, installation: UUID) -> Journal:

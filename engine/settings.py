@@ -100,7 +100,7 @@ class Settings(BaseModel):
     )
     data_dir: Path = Field(
         default_factory=default_data_dir,
-        description="Directory of the embedded database and of the journal.",
+        description="Directory of the embedded database, of the journal and of the log files.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8501, ge=1, le=65535, description="Port of the dashboard and API.")
@@ -183,6 +183,21 @@ class Settings(BaseModel):
     )
     log_format: Literal["json", "console"] = Field(
         default="json", description="json for machines, console while a person is watching."
+    )
+
+    log_file_size: int = Field(
+        default=16 * 1024 * 1024,
+        ge=64 * 1024,
+        description="Bytes at which a log file under DATA_DIR/logs is followed by a new one.",
+    )
+    log_files: int = Field(
+        default=64,
+        ge=1,
+        le=100_000,
+        description="Log files that are kept of each kind; one in use is never removed.",
+    )
+    log_days: int = Field(
+        default=30, ge=1, le=36_500, description="Days after which a log file is removed."
     )
 
     @property

@@ -21,6 +21,8 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
+from engine.attempts.line_counts import forget_old
+from engine.attempts.line_recount import Recount
 from engine.attempts.partitions import ensure_partitions, strays
 from engine.database.pool import EngineConnection
 from engine.errors import SetupError
@@ -34,6 +36,8 @@ from engine.slo.objectives import LIMITS
 
 _REVIVE_EVERY: Final = timedelta(seconds=3)
 _EDGE_EVERY: Final = timedelta(seconds=1)
+_RECOUNT_EVERY: Final = timedelta(seconds=10)
+_LOGS_EVERY: Final = timedelta(hours=1)
 _EXPIRE_EVERY: Final = timedelta(seconds=30)
 _REAP_EVERY: Final = timedelta(minutes=5)
 _PARTITIONS_EVERY: Final = timedelta(hours=1)
@@ -74,10 +78,11 @@ def own_jobs(runtime: Runtime) -> tuple[Job, ...]:
         Job(
             "edge",
             _EDGE_EVERY,
-            lambda: _store_edge_counts(runtime),
+            lambda: _store_counts(runtime),
             is_routine=True,
             runs_at_end=True,
         ),
+        Job("logs", _LOGS_EVERY, runtime.lines.file.tidy),
     )
 
 
@@ -87,6 +92,11 @@ def all_jobs(runtime: Runtime) -> tuple[Job, ...]:
         *own_jobs(runtime),
         Job("expire", _EXPIRE_EVERY, lambda: _expire(runtime)),
         Job("reap", _REAP_EVERY, lambda: _reap(runtime)),
+        Job(
+            "recount",
+            _RECOUNT_EVERY,
+            partial(_recount, runtime, Recount(runtime.lines.file.directory)),
+        ),
         Job("roll", runtime.settings.roll_interval, lambda: _roll(runtime), is_routine=True),
         Job("partitions", _PARTITIONS_EVERY, partial(_make_partitions, runtime, StrayWatch())),
         Job("retention", _PARTITIONS_EVERY, lambda: _drop_old_days(runtime)),
@@ -177,12 +187,24 @@ def _reap(runtime: Runtime) -> int:
         return idempotency.reap(connection, runtime.clock.now())
 
 
-def _store_edge_counts(runtime: Runtime) -> int:
-    counts = runtime.edge_counts
-    if counts is None or not counts.has_news:
+def _store_counts(runtime: Runtime) -> int:
+    """Stores what the edge and the log have counted, in this order.
+
+    Killed in between, a minute of an edge stands there without lines: such a one is not judged.
+    """
+    edge, lines = runtime.edge_counts, runtime.lines.counts
+    if edge is not None:
+        lines.note(edge)
+    counts = [each for each in (edge, lines) if each is not None and each.has_news]
+    if not counts:
         return 0
     with runtime.read_pool.connection() as connection:
-        return counts.store(connection, runtime.clock.now())
+        return sum(each.store(connection, runtime.clock.now()) for each in counts)
+
+
+def _recount(runtime: Runtime, recount: Recount) -> int:
+    with runtime.read_pool.connection() as connection:
+        return recount.run(connection, runtime.clock.now())
 
 
 def _roll(runtime: Runtime) -> int:
@@ -203,4 +225,5 @@ def _drop_old_days(runtime: Runtime) -> int:
     keep = timedelta(days=runtime.settings.retention_days)
     with EngineConnection.connect(runtime.target.owner, autocommit=True) as connection:
         connection.deadline = runtime.clock.monotonic() + _RETENTION_S
+        forget_old(connection, runtime.clock.now())
         return len(drop_due(connection, runtime.clock.now(), keep))

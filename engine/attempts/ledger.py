@@ -7,14 +7,16 @@ A committed save's row is written by the save's own statement; every other row c
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 import psycopg
 from psycopg.rows import class_row
-from sqlalchemy import CTE, or_, select
+from sqlalchemy import CTE, BigInteger, bindparam, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as insert_into
 
 from engine.attempts.outcome import Outcome, Path, Source
@@ -85,6 +87,15 @@ class AttemptRow(msgspec.Struct, kw_only=True):
         )
 
 
+class Provenance(NamedTuple):
+    """The process that began an attempt, and whether it serves HTTP."""
+
+    environment: str
+    release: str
+    instance: str
+    has_edge: bool
+
+
 FIELDS: Final = AttemptRow.__struct_fields__
 _PARAMETERS: Final = tuple(PREFIX + name for name in FIELDS)
 
@@ -148,6 +159,11 @@ _FIND: Final = Statement(
         _attempt.c.id == parameter(_attempt, "id"),
     )
 )
+_ORIGINS: Final = Statement(
+    select(_origin.c.id, *(_origin.c[name] for name in Provenance._fields)).where(
+        _origin.c.id == func.any(bindparam("ids", type_=ARRAY(BigInteger())))
+    )
+)
 _origin_row = insert_into(_origin).values(
     {column.name: parameter(_origin, column.name) for column in _origin.columns}
 )
@@ -205,8 +221,25 @@ def settle(connection: psycopg.Connection[Any], tombstone: AttemptRow) -> Attemp
 
 def origin_id(settings: Settings) -> int:
     """The number under which this process's attempts are stored; the same for the same names."""
-    names = f"{settings.environment}\0{settings.release}\0{settings.instance}"
+    return origin_number(settings.environment, settings.release, settings.instance)
+
+
+def origin_number(environment: str, release: str, instance: str) -> int:
+    """The number that stands for a process's names."""
+    names = f"{environment}\0{release}\0{instance}"
     return int.from_bytes(hashlib.sha256(names.encode()).digest()[:8], "big", signed=True)
+
+
+def provenance(
+    connection: psycopg.Connection[Any], origin_ids: Collection[int]
+) -> dict[int, Provenance]:
+    """What the ledger knows of the processes under these numbers.
+
+    Raises:
+        psycopg.Error: it could not be asked.
+    """
+    found = _ORIGINS.run(connection, {"ids": list(origin_ids)}).fetchall()
+    return {number: Provenance(*names) for number, *names in found}
 
 
 def register_origin(

@@ -216,3 +216,20 @@ class EdgeCount(SQLModel, table=True):
     origin_id: int = Field(sa_type=BigInteger)
     arrivals: int
     left_early: int
+
+
+class LineCount(SQLModel, table=True):
+    """How many log lines of attempts at the edge one process wrote, by the minute they started in.
+
+    Beside each minute of `edge_count` of a process that has logs, also where there was no line.
+    `lost` are those that could not be written.
+    """
+
+    __tablename__ = "line_count"
+    __table_args__ = (PrimaryKeyConstraint("bucket", "process_id", name="line_count_pkey"),)
+
+    bucket: datetime = Field(sa_type=_INSTANT)
+    process_id: UUID
+    origin_id: int = Field(sa_type=BigInteger)
+    written: int
+    lost: int

@@ -14,6 +14,7 @@ from engine.cli.agents import agent_group
 from engine.cli.export import export_command
 from engine.cli.keys import key_group
 from engine.cli.ledger import attempts, verify_command
+from engine.cli.logs import logs
 from engine.cli.migrating import migrate_group
 from engine.cli.people import client_group, user_group
 from engine.cli.replay import replay
@@ -37,6 +38,7 @@ for command in (
     client_group,
     export_command,
     key_group,
+    logs,
     migrate_group,
     replay,
     retention,

@@ -14,8 +14,9 @@ from sqlmodel import Session
 from engine.clock import Clock, SystemClock
 from engine.database.migrate import owner_engine
 from engine.database.target import Target, require_existing
+from engine.logs import configure_logs
 from engine.quotes.shape import Rule, Unfit, is_email_address, text
-from engine.runtime import open_database
+from engine.runtime import PROCESS_LOG, log_file, open_database
 from engine.settings import Settings, load_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,6 +52,12 @@ def settings_of(**overrides: object) -> Settings:
         SetupError: something in them is not known.
     """
     return load_settings(os.environ, **overrides)
+
+
+def keep_logs(settings: Settings) -> None:
+    """Sets up logging for a command that serves or saves: to standard error, and to files."""
+    clock = SystemClock()
+    configure_logs(settings.log_format, log_file(settings, clock, PROCESS_LOG, clock.uuid7()))
 
 
 class TextParameter(click.ParamType[str]):

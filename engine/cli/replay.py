@@ -12,10 +12,10 @@ from rich.console import Console
 
 from engine.attempts.outcome import Source
 from engine.cli.listening import url_of
-from engine.cli.options import data_dir_option, json_option, settings_of
+from engine.cli.options import data_dir_option, json_option, keep_logs, settings_of
 from engine.clock import Clock, SystemClock
 from engine.database.target import Target
-from engine.logs import configure_logs, report
+from engine.logs import report
 from engine.replay.bookings import read_bookings
 from engine.replay.http_sender import must_answer
 from engine.replay.line import Address
@@ -97,7 +97,7 @@ def replay(
     if via == "http":
         address = Address(url or url_of(settings.host, settings.port))
         must_answer(address)
-    configure_logs(settings.log_format)
+    keep_logs(settings)
     target = open_database(settings, clock)
     with ExitStack() as stack:
         way = (

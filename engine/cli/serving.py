@@ -18,10 +18,10 @@ from starlette.routing import Router
 from engine.api.app import DOCUMENT_PATH, open_api
 from engine.api.metrics import Metrics
 from engine.cli.listening import listen, require_free, url_of
-from engine.cli.options import data_dir_option, port_option, settings_of
+from engine.cli.options import data_dir_option, keep_logs, port_option, settings_of
 from engine.cli.stopping import until_stopped
 from engine.clock import SystemClock
-from engine.logs import configure_logs, report
+from engine.logs import report
 from engine.runtime import open_database, open_runtime
 from engine.worker import open_worker, own_jobs
 
@@ -55,7 +55,7 @@ def announce_api(host: str, port: int) -> None:
 def api(host: str | None, port: int | None, data_dir: Path | None, *, is_part: bool) -> None:
     """Serves the HTTP API alone."""
     settings = settings_of(host=host, api_port=port, data_dir=data_dir)
-    configure_logs(settings.log_format)
+    keep_logs(settings)
     require_free(settings.host, settings.api_port, _OTHER_PORT)
     if is_part:
         threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
@@ -100,7 +100,7 @@ def _end_with_parent() -> None:
 def worker(data_dir: Path | None) -> None:
     """Runs the background jobs alone."""
     settings = settings_of(data_dir=data_dir)
-    configure_logs(settings.log_format)
+    keep_logs(settings)
     with until_stopped("Worker", settings):
         clock = SystemClock()
         target = open_database(settings, clock)

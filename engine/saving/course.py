@@ -236,19 +236,27 @@ class Course:
             self._races += 1
             if self._races <= _RACES_MAX:
                 return None
-        return self._refused_by(verdict, connection, plan, is_row_written=is_row_written)
+        return self._refused_by(
+            verdict, connection, plan, written=write.attempt if is_row_written else None
+        )
 
     def _refused_by(
-        self, verdict: Verdict, connection: EngineConnection, plan: Plan, *, is_row_written: bool
+        self,
+        verdict: Verdict,
+        connection: EngineConnection,
+        plan: Plan,
+        *,
+        written: AttemptRow | None,
     ) -> Ending:
+        """A refusal by the write, which may have written its row, too."""
         refusal = from_verdict(
             self._request.operation, verdict, plan.record.id, plan.expected_version
         )
         if refusal.code is ErrorCode.QUOTE_CONFLICT_VERSION:
             refusal = self._naming_winner(connection, refusal)
         ending = self.refused(refusal)
-        if is_row_written:
-            return Ending(ending.result, ending.row, Standing.IN_LEDGER)
+        if written is not None:
+            return Ending(ending.result, written, Standing.IN_LEDGER)
         return ending
 
     # --- endings ---

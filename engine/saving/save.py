@@ -15,6 +15,7 @@ from psycopg_pool import PoolTimeout
 from engine.attempts import ledger
 from engine.attempts.journal import Journal
 from engine.attempts.ledger import AttemptRow
+from engine.attempts.line_writer import LineWriter
 from engine.clock import Clock
 from engine.database.pool import Pool
 from engine.errors import Refusal
@@ -44,6 +45,7 @@ class Saver:
         settings: Settings,
         clock: Clock,
         *,
+        lines: LineWriter,
         observe: Observer,
         report: Reporter,
     ) -> None:
@@ -54,12 +56,14 @@ class Saver:
             journal: this process's.
             settings: budget, retries, form of the write.
             clock: time and chance.
+            lines: writes the log line of every attempt.
             observe: told of every ended attempt; must be quick and not raise.
             report: told of what should never happen, with the correlation id.
         """
         self._pool = pool
         self._journal = journal
         self._clock = clock
+        self._lines = lines
         self._observe = observe
         self._report = report
         self._tools = Tools(pool, settings, clock, QuoteNumbers(), report)
@@ -111,10 +115,11 @@ class Saver:
     def _conclude(self, ending: Ending) -> None:
         match ending.standing:
             case Standing.IN_LEDGER:
-                self._journal.end(ending.row.id)
+                self._end(ending.row)
             case Standing.TO_RECORD:
                 self._record(ending.row)
             case Standing.IN_DOUBT:
+                self._lines.waits(ending.row)
                 self._journal.doubt(ending.row)
 
     def _record(self, row: AttemptRow) -> None:
@@ -122,13 +127,23 @@ class Saver:
         if not self._journal.is_ledger_away:
             try:
                 with self._pool.connection(self._clock.monotonic() + _RECORD_S) as connection:
-                    ledger.insert(connection, row)
+                    # A tombstone may have been faster; then its row is the attempt's.
+                    recorded = ledger.settle(connection, row)
             except (psycopg.Error, PoolTimeout):
                 pass
             else:
-                self._journal.end(row.id)
+                self._end(recorded)
                 return
+        self._lines.waits(row)
         self._journal.spool(row)
+
+    def _end(self, row: AttemptRow) -> None:
+        """Closes an attempt whose row, this one, is in the ledger.
+
+        In this order: a kill in between leaves two lines of it, and never none.
+        """
+        self._lines.ended(row)
+        self._journal.end(row.id)
 
 
 def _storable(key: str) -> str:

@@ -74,6 +74,19 @@ DECIDED_BY_WRITE: Final = (
     ErrorCode.INTERNAL_ERROR,
 )
 
+# What of the attempt's row only the one statement knows, as it returns it.
+DECIDED: Final = (
+    "quote_id",
+    "duration_us",
+    "database_us",
+    "actual_version",
+    "outcome",
+    "error_code",
+    "severity",
+    "http_status",
+    "retryable",
+)
+
 Columns = dict[str, ColumnElement[Any]]
 
 _quote = table_of(Quote)
@@ -95,7 +108,8 @@ def change_in_one(*, keyed: bool, has_queue: bool) -> Statement:
     """A whole save of an existing quote.
 
     Returns one row: verdict; status, version, last_modified_by, last_modified_at as they were
-    before, null when there was no such quote.
+    before, null when there was no such quote; whether the attempt's row is written, and of it
+    `DECIDED`.
     """
     current = _current().cte("current")
     saved = (
@@ -149,13 +163,20 @@ def _whole_save(saved: CTE, verdict: CTE, *, keyed: bool, has_queue: bool) -> St
     parts = [_insert_from(_revision, _revision_of(saved.c, "saved"), saved).cte("revised")]
     if keyed:
         parts.append(_insert_from(_key, _key_of(saved.c), saved).cte("keyed"))
-    attempted = _judged_attempt(verdict)
+    decided = tuple(_attempt.c[name] for name in ("id", *DECIDED))
+    more = tuple(each for each in QUEUED if each not in set(decided)) if has_queue else ()
+    attempted = _judged_attempt(verdict).returning(*decided, *more).cte("attempted")
     if has_queue:
-        attempted_rows = attempted.returning(*QUEUED).cte("attempted")
-        parts += [attempted_rows, queued(attempted_rows)]
-    else:
-        parts.append(attempted.cte("attempted"))
-    return Statement(select(*verdict.c).add_cte(*parts))
+        parts.append(queued(attempted))
+    return Statement(
+        select(
+            *verdict.c,
+            attempted.c.id.is_not(None).label("is_row_written"),
+            *(attempted.c[name] for name in DECIDED),
+        )
+        .select_from(verdict.outerjoin(attempted, true()))
+        .add_cte(*parts)
+    )
 
 
 def _judged_attempt(verdict: CTE) -> Insert:

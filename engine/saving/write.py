@@ -23,7 +23,7 @@ from engine.quotes.lifecycle import TRANSITIONS, Operation, Status, refusal_code
 from engine.quotes.record import COLUMNS
 from engine.saving import statements
 from engine.saving.decision import Plan
-from engine.saving.statements import SAVED
+from engine.saving.statements import DECIDED, SAVED
 from engine.settings import Settings
 
 _JSON_COLUMNS: Final = (
@@ -47,7 +47,8 @@ class Write:
     Attributes:
         operation: what the save does.
         plan: what to write.
-        attempt: the attempt's row as it is when the save is written.
+        attempt: the attempt's row as it is when the save is written; where that writes it, it is
+            afterwards what the ledger has.
         elapsed: microseconds that the attempt, and the database, have taken until it is called.
         conflict_status: HTTP status of a version conflict (409, or 412 after If-Match).
         row_if_refused: whether a refusal's attempt row may be written at once.
@@ -131,8 +132,12 @@ def _in_one(
     row = statement.run(connection, _values(write)).fetchone()
     if row is None:
         raise psycopg.InternalError("a save always returns its verdict")
-    verdict = Verdict(*row)
-    return verdict, verdict.is_saved or write.row_if_refused
+    told = len(Verdict._fields)
+    is_row_written = row[told]
+    if is_row_written:
+        for name, value in zip(DECIDED, row[told + 1 :], strict=True):
+            setattr(write.attempt, name, value)
+    return Verdict(*row[:told]), is_row_written
 
 
 def _in_several(

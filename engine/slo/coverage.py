@@ -16,12 +16,19 @@ Of several processes only the sum is compared: where one of them died, its surpl
 another one misses in the same minute. Rows of callers within the process and of quotes that expire
 never passed an edge and are not counted, see `fold.CELLS`; nor are requests of callers who left
 before they had sent them.
+
+The log is the third count: each process counts the lines that it wrote and those that it could not
+write. It is held against the edge's count of the same process, for its rows in the ledger are not
+told apart from those of others. A process that counts no lines, of a release before there were
+any, is not judged. A killed process's last lines are counted again from its files, see
+`engine.attempts.line_recount`. Edges are merged into hours of all processes after 16 days; from
+then on there is nothing to hold the log against.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final
@@ -45,6 +52,34 @@ class CoverageState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class LogCoverage:
+    """Requests and log lines of a window, of the processes that have logs.
+
+    Attributes:
+        requests: that reached the edge of such a process and were sent whole.
+        missing: requests without a line, of which nobody knows why.
+        lost: lines that could not be written, and were counted as such.
+    """
+
+    requests: int
+    missing: int
+    lost: int
+
+    @property
+    def state(self) -> CoverageState:
+        """Complete, missing, or unknown, as that of the ledger."""
+        return _state(self.requests, self.missing + self.lost)
+
+    @property
+    def share(self) -> float | None:
+        """The share of requests that have their line; None without requests."""
+        return _share(self.requests, self.missing + self.lost)
+
+
+NOT_LOGGED: Final = LogCoverage(0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """Requests and rows of a window.
 
@@ -52,23 +87,33 @@ class Coverage:
         requests: that reached an edge and were sent whole.
         missing: requests without a row.
         uncounted: rows of requests whose count died with its process.
+        log: the lines of the same window.
     """
 
     requests: int
     missing: int
     uncounted: int
+    log: LogCoverage = NOT_LOGGED
 
     @property
     def state(self) -> CoverageState:
         """Complete, missing, or unknown: where nothing arrived there is nothing to be complete."""
-        if self.missing:
-            return CoverageState.MISSING
-        return CoverageState.COMPLETE if self.requests else CoverageState.UNKNOWN
+        return _state(self.requests, self.missing)
 
     @property
     def share(self) -> float | None:
         """The share of requests that have their row; None without requests."""
-        return (self.requests - self.missing) / self.requests if self.requests else None
+        return _share(self.requests, self.missing)
+
+
+def _state(requests: int, missing: int) -> CoverageState:
+    if missing:
+        return CoverageState.MISSING
+    return CoverageState.COMPLETE if requests else CoverageState.UNKNOWN
+
+
+def _share(requests: int, missing: int) -> float | None:
+    return max(requests - missing, 0) / requests if requests else None
 
 
 def coverage(arrived: Mapping[datetime, Counted], rows: Mapping[datetime, int]) -> Coverage:
@@ -123,7 +168,13 @@ def measure(
     values = {"start": window.start, "end": window.end, "span": tier.length}
     rows = connection.execute(_ARRIVALS, values).fetchall()
     arrived = {bucket: Counted(int(arrivals), int(left)) for bucket, arrivals, left in rows}
-    return coverage(arrived, look.at_edge(window, tier))
+    of_ledger = coverage(arrived, look.at_edge(window, tier))
+    return replace(of_ledger, log=_of_log(connection, values))
+
+
+def _of_log(connection: psycopg.Connection[Any], values: Mapping[str, object]) -> LogCoverage:
+    found = connection.execute(_LINES, values).fetchone()
+    return NOT_LOGGED if found is None else LogCoverage(*map(int, found))
 
 
 _ARRIVALS: Final = """
@@ -131,4 +182,27 @@ _ARRIVALS: Final = """
     FROM edge_count
     WHERE bucket >= %(start)s AND bucket < %(end)s
     GROUP BY 1
+"""
+
+# By origin, as a sweeper's lines are its own and count for the process that began the attempt.
+_LINES: Final = """
+    WITH requests AS (
+        SELECT e.bucket, e.origin_id, sum(greatest(e.arrivals - e.left_early, 0)) AS requests
+        FROM edge_count AS e
+        JOIN line_count AS l USING (bucket, process_id)
+        WHERE e.bucket >= %(start)s AND e.bucket < %(end)s
+        GROUP BY 1, 2
+    ),
+    lines AS (
+        SELECT bucket, origin_id, sum(written) AS written, sum(lost) AS lost
+        FROM line_count
+        WHERE bucket >= %(start)s AND bucket < %(end)s
+        GROUP BY 1, 2
+    )
+    SELECT
+        coalesce(sum(requests), 0),
+        coalesce(sum(greatest(requests - written - lost, 0)), 0),
+        coalesce(sum(least(requests, lost)), 0)
+    FROM requests
+    JOIN lines USING (bucket, origin_id)
 """

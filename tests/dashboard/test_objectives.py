@@ -12,7 +12,7 @@ import pytest
 from dashboard import objectives
 from engine.errors import ErrorCode
 from engine.rollups.counts import Counts
-from engine.slo.coverage import Coverage
+from engine.slo.coverage import Coverage, LogCoverage
 from engine.slo.objectives import OBJECTIVES, PARTS, Objective
 from engine.slo.overview import LENGTHS, Overview
 from tests.dashboard.summaries import END, counts, summary
@@ -123,3 +123,16 @@ def test_a_number_leads_to_what_it_counts(objective: Objective) -> None:
 
     assert [said["only_part"] for said in linked] == [objective.bad.key] * 5
     assert objective.bad.key in PARTS
+
+
+def test_the_log_has_a_row_of_its_own() -> None:
+    def told(log: LogCoverage, seconds: int) -> tuple[str, str]:
+        now = LATER + timedelta(seconds=seconds)
+        found = rows(summary(committed=1, coverage=Coverage(10, 0, 0, log), now=now))
+        return found["Requests in the log"]["Last 5 minutes"], found["Requests in the log"][
+            "Bad of all"
+        ]
+
+    assert told(LogCoverage(0, 0, 0), 1) == (":gray[no data]", "-")
+    assert told(LogCoverage(10, 0, 0), 2) == ("**100 %** :green[complete]", "0 of 10")
+    assert told(LogCoverage(10, 1, 1), 3) == ("**80 %** :red[missing]", "2 of 10")

@@ -11,7 +11,7 @@ from dashboard.wording import Words
 from engine.errors import ErrorCode
 from engine.quotes.lifecycle import Operation
 from engine.rollups.selection import Filter
-from engine.slo.coverage import Coverage
+from engine.slo.coverage import Coverage, LogCoverage
 from engine.slo.overview import ErrorCount, Rolling
 from tests.dashboard.summaries import END, counts, summary
 
@@ -55,6 +55,14 @@ def test_what_should_never_be_is_told_in_colour() -> None:
 
     assert Words("2 requests without a ledger row", "red") in found
     assert Words("1 attempt in the default partition", "orange") in found
+
+
+def test_requests_without_a_log_line_are_told_and_why_where_that_is_known() -> None:
+    log = LogCoverage(requests=9, missing=1, lost=2)
+    found = status.badges(summary(committed=5, coverage=Coverage(9, 0, 0, log)), 2, 0)
+
+    assert Words("1 request without a log line", "red") in found
+    assert Words("2 log lines could not be written", "orange") in found
 
 
 def test_a_roller_that_is_behind_is_told_only_while_it_has_something_to_do() -> None:

@@ -19,7 +19,7 @@ from engine.database.target import APP_ROLE, OWNER_ROLE, Target, bootstrap
 from engine.errors import SetupError
 
 CLOCK: Final = SystemClock()
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 # What 0002 adds to a quote.
 TRACKING: Final = ["version", "last_modified_by", "last_modified_at"]
 
@@ -165,6 +165,7 @@ ROWS: Final = {
     "0005": (),  # so does this one
     "0006": (),
     "0007": (),
+    "0008": (f"INSERT INTO line_count VALUES ('2026-01-01', '{AGENT}', -7, 2, 1)",),
 }
 
 

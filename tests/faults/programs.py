@@ -34,6 +34,7 @@ class SavingProcess:
             data_dir: for the program's journal.
             more: of the order.
         """
+        self._scene = scene
         agency = scene.agency
         order = Order(
             app=scene.direct.app,
@@ -72,6 +73,7 @@ class SavingProcess:
 
     def kill(self) -> None:
         """Kills it the hard way, and hears out what it had said by then."""
+        self._scene.has_killed = True
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(30)
         self._reader.join(30)

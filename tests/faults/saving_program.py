@@ -5,7 +5,9 @@ Its one argument is an `Order` as JSON. It leaves when it has made as many calls
 
 from __future__ import annotations
 
+import itertools
 import os
+import signal
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +19,7 @@ import msgspec
 from engine.attempts import journal
 from engine.attempts.journal import Journal
 from engine.attempts.ledger import AttemptRow
+from engine.attempts.line_writer import LineWriter
 from engine.database.target import Target
 from engine.quotes.lifecycle import Operation
 from engine.runtime import open_runtime
@@ -28,6 +31,7 @@ from tests.support import Agency
 
 # A line that begins so names an attempt that the journal has; every other line is a call.
 BEGUN: Final = b"+"
+_LAST: Final = 20
 
 
 class Order(msgspec.Struct, kw_only=True):
@@ -47,6 +51,7 @@ class Order(msgspec.Struct, kw_only=True):
         only_creates: nothing else.
         rotate_bytes: size of the journal at which it is written anew.
         quota: the agent's.
+        dies: "before line" or "after line": kills itself at that place of its twentieth attempt.
     """
 
     app: str
@@ -62,6 +67,7 @@ class Order(msgspec.Struct, kw_only=True):
     only_creates: bool = False
     rotate_bytes: int = 8 * 1024 * 1024
     quota: int = 100_000
+    dies: str = ""
 
 
 class Told(History):
@@ -85,6 +91,21 @@ def tell_what_is_begun(of: Journal) -> None:
     of.begin = begin_and_tell  # type: ignore[method-assign]
 
 
+def die_at_line(of: LineWriter, place: str) -> None:
+    """Kills this process right before or after it has written a line."""
+    ended, count = of.ended, itertools.count(1)
+
+    def end_and_die(row: AttemptRow) -> None:
+        is_last = next(count) == _LAST
+        if is_last and place == "before line":
+            os.kill(os.getpid(), signal.SIGKILL)
+        ended(row)
+        if is_last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    of.ended = end_and_die  # type: ignore[method-assign]
+
+
 def main(given: str) -> None:
     order = msgspec.json.decode(given, type=Order)
     settings = Settings.model_validate(
@@ -98,6 +119,8 @@ def main(given: str) -> None:
     journal._ROTATE_BYTES = order.rotate_bytes  # type: ignore[misc]
     with open_runtime(settings, Target(app=order.app, owner=order.owner)) as runtime:
         tell_what_is_begun(runtime.journal)
+        if order.dies:
+            die_at_line(runtime.lines, order.dies)
         agency = Agency(runtime, order.agent_id, order.account_id, order.client_id, "")
         mix = [Operation.CREATE] if order.only_creates else MIX
         more = {"max_active_quotes": order.quota}

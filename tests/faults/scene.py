@@ -30,6 +30,7 @@ from engine.settings import Settings
 from tests.database.cluster_harness import eventually
 from tests.faults.calls import Calls
 from tests.faults.history import Facts, History, facts_of, judge
+from tests.faults.logged import disagreements
 from tests.faults.proxy import FaultProxy
 from tests.support import new_agency
 
@@ -55,6 +56,8 @@ class Scene(Calls):
         never_begun: correlation ids of calls that a killed process had not begun.
         surprises: what the engine reported as never to happen.
         neighbours: journals of other living engines in the same directory.
+        has_killed: whether a process was killed, whose log lines may be there twice.
+        unlogged: correlation ids of attempts whose line met a full disk.
     """
 
     direct: Target
@@ -62,6 +65,8 @@ class Scene(Calls):
     never_begun: set[str] = field(default_factory=set)
     surprises: list[BaseException] = field(default_factory=list)
     neighbours: list[Journal] = field(default_factory=list)
+    has_killed: bool = False
+    unlogged: set[str] = field(default_factory=set)
 
     def stored(self, quote_id: UUID) -> Standing:
         """A quote as it stands, asked past the proxy."""
@@ -91,6 +96,18 @@ class Scene(Calls):
 
         assert eventually(is_swept, PATIENCE_S), "something was left in a journal"
 
+    def disagreements(self) -> list[str]:
+        """What is wrong between the log's lines and the ledger."""
+        data_dir = self.runtime.settings.data_dir
+        agent_id = self.agency.agent_id
+        return disagreements(
+            self.direct,
+            data_dir,
+            agent_id,
+            may_be_twice=self.has_killed,
+            unlogged=self.unlogged,
+        )
+
     def conclude(self) -> Facts:
         """Ends the faults and holds the engine to its promises."""
         self.proxy.by_chance(None)
@@ -101,6 +118,8 @@ class Scene(Calls):
         anomalies = judge(self.history.calls, facts, never_begun=self.never_begun)
         assert anomalies == [], "\n".join(["", *anomalies])
         check_integrity(self.direct)
+        wrong = self.disagreements()
+        assert wrong == [], "\n".join(["", *wrong[:20]])
         for pool in (self.runtime.save_pool, self.runtime.read_pool):
             assert eventually(partial(is_at_rest, pool), PATIENCE_S), pool.stats()
         assert self.surprises == []

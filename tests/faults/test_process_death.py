@@ -210,6 +210,7 @@ def killed_while_called(scene: Scene, data_dir: Path) -> list[Call]:
         assert eventually(http.is_ready, 60)
         with http.calling():
             assert eventually(lambda: http.history.count(SAVED) >= 2 * SAVES, 60)
+            scene.has_killed = True
             process.kill()
     finally:
         process.kill()

@@ -267,6 +267,14 @@ CREATE VIEW public.ledger AS
    FROM (public.attempt a
      LEFT JOIN public.origin o ON ((o.id = a.origin_id)));
 
+CREATE TABLE public.line_count (
+    bucket timestamp with time zone NOT NULL,
+    process_id uuid NOT NULL,
+    origin_id bigint NOT NULL,
+    written integer NOT NULL,
+    lost integer NOT NULL
+);
+
 CREATE TABLE public.quote (
     agent_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -400,6 +408,9 @@ ALTER TABLE ONLY public.idempotency_key
 
 ALTER TABLE ONLY public.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (is_only);
+
+ALTER TABLE ONLY public.line_count
+    ADD CONSTRAINT line_count_pkey PRIMARY KEY (bucket, process_id);
 
 ALTER TABLE ONLY public.origin
     ADD CONSTRAINT origin_name_key UNIQUE (environment, release, instance);
@@ -538,6 +549,8 @@ GRANT SELECT,INSERT ON TABLE public.origin TO saveguard_app;
 GRANT UPDATE(has_edge) ON TABLE public.origin TO saveguard_app;
 
 GRANT SELECT ON TABLE public.ledger TO saveguard_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.line_count TO saveguard_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.quote TO saveguard_app;
 
