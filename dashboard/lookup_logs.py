@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,8 @@ _LINES_MAX: Final = 1000
 # A request that is logged more often than this is looked at in a terminal.
 _SHOWN_MAX: Final = 50
 _VALUE_MAX: Final = 120
-_KEPT: Final = timedelta(seconds=5)
+_KEPT_S: Final = 5.0
+_FOUND_MAX: Final = 32
 _WHEN_WIDTH: Final = 190
 _SAID_WIDTH: Final = 800
 
@@ -60,17 +62,21 @@ def find(directory: Path, row: Row) -> Lines:
         row: of the view `ledger`, by column.
     """
     attempt = str(row["id"])
-    found = _named(str(directory), attempt, row["correlation_id"], row["started_at"])
+    period = engine_in_process.runtime().clock.monotonic() // _KEPT_S
+    found = _named(directory, attempt, row["correlation_id"], row["started_at"], period)
     own = tuple(each for each in found.lines if _is_canonical(each, attempt))
     others = tuple(each for each in found.lines if not _is_canonical(each, attempt))
     return Lines(own, others, found.is_cut)
 
 
-# A viewer who clicks about, and others who look at the same, need not have it read again.
-@st.cache_resource(ttl=_KEPT, max_entries=100, show_spinner=False)
-def _named(directory: str, attempt: str, correlation_id: str, since: datetime) -> Found:
+# A viewer who clicks about, and others who look at the same, need not have it read again; but
+# not longer than a period.
+@functools.lru_cache(maxsize=_FOUND_MAX)
+def _named(
+    directory: Path, attempt: str, correlation_id: str, since: datetime, _period: float
+) -> Found:
     return naming(
-        Path(directory),
+        directory,
         {attempt, correlation_id},
         since=since,
         bytes_max=_BYTES_MAX,

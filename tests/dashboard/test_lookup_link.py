@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Final
 
-import pandas as pd
 import psycopg
+import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -36,12 +36,12 @@ def test_a_cell_shows_the_text_that_an_id_is(correlation_id: str, label: str) ->
 def test_every_label_leads_back_to_the_id_as_it_is_stored() -> None:
     ids = [_OURS, ":material/delete: x", "a\u202eb", ""]
 
-    shown, configured = lookup_link.leading(pd.DataFrame({"Id": ids}), "Id", key="pick")
+    shown, configured = lookup_link.leading(pa.table({"Id": ids}), "Id", key="pick")
 
-    assert shown["Id"].tolist() == [lookup_link.label(each) for each in ids]
+    assert shown["Id"].to_pylist() == [lookup_link.label(each) for each in ids]
     key, by_label = configured["Id"].args
     assert key == "pick"
-    assert [by_label[each] for each in shown["Id"] if each] == ids[:-1]
+    assert [by_label[each] for each in shown["Id"].to_pylist() if each] == ids[:-1]
 
 
 @pytest.mark.parametrize(
