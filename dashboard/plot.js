@@ -59,13 +59,22 @@ function listen(target, Plotly) {
   });
 }
 
+// Plotly works in steps, and fails if the chart is taken apart between two of them.
+function busy(target, work) {
+  target.work = Promise.allSettled([target.work, work]);
+  return work;
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
   let target = parentElement.querySelector(".saveguard-plot");
   if (!target) {
     target = document.createElement("div");
     target.className = "saveguard-plot";
     target.setAttribute("role", "figure");
-    target.sizes = new ResizeObserver(() => target.drawn?.Plots.resize(target));
+    target.sizes = new ResizeObserver(() => {
+      // Refused where the chart is out of sight: there is no size to give it.
+      if (target.drawn) busy(target, target.drawn.Plots.resize(target)).catch(() => {});
+    });
     target.sizes.observe(target);
     parentElement.append(target);
   }
@@ -82,7 +91,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const layout = { ...figure.layout, autosize: true, template: template(target) };
     // A finger that drags wants to scroll the page.
     if (matchMedia("(pointer: coarse)").matches) layout.dragmode = false;
-    Plotly.react(target, figure.data, layout, data.config).then(() => {
+    busy(target, Plotly.react(target, figure.data, layout, data.config)).then(() => {
       if (!target.drawn) listen(target, Plotly);
       target.drawn = Plotly;
       target.dataset.end = data.end;
@@ -92,6 +101,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   });
   return () => {
     target.sizes.disconnect();
-    target.drawn?.purge(target);
+    target.remove(); // whoever comes next draws in one of their own
+    Promise.resolve(target.work).then(() => target.drawn?.purge(target));
   };
 }
