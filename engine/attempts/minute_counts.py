@@ -15,9 +15,10 @@ from engine.database.sql import Statement, parameter
 
 MINUTE: Final = timedelta(minutes=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-# What belongs to a minute may come long after it, and a minute that was forgotten counts from
-# nothing.
-_REMEMBERED: Final = timedelta(hours=1)
+# A minute that was forgotten counts from nothing, and what belongs to it may come long after it:
+# the spool of an outage does, in several parts, between which it is stored. So this is how long
+# there is no more of it, and not how long ago it was.
+_REMEMBERED: Final = timedelta(hours=6)
 
 
 class Place(NamedTuple):
@@ -50,6 +51,7 @@ class MinuteCounts:
         self._lock = threading.Lock()
         self._minutes: dict[Place, tuple[int, ...]] = {}
         self._unstored: set[Place] = set()
+        self._stored_at: dict[Place, datetime] = {}
 
     def add(self, at: datetime, process_id: UUID, origin_id: int, more: tuple[int, ...]) -> None:
         """Counts something; what is nothing is still stored.
@@ -89,17 +91,19 @@ class MinuteCounts:
             values = {**place._asdict(), **dict(zip(self._names, count, strict=True))}
             self._statement.run(connection, values)
             with self._lock:
-                if self._minutes[place] == count:
+                self._stored_at[place] = now
+                if self._minutes.get(place) == count:
                     self._unstored.discard(place)
         self._forget(now)
         return len(counted)
 
     def _forget(self, now: datetime) -> None:
-        """Minutes that are long over and stored need not be kept."""
+        """Minutes that are stored, and of which there was no more for long, need not be kept."""
         with self._lock:
-            for place in [each for each in self._minutes if now - each.bucket > _REMEMBERED]:
+            for place in [each for each, at in self._stored_at.items() if now - at > _REMEMBERED]:
                 if place not in self._unstored:
-                    del self._minutes[place]
+                    self._minutes.pop(place, None)
+                    del self._stored_at[place]
 
 
 def minute_of(instant: datetime) -> datetime:
