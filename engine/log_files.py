@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from typing import Final, NamedTuple
 from engine.clock import Clock
 
 SUFFIX: Final = ".jsonl"
+_UNFINISHED: Final = ".new"
 # Readable by the operators' group, by nobody else.
 _MODE: Final = 0o640
 _DIRECTORY_MODE: Final = 0o750
@@ -70,11 +72,13 @@ def listed(directory: Path, kind: str = "*") -> list[Listed]:
 
 
 def is_in_use(path: Path) -> bool:
-    """Whether a living process still writes to a file."""
+    """Whether a living process still writes to a file; one that we may not read is not ours."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError:  # nobody can tell, so it stays
+        return True
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
@@ -178,15 +182,8 @@ class LogFile:
         self._reopen_at = now + _REOPEN_S
         self.directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
         path = self.directory / f"{self._kind}.{self._writer}.{self._generation}{SUFFIX}"
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        file = os.open(path, flags, _MODE)
         self._generation += 1
-        try:
-            os.fchmod(file, _MODE)  # whatever the mask says
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(file)
-            raise
+        file = _create(path)
         if self._file is not None:
             os.close(self._file)
         self._file, self._size, self._is_torn = file, 0, False
@@ -203,16 +200,38 @@ class LogFile:
             self._is_torn = False
             return
         self._is_torn = True  # until it is known to be cut off again
-        os.ftruncate(file, self._size)
+        # Not at the size that we remember: of a line that could not be cut off it knows nothing.
+        os.ftruncate(file, os.fstat(file).st_size - written)
         self._is_torn = False
         raise OSError(errno.ENOSPC, "the disk of the logs is full")
+
+
+def _create(path: Path) -> int:
+    """Makes a file under another name, and locks it before anyone can find it.
+
+    Whoever finds a file without its lock takes its process for dead.
+    """
+    unfinished = path.with_suffix(_UNFINISHED)
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    file = os.open(unfinished, flags, _MODE)
+    try:
+        os.fchmod(file, _MODE)  # whatever the mask says
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        unfinished.rename(path)
+    except OSError:
+        os.close(file)
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
+    return file
 
 
 def _files(directory: Path, kind: str) -> Iterator[Listed]:
     for path in directory.glob(f"{kind}.*{SUFFIX}"):
         with suppress(OSError):  # gone since
-            found = path.stat()
-            yield Listed(path, found.st_mtime, found.st_size)
+            found = path.lstat()
+            if stat.S_ISREG(found.st_mode):  # a link, or a pipe that never ends, is not ours
+                yield Listed(path, found.st_mtime, found.st_size)
 
 
 def _remove(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -133,6 +134,83 @@ def test_half_a_line_that_cannot_be_cut_off_again_spoils_no_other(
 
     (file,) = listed(tmp_path / "logs")
     assert file.path.read_bytes() == b"first\nsec\nthird\n"
+
+
+def test_half_a_line_that_stayed_costs_no_later_line_its_end(
+    tmp_path: Path, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = opened(tmp_path, clock)
+    write = os.write
+
+    def no_truncation(_file: int, _size: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, line: write(file, line[:3]))
+        patch.setattr(os, "ftruncate", no_truncation)
+        log.append(b"first")
+    assert log.append(b"second") is None
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, line: write(file, line[:3]))
+        assert log.append(b"third") == "ENOSPC"
+
+    (file,) = listed(tmp_path / "logs")
+    assert file.path.read_bytes() == b"fir\nsecond\n"
+
+
+def test_nobody_finds_a_file_before_it_is_locked(
+    tmp_path: Path, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, lock = opened(tmp_path, clock), fcntl.flock
+    seen: list[str] = []
+
+    def looked_at(file: int, operation: int) -> None:
+        seen.extend(each.path.name for each in listed(tmp_path / "logs"))
+        lock(file, operation)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", looked_at)
+        assert log.append(b"x" * KEEPING.file_bytes) is None
+        assert log.append(LINE) is None
+
+    assert seen == ["attempts.here-1.0.jsonl"]  # the one before, when the second was made
+
+
+def test_a_file_that_cannot_be_locked_is_not_left_behind(
+    tmp_path: Path, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(_file: int, _operation: int) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+
+    assert opened(tmp_path, clock).append(LINE) == "ENOLCK"
+    assert list((tmp_path / "logs").iterdir()) == []
+
+
+def test_a_file_of_which_nobody_can_tell_is_taken_to_be_in_use(
+    tmp_path: Path, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = left(tmp_path, "attempts.another-1.0.jsonl", timedelta(days=31))
+
+    def not_ours(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", not_ours)
+        assert is_in_use(old)
+        assert opened(tmp_path, clock).tidy() == 0
+
+    assert old.exists()
+    assert not is_in_use(tmp_path / "logs" / "gone.jsonl")
+
+
+def test_a_link_and_a_pipe_are_no_log_files(tmp_path: Path) -> None:
+    path = left(tmp_path, "attempts.dead-1.0.jsonl", timedelta(days=1))
+    (path.parent / "attempts.dead-2.0.jsonl").symlink_to(path)
+    os.mkfifo(path.parent / "attempts.dead-3.0.jsonl")
+
+    assert [each.path for each in listed(path.parent)] == [path]
 
 
 def test_a_place_for_the_next_file_that_is_gone_loses_no_line(
