@@ -6,9 +6,9 @@ Half lines, lines that are no JSON and lines longer than any of ours are passed 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +19,9 @@ _LINE_MAX: Final = 64 * 1024
 # Read of the end of each file when only the newest lines are wanted.
 _TAIL_BYTES: Final = 1024 * 1024
 # A clock may be set back between two looks at it.
-_SET_BACK_S: Final = 60.0
+_SET_BACK: Final = timedelta(minutes=1)
+# Read of the end of one file: many times what ours have, unless they are set to be larger.
+_FILE_BYTES: Final = 256 * 1024 * 1024
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -39,9 +41,9 @@ class Logged(NamedTuple):
         """When it was written; long ago if it does not say."""
         try:
             found = datetime.fromisoformat(self.fields["timestamp"])
-        except (KeyError, TypeError, ValueError):
+            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        except (KeyError, TypeError, ValueError, OverflowError):
             return _LONG_AGO
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +76,15 @@ def naming(
     Args:
         directory: of the log files.
         ids: as they are written in the lines.
-        since: no such line was written before; then the files of that time are read first, else
-            the newest.
+        since: no such line was written before; then those of that time are found first, else the
+            newest.
         bytes_max: to be read in all.
         lines_max: to be found.
     """
     files = listed(directory)
-    if since is not None:
-        files = [
-            each for each in reversed(files) if each.written_at >= since.timestamp() - _SET_BACK_S
-        ]
+    earliest = None if since is None else since - _SET_BACK
+    if earliest is not None:
+        files = [each for each in reversed(files) if each.written_at >= earliest.timestamp()]
     needles = [json.dumps(each).encode() for each in ids]
     wanted = frozenset(ids)
     found: list[Logged] = []
@@ -92,19 +93,25 @@ def naming(
         if left <= 0 or len(found) >= lines_max:
             is_cut = True
             break
-        content = tail(each.path, left)
+        content = tail(each.path, min(left, _FILE_BYTES))
         is_cut = is_cut or len(content) < each.size
         left -= len(content)
         looked += 1
-        for line in _with_any(content, needles):
-            read = _read(line)
-            if read is not None and any(
-                isinstance(value, str) and value in wanted for value in read.fields.values()
-            ):
-                found.append(read)
+        places = _with_any(content, needles)
+        for begin, end in reversed(places) if earliest is None else places:
+            read = _read(content[begin:end])
+            if read is None or not _names(read, wanted):
+                continue
+            if earliest is not None and read.at < earliest:
+                continue
+            found.append(read)
+            # A caller may give one id to all that he asks for: there may be any number of them.
+            if len(found) > lines_max:
+                break
     found.sort(key=lambda each: each.at)
     is_cut = is_cut or len(found) > lines_max
-    return Found(tuple(found[-lines_max:]), looked, bytes_max - left, is_cut)
+    kept = found[-lines_max:] if earliest is None else found[:lines_max]
+    return Found(tuple(kept), looked, bytes_max - left, is_cut)
 
 
 def newest(directory: Path, lines_max: int) -> Found:
@@ -152,8 +159,12 @@ def _between(each: Listed, start: int) -> bytes:
         return b""
 
 
-def _with_any(content: bytes, needles: Sequence[bytes]) -> Iterator[bytes]:
-    """Each line once that has one of the needles in it, in their order."""
+def _names(line: Logged, ids: Collection[str]) -> bool:
+    return any(isinstance(value, str) and value in ids for value in line.fields.values())
+
+
+def _with_any(content: bytes, needles: Sequence[bytes]) -> list[tuple[int, int]]:
+    """Where the lines begin and end that have one of the needles in them, in their order."""
     begins: dict[int, int] = {}
     for needle in needles:
         place = content.find(needle)
@@ -163,8 +174,7 @@ def _with_any(content: bytes, needles: Sequence[bytes]) -> Iterator[bytes]:
             end = len(content) if end < 0 else end
             begins[begin] = end
             place = content.find(needle, end)
-    for begin in sorted(begins):
-        yield content[begin : begins[begin]]
+    return sorted(begins.items())
 
 
 def _last(content: bytes, count: int) -> list[Logged]:

@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from engine import log_search
 from engine.log_search import Follower, Found, naming, newest
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -141,3 +144,38 @@ def test_following_tells_whole_lines_once_and_of_new_files_too(tmp_path: Path) -
     assert first == [2, 3]
     assert [each.fields["mark"] for each in follower.poll()] == [4]
     assert follower.poll() == []
+
+
+def test_of_many_lines_with_one_id_those_of_the_instant_are_kept(tmp_path: Path) -> None:
+    lines = [line(60 * minute, correlation_id=ID, mark=minute) for minute in range(60)]
+    wrote(tmp_path, "attempts.a-1.0", 60 * 60, *lines)
+
+    bounded = found(tmp_path, ID, since=NOW + timedelta(minutes=30), lines_max=5)
+
+    assert marks(bounded) == [29, 30, 31, 32, 33]  # a clock may have been set back by a minute
+    assert bounded.is_cut
+
+
+def test_no_more_lines_are_read_than_are_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrote(tmp_path, "attempts.a-1.0", 9, *(line(part, id=ID, mark=part) for part in range(50)))
+    read: list[bytes] = []
+    decode = log_search._read
+
+    def decoded(raw: bytes) -> log_search.Logged | None:
+        read.append(raw)
+        return decode(raw)
+
+    monkeypatch.setattr(log_search, "_read", decoded)
+
+    assert marks(found(tmp_path, ID, lines_max=3)) == [47, 48, 49]
+    assert len(read) == 4
+
+
+def test_an_instant_beyond_the_calendar_is_passed_over(tmp_path: Path) -> None:
+    wrote(tmp_path, "attempts.a-1.0", 9, b'{"id": "x", "timestamp": "0001-01-01T00:00:00+23:00"}\n')
+
+    (odd,) = newest(tmp_path, 10).lines
+
+    assert odd.at == datetime(1970, 1, 1, tzinfo=UTC)
