@@ -29,7 +29,7 @@ from engine.errors import SetupError
 from engine.logs import report
 from engine.rollups.retention import drop_due
 from engine.rollups.roller import roll
-from engine.runtime import Runtime
+from engine.runtime import PROCESS_LOG, Runtime, log_file
 from engine.saving import idempotency
 from engine.saving.expiry import expire_due
 from engine.slo.objectives import LIMITS
@@ -82,7 +82,12 @@ def own_jobs(runtime: Runtime) -> tuple[Job, ...]:
             is_routine=True,
             runs_at_end=True,
         ),
-        Job("logs", _LOGS_EVERY, runtime.lines.file.tidy),
+        Job(
+            "recount",
+            _RECOUNT_EVERY,
+            partial(_recount, runtime, Recount(runtime.lines.file.directory)),
+        ),
+        Job("logs", _LOGS_EVERY, lambda: _tidy_logs(runtime)),
     )
 
 
@@ -92,11 +97,6 @@ def all_jobs(runtime: Runtime) -> tuple[Job, ...]:
         *own_jobs(runtime),
         Job("expire", _EXPIRE_EVERY, lambda: _expire(runtime)),
         Job("reap", _REAP_EVERY, lambda: _reap(runtime)),
-        Job(
-            "recount",
-            _RECOUNT_EVERY,
-            partial(_recount, runtime, Recount(runtime.lines.file.directory)),
-        ),
         Job("roll", runtime.settings.roll_interval, lambda: _roll(runtime), is_routine=True),
         Job("partitions", _PARTITIONS_EVERY, partial(_make_partitions, runtime, StrayWatch())),
         Job("retention", _PARTITIONS_EVERY, lambda: _drop_old_days(runtime)),
@@ -205,6 +205,13 @@ def _store_counts(runtime: Runtime) -> int:
 def _recount(runtime: Runtime, recount: Recount) -> int:
     with runtime.read_pool.connection() as connection:
         return recount.run(connection, runtime.clock.now())
+
+
+def _tidy_logs(runtime: Runtime) -> int:
+    """Removes old log files of every kind: dead processes come back for none of theirs."""
+    settings, clock = runtime.settings, runtime.clock
+    others = log_file(settings, clock, PROCESS_LOG, clock.uuid7())  # makes no file
+    return runtime.lines.file.tidy() + others.tidy()
 
 
 def _roll(runtime: Runtime) -> int:

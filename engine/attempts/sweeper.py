@@ -99,7 +99,9 @@ class Sweeper:
         for start in range(0, len(rows), _BATCH):
             batch = rows[start : start + _BATCH]
             with self._pool.connection() as connection:
-                unknown = {row.origin_id for row in batch} - self._known.keys()
+                # One that has no edge may get it: a server that starts later under the same names.
+                known = {number for number, names in self._known.items() if names.has_edge}
+                unknown = {row.origin_id for row in batch} - known
                 if unknown:
                     self._known |= ledger.provenance(connection, unknown)
                 refused += _close_batch(connection, batch, closed)

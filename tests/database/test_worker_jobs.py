@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from structlog.testing import capture_logs
 
 from engine.attempts.partitions import partition_name, strays
 from engine.runtime import Runtime
-from engine.worker import Job, all_jobs
+from engine.worker import Job, all_jobs, own_jobs
 from tests.database.attempt_rows import attempt, told, write
 from tests.database.databases import rows, value
 
@@ -73,3 +74,19 @@ def test_the_worker_rolls_and_drops(runtime: Runtime) -> None:
 
     assert value(runtime.target.app, "SELECT count(*) FROM attempt") == 1
     assert told(runtime.target.app) == 2
+
+
+def test_every_process_that_saves_counts_the_lines_of_the_dead_and_removes_their_old_files(
+    runtime: Runtime,
+) -> None:
+    directory = runtime.lines.file.directory
+    directory.mkdir()
+    for name in ("attempts.dead-1.0.jsonl", "process.dead-1.0.jsonl"):
+        (directory / name).write_text("{}\n")
+        os.utime(directory / name, (0, 0))
+
+    own = {each.name: each for each in own_jobs(runtime)}
+
+    assert own["recount"].run() == 0
+    assert own["logs"].run() == 2
+    assert list(directory.iterdir()) == []

@@ -139,6 +139,24 @@ def test_a_sweeper_names_the_process_that_began_the_attempt(tmp_path: Path, targ
     assert (written, lost) == (2, 0)
 
 
+def test_a_sweeper_sees_that_a_server_has_come_under_a_name_that_had_none(
+    tmp_path: Path, target: Target
+) -> None:
+    agent_id, both = CLOCK.uuid7(), Settings(data_dir=tmp_path, instance="both")
+    origin_id = ledger.origin_id(both)
+    with (
+        open_runtime(Settings(data_dir=tmp_path, instance="heir"), target) as heir,
+        psycopg.connect(target.app, autocommit=True) as connection,
+    ):
+        for has_edge in (False, True):
+            ledger.register_origin(connection, both, CLOCK.now(), has_edge=has_edge)
+            left_over(journals_of(target, tmp_path), agent_id, 2, origin_id=origin_id)
+            heir.sweeper.sweep()
+
+    asked = "SELECT sum(written)::int FROM line_count WHERE origin_id = %s"
+    assert ask(target, asked, origin_id) == [(2,)]
+
+
 def test_a_journal_that_has_to_be_read_again_has_no_line_written_again(
     tmp_path: Path, target: Target
 ) -> None:
