@@ -184,25 +184,26 @@ _ARRIVALS: Final = """
     GROUP BY 1
 """
 
-# By origin, as a sweeper's lines are its own and count for the process that began the attempt.
+# By origin, as a sweeper's lines are its own and count for the process that began the attempt; they
+# have no edge beside them. Each table is read once: two sums that are joined afterwards took four
+# times as long for a day of ten processes.
 _LINES: Final = """
-    WITH requests AS (
-        SELECT e.bucket, e.origin_id, sum(greatest(e.arrivals - e.left_early, 0)) AS requests
-        FROM edge_count AS e
-        JOIN line_count AS l USING (bucket, process_id)
-        WHERE e.bucket >= %(start)s AND e.bucket < %(end)s
-        GROUP BY 1, 2
-    ),
-    lines AS (
-        SELECT bucket, origin_id, sum(written) AS written, sum(lost) AS lost
-        FROM line_count
-        WHERE bucket >= %(start)s AND bucket < %(end)s
-        GROUP BY 1, 2
+    WITH counted AS (
+        SELECT
+            sum(greatest(e.arrivals - e.left_early, 0)) AS requests,
+            sum(l.written) AS written,
+            sum(l.lost) AS lost
+        FROM line_count AS l
+        LEFT JOIN edge_count AS e
+            ON e.bucket = l.bucket AND e.process_id = l.process_id
+            AND e.bucket >= %(start)s AND e.bucket < %(end)s
+        WHERE l.bucket >= %(start)s AND l.bucket < %(end)s
+        GROUP BY l.bucket, l.origin_id
     )
     SELECT
         coalesce(sum(requests), 0),
         coalesce(sum(greatest(requests - written - lost, 0)), 0),
         coalesce(sum(least(requests, lost)), 0)
-    FROM requests
-    JOIN lines USING (bucket, origin_id)
+    FROM counted
+    WHERE requests > 0
 """
