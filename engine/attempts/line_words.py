@@ -6,6 +6,7 @@ so no advice can be given from it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -37,6 +38,22 @@ def told(fields: Mapping[str, Any]) -> str:
         for key, value in fields.items()
         if key not in _NOT_TOLD and value is not None
     )
+
+
+def as_json(raw: str) -> str:
+    r"""A line as it stands in its file, with what cannot be seen escaped, so that it says the same.
+
+    JSON lets stand what a terminal obeys, such as the character that begins an escape sequence.
+    """
+    if raw.isprintable():
+        return raw
+    return "".join(each if each.isprintable() else _escaped(each) for each in raw)
+
+
+def _escaped(character: str) -> str:
+    if character in "\t\r":  # between values: in a text they are escaped already
+        return " "
+    return f"\\u{ord(character):04x}" if character.isascii() else json.dumps(character)[1:-1]
 
 
 def _is_of_attempt(name: object) -> bool:

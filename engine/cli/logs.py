@@ -82,7 +82,7 @@ def _ids(text: str, clock: Clock) -> list[str]:
 def _show(lines: Iterable[Logged], *, as_json: bool) -> None:
     for line in lines:
         if as_json:
-            click.echo(line.raw)
+            click.echo(line_words.as_json(line.raw))
             continue
         fields = line.fields
         words = [line_words.when(line.at), line_words.event(fields)]

@@ -153,3 +153,14 @@ def test_a_line_is_told_in_words_that_cannot_do_harm() -> None:
     said = line_words.event(hostile) + line_words.told(hostile)
     assert not {"\x1b", "\n", "\u202e"} & set(said)
     assert line_words.told({"event": ["attempt"], "x": "y" * 5_000}).endswith("…")
+
+
+def test_a_line_shown_as_it_stands_cannot_do_harm_and_says_the_same() -> None:
+    hostile = {"k\x9b31m": "a\u202eb\x7f\U000e0001é", "n": [1, "\x1b[31m"]}
+    raw = json.dumps(hostile, ensure_ascii=False).replace(", ", ",\t")
+
+    shown = line_words.as_json(raw)
+
+    assert shown.isprintable()
+    assert json.loads(shown) == hostile
+    assert line_words.as_json('{"plain": "é"}') == '{"plain": "é"}'
