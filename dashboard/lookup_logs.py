@@ -90,7 +90,8 @@ def verdict(lines: Lines, row: Row) -> str:
         more = " Not all files were looked through." if lines.is_cut else ""
         return (
             "There is no log line of this attempt on this host. A line stays on the host of the"
-            " instance that is named in the facts and goes with age; older releases wrote none."
+            " instance that is named in the facts and goes with age, or with its file; older"
+            " releases wrote none."
             f"{more}"
         )
     off = list(told_apart(lines, row))

@@ -35,16 +35,22 @@ from engine.errors import TAXONOMY
 _BOX: Final = "lookup_text"
 # An address has no room for a long text; this viewer's is kept in whole.
 _ENTERED: Final = "entered_lookup_text"
-_QUOTE_PAGE: Final = Path(__file__).resolve().parent.parent / "pages" / "quote.py"
+_PAGES: Final = Path(__file__).resolve().parent.parent / "pages"
+_QUOTE_PAGE: Final = _PAGES / "quote.py"
+_ATTEMPTS_PAGE: Final = _PAGES / "attempts.py"
 _PICK: Final = "pick_attempt_of_several"
 _HINT: Final = (
-    "A correlation id, or whatever has one in it: an answer, a log line, an address. Enter looks"
-    " it up; the address of this page then leads back to it."
+    "A correlation id, or whatever has one in it: an answer, a log line, an address. Half of one"
+    " will do, a mistyped one, too; so will a quote number, an agent's e-mail address, an"
+    " idempotency key, or an error code and a time. Enter looks it up; the address of this page"
+    " then leads back to it."
 )
 _ROWS_MAX: Final = 12
 _ID_WIDTH: Final = 270
 _STARTED_WIDTH: Final = 190
 _CODE_WIDTH: Final = 200
+# That of "before, made the version it met".
+_WHERE_WIDTH: Final = 220
 
 
 def lookup() -> None:
@@ -71,7 +77,7 @@ def _box(asked: Asked) -> None:
         "What became of",
         key=_BOX,
         on_change=_ask,
-        placeholder="REQ-…, or any text with one in it",
+        placeholder="REQ-…, QT-…, an e-mail address, or any text with one in it",
         icon=":material/search:",
         label_visibility="collapsed",
         autocomplete="off",
@@ -95,7 +101,10 @@ def _outage(known: Known[Looked]) -> None:
         if known.value is None
         else "What is below was read before that."
     )
-    st.error(f"{stale_since(freshness, zone, None)} {shown}", icon=":material/cloud_off:")
+    st.error(
+        f"{stale_since(freshness, zone, None)} {shown} Reload to ask again.",
+        icon=":material/cloud_off:",
+    )
 
 
 def _looked(asked: Asked, looked: Looked) -> None:
@@ -108,8 +117,15 @@ def _looked(asked: Asked, looked: Looked) -> None:
             " them is told instead.",
             icon=":material/link_off:",
         )
+    doubt, how = lookup_view.doubt(looked), lookup_view.how_found(looked)
+    if doubt is not None:
+        # Whoever reads the first line only must not take it for what was asked.
+        with st.container(horizontal=True, vertical_alignment="center", key="story-doubt"):
+            st.badge(doubt.text, color=doubt.colour, icon=":material/help:")
+            st.text(how, width="content")
     _told(looked.story)
-    st.text(lookup_view.how_found(looked))
+    if doubt is None:
+        st.text(how)
     for each in lookup_view.left_out(looked.found):
         st.text(each)
     if len(looked.candidates) > 1:
@@ -127,6 +143,7 @@ def _nothing(asked: Asked, looked: Looked) -> None:
         for each in lookup_view.left_out(looked.found):
             st.text(each)
         st.markdown("\n".join(f"- {each}" for each in lookup_view.WHAT_TO_TRY))
+        st.page_link(_ATTEMPTS_PAGE, label="Attempts", icon=":material/list:", width="content")
     _others(looked)
 
 
@@ -316,6 +333,13 @@ def _table(
     columns: dict[str, Any] = {
         name: st.column_config.TextColumn(width=width)
         for name, width in {
+            "How sure": 80,
+            "Shown": 65,
+            "Where": _WHERE_WIDTH,
+            "Outcome": 100,
+            "Operation": 90,
+            "Agent": 100,
+            "Version": 70,
             "Started, UTC": _STARTED_WIDTH,
             "When": _STARTED_WIDTH + 30,
             "Code": _CODE_WIDTH,

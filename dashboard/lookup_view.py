@@ -47,6 +47,17 @@ _CERTAINTIES: Final = {
     Certainty.LIKELY: "Likely",
     Certainty.GUESS: "A guess",
 }
+_DOUBTS: Final = {
+    Certainty.LIKELY: "Likely this attempt, not certainly",
+    Certainty.GUESS: "A guess: it may be another attempt",
+}
+
+
+def doubt(looked: Looked) -> Words | None:
+    """That it may be another attempt than was meant; None where it is this one."""
+    if looked.chosen is None or looked.chosen.hit.certainty is Certainty.EXACT:
+        return None
+    return Words(_DOUBTS[looked.chosen.hit.certainty], "orange")
 
 
 def badges(row: Row) -> list[Words]:
@@ -152,12 +163,14 @@ def candidates(looked: Looked) -> pd.DataFrame:
             OPEN: [_OPEN for _ in found],
             "Shown": ["yes" if each is looked.chosen else "" for each in found],
             "How sure": [_CERTAINTIES[each.hit.certainty] for each in found],
-            "Why": [_why(each.hit) for each in found],
             "Started, UTC": [instant(each.row["started_at"])[: -len(" UTC")] for each in found],
             "Outcome": [each.row["outcome"] for each in found],
             "Code": [each.row["error_code"] or "" for each in found],
             "Operation": [each.row["operation"] for each in found],
             "Correlation id": [printable(each.row["correlation_id"]) for each in found],
+            # Quotes of several agents may have one number.
+            "Agent": [wording.short_id(each.row["agent_id"]) for each in found],
+            "Why": [_why(each.hit) for each in found],
         }
     )
 
@@ -176,17 +189,22 @@ def others(hits: Sequence[Hit]) -> pd.DataFrame:
 
 
 def how_found(looked: Looked) -> str:
-    """How sure it is that this is the attempt that was meant, and of how many it is one."""
+    """What it was found by, and of how many attempts it is one; `doubt` says how sure that is."""
     chosen, found = looked.chosen, looked.candidates
     if chosen is None:
         return ""
     more = "more than " if looked.is_cut else ""
     of = f" One of {more}{counted(len(found), 'attempt')}." if len(found) > 1 else ""
-    return f"{_CERTAINTIES[chosen.hit.certainty]}: {_why(chosen.hit)}.{of}"
+    why = _why(chosen.hit)
+    # Half an id ends in three dots, which end a sentence as well.
+    stop = "" if why.endswith("…") else "."
+    exact = f"{_CERTAINTIES[Certainty.EXACT]}: " if doubt(looked) is None else ""
+    return f"{exact}{why}{stop}{of}"
 
 
 def _why(hit: Hit) -> str:
-    return printable(f"{hit.matched} {hit.reason}")
+    """What it was taken for; how sure that is stands beside it."""
+    return printable(f"{hit.matched}, {hit.reason.removeprefix('exact ')}")
 
 
 def nothing_found(text: str) -> str:

@@ -72,8 +72,8 @@ def _all(looking: Viewer, shown: QuoteRecord, asked: Asked, zone: ZoneInfo | Non
     if left_out:
         st.caption(left_out)
     st.caption(
-        f"{lookup_link.HINT}. Recomputed is what the stored items cost under the pricing policy"
-        " that was stored with the version."
+        f"{lookup_link.HINT}. Further right: the total, recomputed as the stored items cost under"
+        " the pricing policy that was stored with the version, and who made it."
     )
 
 

@@ -213,6 +213,9 @@ def _rules(looking: Viewer, shown: QuoteRecord) -> None:
         {
             "Rule": st.column_config.TextColumn(width=70),
             quote_tables.VERDICT: quote_drawing.verdicts(quote_words.VERDICTS),
-            "What holds": st.column_config.TextColumn(width=520),
+            "What holds": st.column_config.TextColumn(width=510),
+            quote_tables.LOOKED_AT: st.column_config.TextColumn(width=75, alignment="right"),
+            quote_tables.WRONG: st.column_config.TextColumn(width=60, alignment="right"),
+            "Not looked at": st.column_config.TextColumn(width=450),
         },
     )

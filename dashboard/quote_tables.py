@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -15,6 +15,14 @@ from engine.quotes.difference import ITEM_KINDS, PLAIN_FIELDS, Difference, items
 from engine.quotes.record import QuoteRecord
 
 VERDICT: Final = "Verdict"
+LOOKED_AT: Final = "Looked at"
+WRONG: Final = "Wrong"
+_UNITS: Final = (
+    (timedelta(days=1), "day"),
+    (timedelta(hours=1), "hour"),
+    (timedelta(minutes=1), "minute"),
+    (timedelta(seconds=1), "second"),
+)
 _FACTS: Final = (
     "quote_number",
     "id",
@@ -116,8 +124,8 @@ def rules(found: QuoteCheck) -> pd.DataFrame:
             "Rule": [rule.id for rule, _ in known],
             VERDICT: [[quote_words.rule_verdict(result).text] for _, result in known],
             "What holds": [rule.statement for rule, _ in known],
-            "Looked at": [None if result is None else result.checked for _, result in known],
-            "Wrong": [None if result is None else result.violations for _, result in known],
+            LOOKED_AT: ["" if result is None else f"{result.checked:,}" for _, result in known],
+            WRONG: ["" if result is None else f"{result.violations:,}" for _, result in known],
             "Not looked at": [found.remarks.get(rule.id, "") for rule, _ in known],
         }
     )
@@ -166,6 +174,17 @@ def _difference(before: object, after: object) -> str:
                 else (f"{after - before:+,d}")
             )
         case datetime(), datetime():
-            return f"{(after - before).total_seconds() / 86_400:+,.4g} days"
+            return _later(after - before)
         case _:
             return ""
+
+
+def _later(span: timedelta) -> str:
+    """2 days later, 1.5 hours earlier, 150 ms later: in the largest unit that it fills."""
+    length = abs(span)
+    direction = "later" if span > timedelta() else "earlier"
+    for unit, name in _UNITS:
+        if length >= unit:
+            number = f"{length / unit:,.1f}".removesuffix(".0")
+            return f"{number} {name}{'' if number == '1' else 's'} {direction}"
+    return f"{length / timedelta(milliseconds=1):,.0f} ms {direction}"

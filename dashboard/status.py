@@ -82,7 +82,8 @@ def badges(
     if log.missing:
         found.append(Words(f"{counted(log.missing, 'request')} without a log line", "red"))
     if log.lost:
-        found.append(Words(f"{counted(log.lost, 'log line')} could not be written", "orange"))
+        lost = counted(log.lost, "log line")
+        found.append(Words(f"{lost} could not be written: saveguard logs says why", "orange"))
     if summary.strays:
         strays = counted(summary.strays, "attempt")
         found.append(Words(f"{strays} in the default partition", "orange"))

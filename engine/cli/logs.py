@@ -101,7 +101,7 @@ def _nothing(directory: Path, text: str, found: Found) -> str:
     if not found.files:
         return f"There is no log file under {directory}."
     named = printable(text.strip()[:80])
-    return f"No log line on this host names {named}: {_looked(found)} under {directory}."
+    return f"No log line on this host names “{named}”: {_looked(found)} under {directory}."
 
 
 def _looked(found: Found) -> str:

@@ -247,6 +247,7 @@ def test_where_nothing_is_found_the_page_says_why(page: AppTest, text: str, why:
     opened(page, q=text)
 
     looked_for, reason = texts(page)
+    assert [each.proto.page for each in page.get("page_link")] == ["attempts"]
     assert text in looked_for
     assert reason.startswith(why)
     assert why not in markdown(page)
@@ -361,6 +362,32 @@ def test_what_the_database_told_is_kept_while_it_is_away(
     assert not page.text
 
 
+def test_what_is_not_certain_says_so_before_it_is_told(
+    page: AppTest, connection: psycopg.Connection[Any]
+) -> None:
+    add(connection, *(attempt(correlation_id=f"HALF-OF-MANY-{end}") for end in "AB"))
+
+    opened(page, q="HALF-OF-MANY")
+
+    how, sentence, *_ = texts(page)
+    assert how.startswith("HALF-OF-MANY-")
+    assert how.endswith(", one of the ids that start so: HALF-OF-MANY… One of 2 attempts.")
+    assert sentence.startswith("UPDATE of a quote by agent ")
+    assert ":orange-badge[:material/help: A guess: it may be another attempt]" in markdown(page)
+
+
+@pytest.mark.usefixtures("engine")
+def test_what_is_certain_is_told_first_and_without_a_doubt(
+    page: AppTest, connection: psycopg.Connection[Any]
+) -> None:
+    add(connection, attempt(correlation_id="REQ-CERTAIN"))
+
+    opened(page, correlation_id="REQ-CERTAIN")
+
+    assert texts(page)[1] == "Exact: REQ-CERTAIN, correlation id."
+    assert "material/help" not in markdown(page)
+
+
 def test_guesses_stand_below_what_is_exact_with_their_reasons(
     page: AppTest, connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,10 +418,10 @@ def test_guesses_stand_below_what_is_exact_with_their_reasons(
 
     listed = table(page, "Attempts that were found")
     assert [each["How sure"] for each in listed] == ["Exact", "A guess"]
-    assert listed[1]["Why"] == "REQ-UNSURE has one character *mistyped*"
+    assert listed[1]["Why"] == "REQ-UNSURE, has one character *mistyped*"
     assert page.code[0].value == "REQ-SURE"
     assert [each["Why"] for each in table(page, "What else the text may mean")] == [
-        "<b>QT is a quote"
+        "<b>QT, is a quote"
     ]
     assert "mistyped" not in markdown(page)
 

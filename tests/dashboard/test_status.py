@@ -62,7 +62,7 @@ def test_requests_without_a_log_line_are_told_and_why_where_that_is_known() -> N
     found = status.badges(summary(committed=5, coverage=Coverage(9, 0, 0, log)), 2, 0)
 
     assert Words("1 request without a log line", "red") in found
-    assert Words("2 log lines could not be written", "orange") in found
+    assert Words("2 log lines could not be written: saveguard logs says why", "orange") in found
 
 
 def test_a_roller_that_is_behind_is_told_only_while_it_has_something_to_do() -> None:

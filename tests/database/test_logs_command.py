@@ -65,7 +65,7 @@ def test_where_nothing_is_it_says_so_and_where_it_looked(
     unknown = here("logs", "no-such-id\x1b[31m")
 
     assert unknown.code == 1
-    assert unknown.err.startswith("No log line on this host names no-such-id")
+    assert unknown.err.startswith("No log line on this host names “no-such-id\\u001b[31m”")
     assert "\x1b" not in unknown.err
     assert "1 file, " in unknown.err
 
