@@ -63,7 +63,7 @@ def codes(found: Failures) -> pd.DataFrame:
 
 
 def shapes(found: Failures) -> pd.DataFrame:
-    """One row for each shape of failures, most frequent first."""
+    """One row for each shape of failures, most frequent first; what leads on stands in sight."""
     return pd.DataFrame(
         {
             CODE: [facts(each.number).name for each in found.shapes],
@@ -77,6 +77,7 @@ def shapes(found: Failures) -> pd.DataFrame:
                 )
                 for each in found.shapes
             ],
+            CORRELATION_ID: [each.correlation_id for each in found.shapes],
             "Operation": [each.operation.name for each in found.shapes],
             "Path": [each.path.name.lower() for each in found.shapes],
             "Changed fields": [_fields(each.changed_fields) for each in found.shapes],
@@ -87,7 +88,6 @@ def shapes(found: Failures) -> pd.DataFrame:
             "First seen, UTC": [when(Moment(each.first_at)) for each in found.shapes],
             "Agents": [each.agents for each in found.shapes],
             "Quotes": [each.quotes for each in found.shapes],
-            CORRELATION_ID: [each.correlation_id for each in found.shapes],
         }
     )
 
