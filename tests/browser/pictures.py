@@ -52,6 +52,8 @@ def main() -> None:
         return
     with _fresh_saveguard() as saveguard, _replaying(saveguard, given.replay):
         SystemClock().sleep(given.minutes * 60)
+        # Bookings are replayed one after the other; some pages show who lost to whom.
+        saveguard.lose_a_race()
         take(saveguard.url, given.into, pages)
 
 

@@ -24,6 +24,7 @@ from tests.database.cluster_harness import locked
 from tests.support import quote_body
 
 _QUOTES = "/api/agents/quotes"
+_JSON = {"content-type": "application/json"}
 _STOP_S = 30.0
 
 
@@ -43,6 +44,21 @@ class Saveguard:
         """Saves a number of new quotes."""
         for _ in range(number):
             self.create(**changes)
+
+    def lose_a_race(self) -> tuple[str, str]:
+        """Saves one version twice: the correlation ids of the save that lost, and of the other."""
+        quote_id = self.create().json()["quoteId"]
+        answers = [
+            self.caller.patch(
+                f"{_QUOTES}/{quote_id}",
+                content=json.dumps({"version": 1, "tripName": f"Trip {number}"}),
+                headers=_JSON,
+            )
+            for number in range(2)
+        ]
+        assert [each.status_code for each in answers] == [200, 409]
+        winner, loser = (each.headers["x-correlation-id"] for each in answers)
+        return loser, winner
 
     @contextmanager
     def dead_database(self) -> Iterator[None]:
@@ -77,8 +93,7 @@ class Saveguard:
         return Cluster(self.data_dir / "postgresql")
 
     def _post(self, body: dict[str, Any]) -> httpx.Response:
-        headers = {"content-type": "application/json"}
-        return self.caller.post(_QUOTES, content=encode(body), headers=headers)
+        return self.caller.post(_QUOTES, content=encode(body), headers=_JSON)
 
 
 @contextmanager

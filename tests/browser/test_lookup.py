@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,28 +43,10 @@ def tab(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def _conflict(saveguard: Saveguard) -> tuple[str, str]:
-    """The correlation ids of a save that lost to another, and of that other."""
-    quotes = "/api/agents/quotes"
-    headers = {"content-type": "application/json"}
-    created = saveguard.create().json()
-    answers = [
-        saveguard.caller.patch(
-            f"{quotes}/{created['quoteId']}",
-            content=json.dumps({"version": 1, "tripName": f"Trip {number}"}),
-            headers=headers,
-        )
-        for number in range(2)
-    ]
-    assert [each.status_code for each in answers] == [200, 409]
-    winner, loser = (each.headers["x-correlation-id"] for each in answers)
-    return loser, winner
-
-
 def test_a_deep_link_opens_on_the_result_and_outlives_a_reload(
     tab: Page, saveguard: Saveguard
 ) -> None:
-    loser, winner = _conflict(saveguard)
+    loser, winner = saveguard.lose_a_race()
     tab.goto(f"{saveguard.url}/lookup?correlation_id={loser}")
     story = tab.locator(".st-key-story")
 
@@ -89,7 +70,7 @@ def test_a_deep_link_opens_on_the_result_and_outlives_a_reload(
 def test_what_is_put_in_the_box_and_what_is_clicked_stand_in_the_address(
     tab: Page, saveguard: Saveguard
 ) -> None:
-    loser, winner = _conflict(saveguard)
+    loser, winner = saveguard.lose_a_race()
     tab.goto(f"{saveguard.url}/lookup")
     box = tab.get_by_role("textbox", name="What became of")
 
