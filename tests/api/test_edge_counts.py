@@ -181,5 +181,7 @@ def test_counts_that_cannot_be_stored_are_kept(target: Target) -> None:
     with psycopg.connect(target.app, autocommit=True) as connection:
         counts.store(connection, minute + timedelta(days=1))
 
-    assert stored(target) == [(minute, 1, 0)]
-    assert counts._minutes == {}
+        assert stored(target) == [(minute, 1, 0)]
+        # There was no more of it for long.
+        counts.store(connection, minute + timedelta(days=2))
+        assert counts._minutes == {}

@@ -187,8 +187,9 @@ def test_charts_wear_the_themes_palette_and_change_with_it(
     options = streamlit_config("127.0.0.1", 1)
     light, dark = (options[f"{name}.chartCategoricalColors"] for name in ("theme", "theme.dark"))
     saveguard.create()
-    overview.tab.wait_for_function(_IS_DRAWN)
 
+    # A test before may have left the page dark; then the next refresh draws it anew.
+    overview.tab.wait_for_function(_WEARS, arg=light[0])
     assert overview.drawn_colours()[:3] == light[:3]
     overview.tab.emulate_media(color_scheme="dark")
     overview.tab.wait_for_function(_WEARS, arg=dark[0])
