@@ -31,6 +31,7 @@ from engine.errors import SetupError
 _PREFIX = "SAVEGUARD_"
 # Names that other people gave before us.
 _OWN_NAMES = {"database_url": "DATABASE_URL", "pooler": "POOLER"}
+_REVOKED_WITHIN: Final = timedelta(seconds=5)
 _PAGE: Final = "docs/reference/settings.md"
 
 # What pydantic finds wrong, in our words; it gives the bounds and choices along.
@@ -63,6 +64,13 @@ def _not_negative(value: timedelta) -> timedelta:
 def _positive(value: timedelta) -> timedelta:
     if value <= timedelta(0):
         raise ValueError("must be more than 0")
+    return value
+
+
+def _at_most_5_s(value: timedelta) -> timedelta:
+    # What a revoked key can do for longer than that is promised to nobody.
+    if value > _REVOKED_WITHIN:
+        raise ValueError("must be at most 5")
     return value
 
 
@@ -163,9 +171,95 @@ class Settings(BaseModel):
     idempotency_lifetime: SomeSeconds = Field(
         default=timedelta(hours=24), description="How long an idempotency key is remembered."
     )
-    identity_lifetime: Seconds = Field(
+    identity_lifetime: Annotated[Seconds, AfterValidator(_at_most_5_s)] = Field(
         default=timedelta(seconds=2),
-        description="How long a verified key is trusted without asking; bounds revocation.",
+        description=(
+            "How long a verified key or sign-in is trusted without asking, at most 5 s;"
+            " bounds revocation."
+        ),
+    )
+    login: Literal["local", "password", "oidc"] = Field(
+        default="local",
+        description=(
+            "Who may see the dashboard: local for whoever reaches it, on loopback only; password"
+            " for accounts with one; oidc for those of an identity provider."
+        ),
+    )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[A-Za-z0-9.\[\]:-]+$",
+        description=(
+            "Address at which people reach the dashboard; with https cookies are sent over TLS"
+            " only. http, host and port of this process unless set."
+        ),
+    )
+    allowed_hosts: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9.*\[\]:,_ -]*$",
+        description=(
+            "Names that requests may be addressed to, by commas; those of the host, of the public"
+            " URL and of loopback are among them. * for any."
+        ),
+    )
+    trusted_proxies: str = Field(
+        default="",
+        pattern=r"^[0-9A-Fa-f.:/, ]*$",
+        description="Addresses or networks, by commas, whose X-Forwarded-For and -Proto hold.",
+    )
+    cookie_secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description=(
+            "Signs the cookies of those who are signed in, at least 32 characters; unless set made"
+            " once and kept in DATA_DIR."
+        ),
+    )
+    session_lifetime: SomeSeconds = Field(
+        default=timedelta(hours=12), description="How long somebody stays signed in."
+    )
+    oidc_metadata_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="The provider's address that ends in /.well-known/openid-configuration.",
+    )
+    oidc_client_id: str | None = Field(
+        default=None, description="Name of this installation at the provider."
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="Its secret at the provider."
+    )
+    oidc_scope: str = Field(
+        default="openid email profile", description="What is asked of the provider, by spaces."
+    )
+    oidc_prompt: str = Field(
+        default="login", description="How the provider is to ask: login, select_account, none."
+    )
+    oidc_name: str = Field(
+        default="your organisation", description="What the button to sign in calls the provider."
+    )
+    oidc_role_claim: str | None = Field(
+        default=None,
+        description="Claim that has the roles; unless set they are those of the accounts.",
+    )
+    oidc_roles: str = Field(
+        default="viewer=viewer,on-call=on-call,lead=lead,admin=admin",
+        pattern=r"^\s*[^=,]+=(viewer|on-call|lead|admin)(\s*,\s*[^=,]+=(viewer|on-call|lead|admin))*\s*$",
+        description="Which value of the claim is which role, as VALUE=ROLE by commas.",
+    )
+    bad_credentials_per_minute: int = Field(
+        default=20,
+        ge=1,
+        le=100_000,
+        description="Wrong keys that one address may show in a minute before it has to wait.",
+    )
+    bad_passwords: int = Field(
+        default=5,
+        ge=1,
+        le=1_000,
+        description=(
+            "Wrong passwords for one account from one address in a quarter of an hour before it"
+            " has to wait."
+        ),
     )
     sweep_interval: SomeSeconds = Field(
         default=timedelta(seconds=2),

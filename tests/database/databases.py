@@ -19,7 +19,7 @@ from engine.database.target import APP_ROLE, OWNER_ROLE, Target, bootstrap
 from engine.errors import SetupError
 
 CLOCK: Final = SystemClock()
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 # What 0002 adds to a quote.
 TRACKING: Final = ["version", "last_modified_by", "last_modified_at"]
 
@@ -166,6 +166,20 @@ ROWS: Final = {
     "0006": (),
     "0007": (),
     "0008": (f"INSERT INTO line_count VALUES ('2026-01-01', '{AGENT}', -7, 2, 1)",),
+    "0009": (
+        f"INSERT INTO account_password VALUES ('{AGENT}', '$argon2id$hash', now())",
+        f"""
+        INSERT INTO sign_in VALUES
+            (sha256('token'), '{AGENT}', 'password', now(), now(), NULL, '127.0.0.1')
+        """,
+        "INSERT INTO limit_window VALUES ('agent', 1, 2, 3, now())",
+        f"""
+        INSERT INTO audit_event VALUES (
+            '{AGENT}', now(), 'signed in', 'done', NULL, '{AGENT}', 'ana@agency.example', 'page',
+            NULL, NULL, NULL, 'correlation', '{{}}'
+        )
+        """,
+    ),
 }
 
 

@@ -54,7 +54,22 @@ CREATE TABLE public.account (
     id uuid NOT NULL,
     email text NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    CONSTRAINT account_email_given CHECK ((email <> ''::text))
+    name text,
+    role text,
+    disabled_at timestamp with time zone,
+    signed_out_at timestamp with time zone,
+    issuer text,
+    subject text,
+    CONSTRAINT account_email_given CHECK ((email <> ''::text)),
+    CONSTRAINT account_role_known CHECK ((role = ANY (ARRAY['viewer'::text, 'on-call'::text, 'lead'::text, 'admin'::text]))),
+    CONSTRAINT account_subject_has_issuer CHECK (((issuer IS NULL) = (subject IS NULL)))
+);
+
+CREATE TABLE public.account_password (
+    account_id uuid NOT NULL,
+    password_hash text NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT account_password_is_argon2 CHECK ((password_hash ~~ '$argon2id$%'::text))
 );
 
 CREATE TABLE public.agent (
@@ -81,7 +96,13 @@ CREATE TABLE public.api_key (
     key_hash bytea NOT NULL,
     created_at timestamp with time zone NOT NULL,
     revoked_at timestamp with time zone,
-    CONSTRAINT api_key_hash_is_sha256 CHECK ((octet_length(key_hash) = 32))
+    name text,
+    scope text DEFAULT 'write'::text NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    replaced_by uuid,
+    CONSTRAINT api_key_hash_is_sha256 CHECK ((octet_length(key_hash) = 32)),
+    CONSTRAINT api_key_scope_known CHECK ((scope = ANY (ARRAY['read'::text, 'write'::text])))
 );
 
 CREATE TABLE public.attempt (
@@ -182,6 +203,25 @@ CREATE TABLE public.attempt_rollup (
 )
 WITH (fillfactor='80', autovacuum_vacuum_scale_factor='0.02');
 
+CREATE TABLE public.audit_event (
+    id uuid NOT NULL,
+    happened_at timestamp with time zone NOT NULL,
+    action text NOT NULL,
+    outcome text NOT NULL,
+    error_code text,
+    account_id uuid,
+    actor text NOT NULL,
+    way text NOT NULL,
+    address text,
+    subject_kind text,
+    subject_id text,
+    correlation_id text NOT NULL,
+    details jsonb NOT NULL,
+    CONSTRAINT audit_event_correlation_given CHECK ((correlation_id <> ''::text)),
+    CONSTRAINT audit_event_outcome_known CHECK ((outcome = ANY (ARRAY['done'::text, 'refused'::text]))),
+    CONSTRAINT audit_event_refusal_has_code CHECK (((outcome = 'refused'::text) = (error_code IS NOT NULL)))
+);
+
 CREATE TABLE public.client (
     agent_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -266,6 +306,14 @@ CREATE VIEW public.ledger AS
     o.instance
    FROM (public.attempt a
      LEFT JOIN public.origin o ON ((o.id = a.origin_id)));
+
+CREATE UNLOGGED TABLE public.limit_window (
+    key text NOT NULL,
+    period bigint NOT NULL,
+    used integer NOT NULL,
+    used_before integer NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
 
 CREATE TABLE public.line_count (
     bucket timestamp with time zone NOT NULL,
@@ -368,7 +416,22 @@ CREATE TABLE public.rollup_state (
     CONSTRAINT rollup_state_is_one CHECK ((id = 1))
 );
 
+CREATE TABLE public.sign_in (
+    token_hash bytea NOT NULL,
+    account_id uuid NOT NULL,
+    method text NOT NULL,
+    began_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    address text,
+    CONSTRAINT sign_in_method_known CHECK ((method = ANY (ARRAY['password'::text, 'oidc'::text]))),
+    CONSTRAINT sign_in_token_is_sha256 CHECK ((octet_length(token_hash) = 32))
+);
+
 ALTER TABLE ONLY public.attempt ATTACH PARTITION public.attempt_default DEFAULT;
+
+ALTER TABLE ONLY public.account_password
+    ADD CONSTRAINT account_password_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (id);
@@ -394,6 +457,9 @@ ALTER TABLE ONLY public.attempt_queue
 ALTER TABLE ONLY public.attempt_rollup
     ADD CONSTRAINT attempt_rollup_pkey PRIMARY KEY (tier, bucket, operation, traffic, path);
 
+ALTER TABLE ONLY public.audit_event
+    ADD CONSTRAINT audit_event_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.client
     ADD CONSTRAINT client_pkey PRIMARY KEY (agent_id, id);
 
@@ -408,6 +474,9 @@ ALTER TABLE ONLY public.idempotency_key
 
 ALTER TABLE ONLY public.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (is_only);
+
+ALTER TABLE ONLY public.limit_window
+    ADD CONSTRAINT limit_window_pkey PRIMARY KEY (key);
 
 ALTER TABLE ONLY public.line_count
     ADD CONSTRAINT line_count_pkey PRIMARY KEY (bucket, process_id);
@@ -433,7 +502,12 @@ ALTER TABLE ONLY public.quote_revision
 ALTER TABLE ONLY public.rollup_state
     ADD CONSTRAINT rollup_state_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.sign_in
+    ADD CONSTRAINT sign_in_pkey PRIMARY KEY (token_hash);
+
 CREATE UNIQUE INDEX account_email_key ON public.account USING btree (lower(email));
+
+CREATE UNIQUE INDEX account_subject_key ON public.account USING btree (issuer, subject) WHERE (subject IS NOT NULL);
 
 CREATE UNIQUE INDEX agent_account_key ON public.agent USING btree (account_id);
 
@@ -465,6 +539,12 @@ CREATE INDEX attempt_txid_idx ON ONLY public.attempt USING brin (txid) WITH (pag
 
 CREATE INDEX attempt_default_txid_idx ON public.attempt_default USING brin (txid) WITH (pages_per_range='128', autosummarize='on');
 
+CREATE INDEX audit_event_account_idx ON public.audit_event USING btree (account_id, happened_at, id);
+
+CREATE INDEX audit_event_correlation_idx ON public.audit_event USING btree (correlation_id text_pattern_ops);
+
+CREATE INDEX audit_event_happened_idx ON public.audit_event USING btree (happened_at, id);
+
 CREATE INDEX idempotency_key_expires_idx ON public.idempotency_key USING btree (expires_at);
 
 CREATE INDEX quote_client_idx ON public.quote USING btree (agent_id, client_id, id) WHERE (client_id IS NOT NULL);
@@ -472,6 +552,8 @@ CREATE INDEX quote_client_idx ON public.quote USING btree (agent_id, client_id, 
 CREATE INDEX quote_due_idx ON public.quote USING btree (expires_at) WHERE (status = 'SENT'::text);
 
 CREATE INDEX quote_status_idx ON public.quote USING btree (agent_id, status, id);
+
+CREATE INDEX sign_in_account_idx ON public.sign_in USING btree (account_id);
 
 ALTER INDEX public.attempt_correlation_idx ATTACH PARTITION public.attempt_default_correlation_id_idx;
 
@@ -486,6 +568,9 @@ ALTER INDEX public.attempt_started_idx ATTACH PARTITION public.attempt_default_s
 ALTER INDEX public.attempt_trace_idx ATTACH PARTITION public.attempt_default_substr_idx;
 
 ALTER INDEX public.attempt_txid_idx ATTACH PARTITION public.attempt_default_txid_idx;
+
+ALTER TABLE ONLY public.account_password
+    ADD CONSTRAINT account_password_account_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
 ALTER TABLE ONLY public.agent
     ADD CONSTRAINT agent_account_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
@@ -508,6 +593,9 @@ ALTER TABLE ONLY public.quote_number_block
 ALTER TABLE ONLY public.quote_revision
     ADD CONSTRAINT quote_revision_quote_fkey FOREIGN KEY (agent_id, quote_id) REFERENCES public.quote(agent_id, id);
 
+ALTER TABLE ONLY public.sign_in
+    ADD CONSTRAINT sign_in_account_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
 GRANT USAGE ON SCHEMA public TO saveguard_app;
 
 GRANT ALL ON FUNCTION public.attempt_fault(operation smallint, outcome smallint, error_code smallint, correlation_id text) TO saveguard_app;
@@ -515,6 +603,8 @@ GRANT ALL ON FUNCTION public.attempt_fault(operation smallint, outcome smallint,
 GRANT ALL ON FUNCTION public.quote_fault(q anyelement) TO saveguard_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.account TO saveguard_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.account_password TO saveguard_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.agent TO saveguard_app;
 
@@ -534,6 +624,10 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.attempt_queue TO saveguard_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.attempt_rollup TO saveguard_app;
 
+REVOKE ALL ON TABLE public.audit_event FROM saveguard_owner;
+GRANT SELECT,INSERT,REFERENCES,TRIGGER ON TABLE public.audit_event TO saveguard_owner;
+GRANT SELECT,INSERT ON TABLE public.audit_event TO saveguard_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.client TO saveguard_app;
 
 GRANT SELECT ON TABLE public.dropped_partition TO saveguard_app;
@@ -550,6 +644,8 @@ GRANT UPDATE(has_edge) ON TABLE public.origin TO saveguard_app;
 
 GRANT SELECT ON TABLE public.ledger TO saveguard_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.limit_window TO saveguard_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.line_count TO saveguard_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.quote TO saveguard_app;
@@ -561,3 +657,5 @@ GRANT SELECT,INSERT,REFERENCES,TRIGGER ON TABLE public.quote_revision TO savegua
 GRANT SELECT,INSERT ON TABLE public.quote_revision TO saveguard_app;
 
 GRANT SELECT,UPDATE ON TABLE public.rollup_state TO saveguard_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sign_in TO saveguard_app;
