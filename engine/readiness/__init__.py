@@ -1,0 +1,1 @@
+"""Readiness: a checklist that verifies itself, and sign-off that means something."""

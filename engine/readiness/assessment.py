@@ -1,0 +1,265 @@
+"""How every box stands, and why: a pure function of what is known and the time.
+
+A box is green only while evidence says so, of this release and of things as they are now. Nothing
+known is unknown, never green; what is older than its age, or speaks of another schema, is stale;
+a fact that came later and says the contrary reopens it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from engine.readiness.items import Dependency, Item, Kind
+
+
+class Verdict(StrEnum):
+    """What a look at the system came to."""
+
+    PASSING = "passing"
+    FAILING = "failing"
+    INSUFFICIENT = "insufficient data"
+    UNKNOWN = "unknown"
+
+
+class State(StrEnum):
+    """How a box stands, the worst first."""
+
+    FAILING = "failing"
+    STALE = "stale"
+    INSUFFICIENT = "insufficient data"
+    UNKNOWN = "unknown"
+    WAIVED = "waived"
+    NOT_APPLICABLE = "n/a"
+    PASSING = "passing"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it no longer keeps anybody from signing."""
+        return self in {State.PASSING, State.WAIVED, State.NOT_APPLICABLE}
+
+
+# The worst state of many is the one that comes first here.
+_WORST = tuple(State)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The newest look at a box, or somebody's word for it.
+
+    Attributes:
+        item_id: of the box.
+        verdict: what it came to.
+        reason: in a sentence.
+        ended_at: when it was over.
+        fingerprints: of what it depends on, as they were then.
+        digest: SHA-256 of the whole record.
+        runner: who or what looked.
+        numbers: what was measured.
+    """
+
+    item_id: str
+    verdict: Verdict
+    reason: str
+    ended_at: datetime
+    fingerprints: Mapping[Dependency, str]
+    digest: str
+    runner: str
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """A box that is not asked for: waived until some time, or of no meaning for a release.
+
+    Attributes:
+        item_id: of the box.
+        state: WAIVED or NOT_APPLICABLE.
+        reason: why.
+        granted_by: who.
+        granted_at: when.
+        second: who else; a waiver without a second person does not count.
+        expires_at: None for a box that does not apply.
+    """
+
+    item_id: str
+    state: State
+    reason: str
+    granted_by: str
+    granted_at: datetime
+    second: str | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A fact that says the contrary of what evidence says.
+
+    Attributes:
+        item_id: of the box that it reopens.
+        reason: what happened.
+        seen_at: when.
+    """
+
+    item_id: str
+    reason: str
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a release.
+
+    Attributes:
+        evidence: the newest of each box.
+        exemptions: those that were not revoked.
+        contradictions: the newest of each box.
+        fingerprints: of things as they are now.
+    """
+
+    evidence: Mapping[str, Evidence]
+    exemptions: Mapping[str, Exemption]
+    contradictions: Mapping[str, Contradiction]
+    fingerprints: Mapping[Dependency, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a box stands.
+
+    Attributes:
+        item: how it is decided.
+        state: where it stands.
+        reason: why, in a sentence.
+        evidence: the newest; None if there is none.
+        blocked_by: of a derived box, those that keep it from being green.
+        stale_at: when its evidence will be too old; None if it will not, or is no evidence.
+    """
+
+    item: Item
+    state: State
+    reason: str
+    evidence: Evidence | None
+    blocked_by: tuple[str, ...] = ()
+    stale_at: datetime | None = None
+
+
+def assess(items: Mapping[str, Item], known: Known, now: datetime) -> Mapping[str, Standing]:
+    """How every box stands.
+
+    Args:
+        items: how each is decided.
+        known: of this release.
+        now: an aware instant.
+    """
+    standings: dict[str, Standing] = {}
+
+    def stand(item_id: str) -> Standing:
+        if item_id not in standings:
+            item = items[item_id]
+            standings[item_id] = (
+                _derived(item, [stand(each) for each in item.of], known, now)
+                if item.kind is Kind.DERIVED
+                else _decided(item, known, now)
+            )
+        return standings[item_id]
+
+    return {item_id: stand(item_id) for item_id in items}
+
+
+def counts(standings: Mapping[str, Standing]) -> Mapping[State, int]:
+    """How many boxes stand how; every state is there."""
+    found = dict.fromkeys(State, 0)
+    for standing in standings.values():
+        found[standing.state] += 1
+    return found
+
+
+def _decided(item: Item, known: Known, now: datetime) -> Standing:
+    exempt = _exempt(item, known, now)
+    evidence = known.evidence.get(item.id)
+    if exempt is not None:
+        return Standing(item, exempt.state, _exempt_reason(exempt), evidence)
+    if evidence is None:
+        return Standing(item, State.UNKNOWN, _NEVER[item.kind], None)
+    stale_at = None if item.age is None else evidence.ended_at + item.age
+    reopened = known.contradictions.get(item.id)
+    if evidence.verdict is Verdict.PASSING:
+        if reopened is not None and reopened.seen_at > evidence.ended_at:
+            return Standing(item, State.FAILING, f"Reopened: {reopened.reason}", evidence)
+        why_stale = _why_stale(item, evidence, known.fingerprints, now)
+        if why_stale is not None:
+            return Standing(item, State.STALE, why_stale, evidence)
+        return Standing(item, State.PASSING, evidence.reason, evidence, stale_at=stale_at)
+    return Standing(item, _UNPROVED[evidence.verdict], evidence.reason, evidence)
+
+
+def _derived(item: Item, parts: Sequence[Standing], known: Known, now: datetime) -> Standing:
+    exempt = _exempt(item, known, now)
+    if exempt is not None:
+        return Standing(item, exempt.state, _exempt_reason(exempt), None)
+    blocking = [each for each in parts if not each.state.is_settled]
+    if blocking:
+        worst = min((each.state for each in blocking), key=_WORST.index)
+        names = tuple(each.item.id for each in blocking)
+        return Standing(item, worst, f"{len(names)} of {len(parts)} not settled", None, names)
+    if all(each.state is State.NOT_APPLICABLE for each in parts):
+        return Standing(item, State.NOT_APPLICABLE, "None of what it follows from applies", None)
+    waived = sum(each.state is State.WAIVED for each in parts)
+    if waived:
+        return Standing(item, State.WAIVED, f"{waived} of {len(parts)} waived, none open", None)
+    return Standing(item, State.PASSING, f"All {len(parts)} are settled", None)
+
+
+def _exempt(item: Item, known: Known, now: datetime) -> Exemption | None:
+    found = known.exemptions.get(item.id)
+    if found is None or (found.expires_at is not None and found.expires_at <= now):
+        return None
+    needs_second = found.state is State.WAIVED
+    return None if needs_second and found.second is None else found
+
+
+def _exempt_reason(exempt: Exemption) -> str:
+    return exempt.reason
+
+
+def _why_stale(
+    item: Item,
+    evidence: Evidence,
+    fingerprints: Mapping[Dependency, str],
+    now: datetime,
+) -> str | None:
+    changed = sorted(
+        each.value
+        for each in item.depends_on
+        if evidence.fingerprints.get(each) != fingerprints.get(each)
+        or fingerprints.get(each) is None
+    )
+    if changed:
+        return f"What it speaks of has changed since: {', '.join(changed)}"
+    if item.age is not None and now - evidence.ended_at >= item.age:
+        return f"Older than {_words(item.age)}"
+    return None
+
+
+def _words(age: timedelta) -> str:
+    seconds = int(age.total_seconds())
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length and seconds % length == 0:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} seconds"
+
+
+_NEVER = {
+    Kind.AUTOMATIC: "Never looked at for this release",
+    Kind.DRILL: "Not run for this release",
+    Kind.ATTESTED: "Nobody has vouched for it",
+}
+_UNPROVED = {
+    Verdict.FAILING: State.FAILING,
+    Verdict.INSUFFICIENT: State.INSUFFICIENT,
+    Verdict.UNKNOWN: State.UNKNOWN,
+}

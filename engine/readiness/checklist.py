@@ -1,0 +1,230 @@
+"""A checklist, read from Markdown: its phases, its boxes, and an id for each that stays.
+
+The Markdown is the contract: its wording, order and nesting are kept, and it is written back byte
+for byte but for the boxes. A checklist has this shape:
+
+    ## Pre-Deployment Checklist        a group; its first word names its boxes: PRE
+    ### Phase 2: Database Migration    a phase by number: PRE-2
+    - [ ] Run the migration            PRE-2.1
+      - [ ] of staging                 PRE-2.1.1
+    ### Production Ready               a phase without a number is named by its last word: READY
+    - [ ] Monitoring operational       READY-1
+
+Headings of a deeper level divide a phase for the eye only. What stands in code fences, and what is
+no box, belongs to nobody and is kept as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+_HEADING: Final = re.compile(r"(#{1,6})\s+(.*?)\s*")
+_FENCE: Final = re.compile(r"\s*(```|~~~)")
+_BOX: Final = re.compile(r"(?P<indent>[ \t]*)[-*+] \[(?P<mark>[ xX])\] (?P<text>.*?)\s*")
+_NUMBERED: Final = re.compile(r"Phase\s+(\d+)\s*:\s*(.*)", re.IGNORECASE)
+_WINDOW: Final = re.compile(
+    r"\((?:(\d+)\s*[-\u2013]\s*(\d+)|after\s+(\d+))\s+(minute|hour|day)s?\)", re.IGNORECASE
+)
+_UNIT: Final = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+}
+_TAB: Final = 4
+_GROUP_LEVEL, _PHASE_LEVEL = 2, 3
+
+
+class ChecklistError(ValueError):
+    """A Markdown text is no checklist; its message says why, with the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One line that can be ticked.
+
+    Attributes:
+        id: PRE-2.1, PRE-2.1.1, READY-4.
+        text: its words, as they are written.
+        is_ticked: whether the Markdown has it ticked, which proves nothing.
+        parent_id: the box that it stands under; None at the top of its phase.
+        line: counted from 0.
+        mark: the column of the character between the brackets.
+    """
+
+    id: str
+    text: str
+    is_ticked: bool
+    parent_id: str | None
+    line: int
+    mark: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When a phase runs, from the moment of the deployment.
+
+    Attributes:
+        opens: how long after it.
+        closes: None when it does not.
+    """
+
+    opens: timedelta
+    closes: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Boxes that are signed together.
+
+    Attributes:
+        id: PRE-2, READY.
+        group: the heading above, as written.
+        title: without number, window and decoration.
+        window: when it runs after a deployment; None when it says nothing of that.
+        boxes: in their order, each before those under it.
+    """
+
+    id: str
+    group: str
+    title: str
+    window: Window | None
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checklist:
+    """A checklist as it was written.
+
+    Attributes:
+        title: its first heading; empty without one.
+        phases: in their order.
+        markdown: the text itself.
+    """
+
+    title: str
+    phases: tuple[Phase, ...]
+    markdown: str
+
+    @property
+    def boxes(self) -> Iterator[Box]:
+        """All boxes, in their order."""
+        for phase in self.phases:
+            yield from phase.boxes
+
+    def children(self, box_id: str) -> tuple[Box, ...]:
+        """The boxes right under one."""
+        return tuple(box for box in self.boxes if box.parent_id == box_id)
+
+
+def read_checklist(markdown: str) -> Checklist:
+    """Reads a checklist.
+
+    Raises:
+        ChecklistError: it has no boxes, a box outside of a phase, two phases of one name, or a
+            box that stands deeper than one level under the one above.
+    """
+    reader = _Reader()
+    is_code = False
+    for number, line in enumerate(markdown.splitlines()):
+        if _FENCE.match(line):
+            is_code = not is_code
+        elif not is_code:
+            reader.line(number, line)
+    phases = tuple(phase for phase in reader.phases() if phase.boxes)
+    if not phases:
+        raise ChecklistError("there is no box (- [ ] …) under a heading of the third level")
+    ids = [phase.id for phase in phases]
+    twice = next((each for each in ids if ids.count(each) > 1 or not each), None)
+    if twice is not None:
+        raise ChecklistError(f"two phases would have the name {twice or 'of no word at all'}")
+    return Checklist(reader.title, phases, markdown)
+
+
+class _Reader:
+    """Reads line by line; keeps where it is."""
+
+    def __init__(self) -> None:
+        self.title = ""
+        self._group = ""
+        self._found: list[tuple[str, str, str, Window | None, list[Box]]] = []
+        self._boxes: list[Box] | None = None
+        self._phase_id = ""
+        self._above: list[tuple[int, str]] = []
+        self._counts: dict[str, int] = {}
+
+    def line(self, number: int, line: str) -> None:
+        """Takes one line that is not code."""
+        heading = _HEADING.fullmatch(line)
+        if heading is not None:
+            self._heading(len(heading[1]), heading[2])
+            return
+        box = _BOX.fullmatch(line)
+        if box is not None:
+            self._box(number, box)
+
+    def phases(self) -> Iterator[Phase]:
+        """What was read."""
+        for phase_id, group, title, window, boxes in self._found:
+            yield Phase(phase_id, group, title, window, tuple(boxes))
+
+    def _heading(self, level: int, text: str) -> None:
+        if level > _PHASE_LEVEL:
+            return
+        if level < _PHASE_LEVEL:
+            self.title = self.title or text
+            self._group = text if level == _GROUP_LEVEL else ""
+            self._boxes = None
+            return
+        phase_id, title = _named(self._group, text)
+        self._boxes, self._phase_id, self._above = [], phase_id, []
+        self._found.append((phase_id, self._group, title, _window(text), self._boxes))
+        self._counts = {}
+
+    def _box(self, number: int, box: re.Match[str]) -> None:
+        if self._boxes is None:
+            raise ChecklistError(f"line {number + 1}: a box outside of any phase")
+        indent = len(box["indent"].expandtabs(_TAB))
+        while self._above and self._above[-1][0] >= indent:
+            self._above.pop()
+        if indent and not self._above:
+            raise ChecklistError(f"line {number + 1}: a box that stands under none")
+        parent_id = self._above[-1][1] if self._above else None
+        counted = parent_id or self._phase_id
+        self._counts[counted] = self._counts.get(counted, 0) + 1
+        separator = "." if parent_id or any(letter.isdigit() for letter in counted) else "-"
+        box_id = f"{counted}{separator}{self._counts[counted]}"
+        self._boxes.append(
+            Box(box_id, box["text"], box["mark"] != " ", parent_id, number, box.start("mark"))
+        )
+        self._above.append((indent, box_id))
+
+
+def _named(group: str, text: str) -> tuple[str, str]:
+    """A phase's id and title."""
+    plain = _plain(text)
+    numbered = _NUMBERED.fullmatch(plain)
+    if numbered is not None:
+        prefix = re.split(r"[\s-]", _plain(group), maxsplit=1)[0].upper() or "PHASE"
+        return f"{prefix}-{numbered[1]}", numbered[2]
+    words = re.findall(r"\w+", plain)
+    return (words[-1].upper() if words else ""), plain
+
+
+def _plain(text: str) -> str:
+    """A heading without its window and the signs that decorate it."""
+    without = _WINDOW.sub("", text)
+    return re.sub(r"[^\w\s&/,:()'.+-]", "", without).strip()
+
+
+def _window(text: str) -> Window | None:
+    found = _WINDOW.search(text)
+    if found is None:
+        return None
+    unit = _UNIT[found[4].lower()]
+    if found[3] is not None:
+        return Window(int(found[3]) * unit, None)
+    return Window(int(found[1]) * unit, int(found[2]) * unit)

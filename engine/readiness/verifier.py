@@ -1,0 +1,315 @@
+"""Verifies readiness records on their own: this one file and Python are all it needs.
+
+    python verifier.py bundle.json --checkpoints checkpoints.jsonl --key PUBLIC_KEY_IN_HEX
+
+It trusts the public key and the checkpoints, which are kept outside of the database, and nothing
+else. Every record has a digest over all its fields; every seal has a head over the one before and
+the digests of its records, in their order, signed with Ed25519. So whatever was edited, put in,
+taken out or moved, the part of a chain that was cut off, an older state that was brought back, and
+a record that was copied to another release, show.
+
+Sources: RFC 8032, section 5.1 (Ed25519); the format is in docs/reference/readiness-records.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+FORMAT = "saveguard-readiness/1"
+# What a signature is over begins with this, so that it can be of nothing else.
+SEAL_CONTEXT = b"saveguard readiness seal 1\n"
+FIRST_HEAD = "0" * 64
+# The fields of a record, in the order of its digest.
+RECORD_FIELDS = (
+    "id",
+    "releaseId",
+    "kind",
+    "itemId",
+    "phaseId",
+    "recordedAt",
+    "recordedBy",
+    "accountId",
+    "body",
+)
+
+
+class Finding(NamedTuple):
+    """Something that is not as it was sealed.
+
+    Attributes:
+        what: a short word for it: edited, missing, not sealed, …
+        where: of which record, seal or checkpoint.
+        why: in a sentence.
+    """
+
+    what: str
+    where: str
+    why: str
+
+
+def record_digest(record: Mapping[str, Any]) -> str:
+    """SHA-256 over all fields of a record, each with its length before it, in hex."""
+    return hashlib.sha256(b"".join(_framed(record.get(name)) for name in RECORD_FIELDS)).hexdigest()
+
+
+def seal_head(
+    previous: str, number: int, sealed_at: str, count: int, records: Iterable[tuple[str, str]]
+) -> str:
+    """The head of a chain once a seal is put on it, in hex.
+
+    Args:
+        previous: the head before.
+        number: of the seal, from 1.
+        sealed_at: as it is written.
+        count: of all records up to here.
+        records: id and digest of those that it seals, in their order.
+    """
+    parts = [previous, str(number), sealed_at, str(count)]
+    for record_id, digest in records:
+        parts += [record_id, digest]
+    return hashlib.sha256(b"".join(_framed(part) for part in parts)).hexdigest()
+
+
+def signed_bytes(installation: str, number: int, head: str) -> bytes:
+    """What the signature of a seal is over."""
+    return SEAL_CONTEXT + b"".join(_framed(each) for each in (installation, str(number), head))
+
+
+def verify(
+    bundle: Mapping[str, Any], checkpoints: Sequence[Mapping[str, Any]], public_key: bytes
+) -> list[Finding]:
+    """What is wrong with a bundle; nothing when it is as it was sealed.
+
+    Args:
+        bundle: format, installation, records and seals.
+        checkpoints: installation, number, head and signature of seals, kept elsewhere.
+        public_key: 32 bytes.
+    """
+    if bundle.get("format") != FORMAT:
+        return [Finding("unreadable", "bundle", f"its format is not {FORMAT}")]
+    records: dict[str, Mapping[str, Any]] = {}
+    found: list[Finding] = []
+    for record in bundle["records"]:
+        if record["id"] in records:
+            found.append(Finding("doubled", f"record {record['id']}", "it is there twice"))
+        records[record["id"]] = record
+    chain = _Chain(str(bundle["installation"]), records, public_key)
+    for seal in bundle["seals"]:
+        found += chain.follow(seal)
+    found += _unsealed(records, chain)
+    found += _held_against(checkpoints, chain)
+    found += _sense(records)
+    return found
+
+
+class _Chain:
+    """Follows the seals from the first."""
+
+    def __init__(
+        self, installation: str, records: Mapping[str, Mapping[str, Any]], public_key: bytes
+    ) -> None:
+        self.installation = installation
+        self.public_key = public_key
+        self.records = records
+        self.heads: dict[int, str] = {}
+        self.sealed: set[str] = set()
+        self.sealed_at = ""
+        self._head, self._number = FIRST_HEAD, 0
+
+    def follow(self, seal: Mapping[str, Any]) -> Iterator[Finding]:
+        number, where = int(seal["number"]), f"seal {seal['number']}"
+        if number != self._number + 1:
+            yield Finding("missing", where, f"seal {self._number + 1} was to come before it")
+        if seal["previous"] != self._head:
+            yield Finding("unlinked", where, "it does not follow from the seal before")
+        digests: list[tuple[str, str]] = []
+        yield from self._take(seal["records"], where, digests)
+        head = seal_head(seal["previous"], number, seal["sealedAt"], int(seal["count"]), digests)
+        if head != seal["head"]:
+            yield Finding("broken", where, "what it sealed, or the order, is not what is there")
+        if int(seal["count"]) != len(self.sealed):
+            yield Finding("broken", where, "it counts other records than there are")
+        message = signed_bytes(self.installation, number, str(seal["head"]))
+        if not is_signed(self.public_key, bytes.fromhex(seal["signature"]), message):
+            yield Finding("unsigned", where, "its signature is not of this key")
+        if seal["sealedAt"] < self.sealed_at:
+            yield Finding("broken", where, "it is older than the seal before")
+        self._head, self._number = str(seal["head"]), number
+        self.heads[number] = self._head
+        self.sealed_at = str(seal["sealedAt"])
+
+    def _take(
+        self, record_ids: Iterable[str], where: str, digests: list[tuple[str, str]]
+    ) -> Iterator[Finding]:
+        for record_id in record_ids:
+            record = self.records.get(record_id)
+            if record is None:
+                yield Finding("missing", f"record {record_id}", f"{where} has sealed it")
+                continue
+            if record_id in self.sealed:
+                yield Finding("doubled", f"record {record_id}", "it was sealed before")
+            self.sealed.add(record_id)
+            digest = record_digest(record)
+            if digest != record["digest"]:
+                yield Finding("edited", f"record {record_id}", "its digest is another's")
+            digests.append((record_id, digest))
+
+
+def _unsealed(records: Mapping[str, Mapping[str, Any]], chain: _Chain) -> Iterator[Finding]:
+    """What was put in behind the seals: what waits for one is younger than the newest."""
+    for record_id, record in records.items():
+        if record_id in chain.sealed:
+            continue
+        if record["recordedAt"] < chain.sealed_at:
+            yield Finding("not sealed", f"record {record_id}", "older than the newest seal")
+        elif record_digest(record) != record["digest"]:
+            yield Finding("edited", f"record {record_id}", "its digest is another's")
+
+
+def _held_against(checkpoints: Sequence[Mapping[str, Any]], chain: _Chain) -> Iterator[Finding]:
+    """Whether the chain still has every head that was written down elsewhere."""
+    if not checkpoints:
+        yield Finding("unproved", "checkpoints", "there are none: a tail may be cut off unseen")
+    for checkpoint in checkpoints:
+        number, where = int(checkpoint["number"]), f"checkpoint {checkpoint['number']}"
+        head = str(checkpoint["head"])
+        message = signed_bytes(str(checkpoint["installation"]), number, head)
+        if not is_signed(chain.public_key, bytes.fromhex(checkpoint["signature"]), message):
+            yield Finding("unsigned", where, "its signature is not of this key")
+        elif checkpoint["installation"] != chain.installation:
+            yield Finding("foreign", where, "it is of another installation")
+        elif number not in chain.heads:
+            yield Finding("cut off", where, "the chain ends before it, or is an older state")
+        elif chain.heads[number] != head:
+            yield Finding("rewritten", where, "the chain had another head then")
+
+
+def _sense(records: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Whether records speak of each other as they should."""
+    runs: dict[str, str] = {}
+    bodies = {each: json.loads(record["body"]) for each, record in records.items()}
+    for record_id, record in records.items():
+        body, where = bodies[record_id], f"record {record_id}"
+        if record["kind"] == "evidence":
+            run = str(body["run"])
+            if runs.setdefault(run, record_id) != record_id:
+                yield Finding("replayed", where, f"it is the run of record {runs[run]}")
+            if body["releaseId"] != record["releaseId"]:
+                yield Finding("swapped", where, "it was made for another release")
+        if record["kind"] == "sign-off":
+            for evidence_id in body["evidence"]:
+                other = records.get(evidence_id)
+                if other is None:
+                    yield Finding("missing", f"record {evidence_id}", f"{where} rests on it")
+                elif other["releaseId"] != record["releaseId"]:
+                    yield Finding("swapped", where, "it rests on another release's evidence")
+
+
+def _framed(value: object) -> bytes:
+    if value is None:
+        return b"\x00"
+    written = str(value).encode("utf-8", "surrogatepass")
+    return b"\x01" + len(written).to_bytes(8, "big") + written
+
+
+# --- Ed25519, as far as verifying goes ---
+
+_P = 2**255 - 19
+_ORDER = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, -1, _P) % _P
+_ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
+_SIZE = 32
+# Extended coordinates: x, y, z, and x times y over z.
+_Point = tuple[int, int, int, int]
+
+
+def is_signed(public_key: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether an Ed25519 signature is of a key, over a message."""
+    if len(public_key) != _SIZE or len(signature) != 2 * _SIZE:
+        return False
+    key, commitment = _point(public_key), _point(signature[:_SIZE])
+    response = int.from_bytes(signature[_SIZE:], "little")
+    if key is None or commitment is None or response >= _ORDER:
+        return False
+    hashed = hashlib.sha512(signature[:_SIZE] + public_key + message).digest()
+    challenge = int.from_bytes(hashed, "little") % _ORDER
+    return _same(_times(response, _BASE), _plus(commitment, _times(challenge, key)))
+
+
+def _point(encoded: bytes) -> _Point | None:
+    number = int.from_bytes(encoded, "little")
+    sign, y = number >> 255, number & (1 << 255) - 1
+    x = None if y >= _P else _abscissa(y, sign)
+    return None if x is None else (x, y, 1, x * y % _P)
+
+
+def _abscissa(y: int, sign: int) -> int | None:
+    square = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
+    x = pow(square, (_P + 3) // 8, _P)
+    if (x * x - square) % _P:
+        x = x * _ROOT_OF_MINUS_ONE % _P
+    if (x * x - square) % _P or (x == 0 and sign):
+        return None
+    return _P - x if x & 1 != sign else x
+
+
+def _plus(one: _Point, two: _Point) -> _Point:
+    a = (one[1] - one[0]) * (two[1] - two[0]) % _P
+    b = (one[1] + one[0]) * (two[1] + two[0]) % _P
+    c = 2 * one[3] * two[3] * _D % _P
+    d = 2 * one[2] * two[2] % _P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return (e * f % _P, g * h % _P, f * g % _P, e * h % _P)
+
+
+def _times(factor: int, point: _Point) -> _Point:
+    total: _Point = (0, 1, 1, 0)
+    while factor:
+        if factor & 1:
+            total = _plus(total, point)
+        point = _plus(point, point)
+        factor >>= 1
+    return total
+
+
+def _same(one: _Point, two: _Point) -> bool:
+    return (one[0] * two[2] - two[0] * one[2]) % _P == 0 and (
+        one[1] * two[2] - two[1] * one[2]
+    ) % _P == 0
+
+
+_BASE_Y = 4 * pow(5, -1, _P) % _P
+_BASE_X = _abscissa(_BASE_Y, 0) or 0
+_BASE: _Point = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _P)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Verifies a bundle; prints what is wrong with it, a line each. 0 when nothing is."""
+    parser = argparse.ArgumentParser(description="Verifies readiness records on their own.")
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--checkpoints", type=Path, required=True)
+    parser.add_argument("--key", required=True, help="public key, 64 characters of hex")
+    given = parser.parse_args(arguments)
+    try:
+        bundle = json.loads(given.bundle.read_text("utf-8"))
+        lines = given.checkpoints.read_text("utf-8").splitlines()
+        checkpoints = [json.loads(line) for line in lines if line.strip()]
+        found = verify(bundle, checkpoints, bytes.fromhex(given.key))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"unreadable: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    for finding in found:
+        print(f"{finding.what}: {finding.where}: {finding.why}")  # noqa: T201
+    if not found:
+        print(f"{len(bundle['records'])} records, {len(bundle['seals'])} seals: as sealed")  # noqa: T201
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
