@@ -19,7 +19,7 @@ from engine.database.target import APP_ROLE, OWNER_ROLE, Target, bootstrap
 from engine.errors import SetupError
 
 CLOCK: Final = SystemClock()
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 # What 0002 adds to a quote.
 TRACKING: Final = ["version", "last_modified_by", "last_modified_at"]
 
@@ -179,6 +179,18 @@ ROWS: Final = {
             NULL, NULL, NULL, 'correlation', '{{}}'
         )
         """,
+    ),
+    "0010": (
+        f"""
+        INSERT INTO readiness_record VALUES (
+            '{AGENT}', '{AGENT}', 'release', NULL, NULL, now(), 'ana', NULL, '{{}}',
+            sha256('record')
+        )
+        """,
+        """
+        INSERT INTO readiness_seal VALUES (1, now(), 1, sha256('0'), sha256('1'), 'signature')
+        """,
+        f"INSERT INTO readiness_sealed VALUES ('{AGENT}', 1, 0)",
     ),
 }
 

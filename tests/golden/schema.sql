@@ -401,6 +401,37 @@ CREATE TABLE public.quote_revision (
     CONSTRAINT quote_revision_version_positive CHECK ((version >= 1))
 );
 
+CREATE TABLE public.readiness_record (
+    id uuid NOT NULL,
+    release_id uuid NOT NULL,
+    kind text NOT NULL,
+    item_id text,
+    phase_id text,
+    recorded_at timestamp with time zone NOT NULL,
+    recorded_by text NOT NULL,
+    account_id uuid,
+    body text NOT NULL,
+    digest bytea NOT NULL,
+    CONSTRAINT readiness_record_digest_is_sha256 CHECK ((octet_length(digest) = 32)),
+    CONSTRAINT readiness_record_kind_known CHECK ((kind = ANY (ARRAY['release'::text, 'deployment'::text, 'evidence'::text, 'contradiction'::text, 'waiver'::text, 'n/a'::text, 'second'::text, 'sign-off'::text, 'revocation'::text, 'contacts'::text, 'risks'::text])))
+);
+
+CREATE TABLE public.readiness_seal (
+    number bigint NOT NULL,
+    sealed_at timestamp with time zone NOT NULL,
+    count bigint NOT NULL,
+    previous bytea NOT NULL,
+    head bytea NOT NULL,
+    signature bytea NOT NULL,
+    CONSTRAINT readiness_seal_number_positive CHECK ((number > 0))
+);
+
+CREATE TABLE public.readiness_sealed (
+    record_id uuid NOT NULL,
+    seal_number bigint NOT NULL,
+    place integer NOT NULL
+);
+
 CREATE TABLE public.rollup_state (
     id smallint NOT NULL,
     feed text NOT NULL,
@@ -499,6 +530,21 @@ ALTER TABLE ONLY public.quote
 ALTER TABLE ONLY public.quote_revision
     ADD CONSTRAINT quote_revision_pkey PRIMARY KEY (agent_id, quote_id, version);
 
+ALTER TABLE ONLY public.readiness_record
+    ADD CONSTRAINT readiness_record_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.readiness_seal
+    ADD CONSTRAINT readiness_seal_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY public.readiness_seal
+    ADD CONSTRAINT readiness_seal_previous_key UNIQUE (previous);
+
+ALTER TABLE ONLY public.readiness_sealed
+    ADD CONSTRAINT readiness_sealed_pkey PRIMARY KEY (record_id);
+
+ALTER TABLE ONLY public.readiness_sealed
+    ADD CONSTRAINT readiness_sealed_place_key UNIQUE (seal_number, place);
+
 ALTER TABLE ONLY public.rollup_state
     ADD CONSTRAINT rollup_state_pkey PRIMARY KEY (id);
 
@@ -545,6 +591,8 @@ CREATE INDEX audit_event_correlation_idx ON public.audit_event USING btree (corr
 
 CREATE INDEX audit_event_happened_idx ON public.audit_event USING btree (happened_at, id);
 
+CREATE INDEX audit_event_subject_idx ON public.audit_event USING btree (subject_kind, subject_id, happened_at, id);
+
 CREATE INDEX idempotency_key_expires_idx ON public.idempotency_key USING btree (expires_at);
 
 CREATE INDEX quote_client_idx ON public.quote USING btree (agent_id, client_id, id) WHERE (client_id IS NOT NULL);
@@ -552,6 +600,10 @@ CREATE INDEX quote_client_idx ON public.quote USING btree (agent_id, client_id, 
 CREATE INDEX quote_due_idx ON public.quote USING btree (expires_at) WHERE (status = 'SENT'::text);
 
 CREATE INDEX quote_status_idx ON public.quote USING btree (agent_id, status, id);
+
+CREATE INDEX readiness_record_kind_idx ON public.readiness_record USING btree (kind, recorded_at, id);
+
+CREATE INDEX readiness_record_release_idx ON public.readiness_record USING btree (release_id, kind, item_id, recorded_at, id);
 
 CREATE INDEX sign_in_account_idx ON public.sign_in USING btree (account_id);
 
@@ -655,6 +707,18 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.quote_number_block TO saveguard_app;
 REVOKE ALL ON TABLE public.quote_revision FROM saveguard_owner;
 GRANT SELECT,INSERT,REFERENCES,TRIGGER ON TABLE public.quote_revision TO saveguard_owner;
 GRANT SELECT,INSERT ON TABLE public.quote_revision TO saveguard_app;
+
+REVOKE ALL ON TABLE public.readiness_record FROM saveguard_owner;
+GRANT SELECT,INSERT,REFERENCES,TRIGGER ON TABLE public.readiness_record TO saveguard_owner;
+GRANT SELECT,INSERT ON TABLE public.readiness_record TO saveguard_app;
+
+REVOKE ALL ON TABLE public.readiness_seal FROM saveguard_owner;
+GRANT SELECT,INSERT,REFERENCES,TRIGGER ON TABLE public.readiness_seal TO saveguard_owner;
+GRANT SELECT,INSERT ON TABLE public.readiness_seal TO saveguard_app;
+
+REVOKE ALL ON TABLE public.readiness_sealed FROM saveguard_owner;
+GRANT SELECT,INSERT,REFERENCES,TRIGGER ON TABLE public.readiness_sealed TO saveguard_owner;
+GRANT SELECT,INSERT ON TABLE public.readiness_sealed TO saveguard_app;
 
 GRANT SELECT,UPDATE ON TABLE public.rollup_state TO saveguard_app;
 
