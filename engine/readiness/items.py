@@ -55,6 +55,7 @@ class Item:
         depends_on: what must not change.
         age: how old evidence may get; None for no limit.
         of: the boxes that a derived one follows from.
+        signatures: how many people have to vouch for it, where people do.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Item:
     depends_on: frozenset[Dependency]
     age: timedelta | None
     of: tuple[str, ...]
+    signatures: int = 1
 
 
 def read_items(text: str, checklist: Checklist) -> Mapping[str, Item]:
@@ -113,7 +115,16 @@ def _item(box: Box, table: Mapping[str, Any], checklist: Checklist) -> Item:
     of = tuple(_named(table.get("of", ()), checklist, box)) if kind is Kind.DERIVED else ()
     if kind in {Kind.AUTOMATIC, Kind.DRILL} and probe is None:
         raise ChecklistError(f"{box.id}: nothing is named that looks")
-    return Item(box.id, kind, probe, depends_on, _age(box, table.get("age")), of)
+    return Item(
+        box.id, kind, probe, depends_on, _age(box, table.get("age")), of, _signatures(box, table)
+    )
+
+
+def _signatures(box: Box, table: Mapping[str, Any]) -> int:
+    count = table.get("signatures", 1)
+    if not isinstance(count, int) or count < 1:
+        raise ChecklistError(f"{box.id}: {count} is no number of people")
+    return count
 
 
 def _age(box: Box, written: str | None) -> timedelta | None:

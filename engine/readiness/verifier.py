@@ -18,6 +18,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,9 @@ FORMAT = "saveguard-readiness/1"
 # What a signature is over begins with this, so that it can be of nothing else.
 SEAL_CONTEXT = b"saveguard readiness seal 1\n"
 FIRST_HEAD = "0" * 64
+# A record commits a moment after the instant that it has; one that is older by more than that than
+# the seal before its own was put in later than it says.
+LATE = timedelta(minutes=5)
 # The fields of a record, in the order of its digest.
 RECORD_FIELDS = (
     "id",
@@ -155,6 +159,8 @@ class _Chain:
             if record_id in self.sealed:
                 yield Finding("doubled", f"record {record_id}", "it was sealed before")
             self.sealed.add(record_id)
+            if is_backdated(record["recordedAt"], self.sealed_at):
+                yield Finding("backdated", f"record {record_id}", "the seal before is younger")
             digest = record_digest(record)
             if digest != record["digest"]:
                 yield Finding("edited", f"record {record_id}", "its digest is another's")
@@ -166,10 +172,18 @@ def _unsealed(records: Mapping[str, Mapping[str, Any]], chain: _Chain) -> Iterat
     for record_id, record in records.items():
         if record_id in chain.sealed:
             continue
-        if record["recordedAt"] < chain.sealed_at:
+        if is_backdated(record["recordedAt"], chain.sealed_at):
             yield Finding("not sealed", f"record {record_id}", "older than the newest seal")
         elif record_digest(record) != record["digest"]:
             yield Finding("edited", f"record {record_id}", "its digest is another's")
+
+
+def is_backdated(recorded_at: str, sealed_at: str) -> bool:
+    """Whether a record is older than a seal that it is not under; no seal is the empty text."""
+    if not sealed_at:
+        return False
+    instants = [datetime.fromisoformat(each) for each in (recorded_at, sealed_at)]
+    return instants[0] < instants[1] - LATE
 
 
 def _held_against(checkpoints: Sequence[Mapping[str, Any]], chain: _Chain) -> Iterator[Finding]:

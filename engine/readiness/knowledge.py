@@ -1,0 +1,273 @@
+"""What the records of a release come to: the release itself, and what is known of its boxes.
+
+Pure: records in, knowledge out. The newest evidence of a box counts; a revoked record does not; an
+exemption of two people counts once both have spoken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from engine.readiness.assessment import (
+    Contradiction,
+    Evidence,
+    Exemption,
+    Known,
+    State,
+    Verdict,
+)
+from engine.readiness.checklist import Checklist, read_checklist
+from engine.readiness.items import Dependency, Item, attested_items, read_items
+from engine.readiness.records import RecordKind, body_of, read_instant
+from engine.readiness.tables import ReadinessRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release that is on its way through the phases.
+
+    Attributes:
+        id: of its records.
+        name: what people call it.
+        commit: of the source.
+        environment: where it is going.
+        planned_from: when it is to be deployed at the earliest; None if not planned.
+        planned_until: and at the latest.
+        author: who made it, as they are called.
+        author_id: of their account; None if they have none.
+        deployed_at: when it was; None before that.
+        checklist: its own run of the list.
+        items: how each box is decided.
+    """
+
+    id: UUID
+    name: str
+    commit: str
+    environment: str
+    planned_from: datetime | None
+    planned_until: datetime | None
+    author: str
+    author_id: UUID | None
+    deployed_at: datetime | None
+    checklist: Checklist
+    items: Mapping[str, Item]
+
+
+class SignOff(NamedTuple):
+    """Somebody's word for a phase.
+
+    Attributes:
+        id: of its record.
+        phase_id: of the phase.
+        who: as they are called.
+        account_id: of their account.
+        role: that they had when they signed.
+        meaning: reviewed, approved or waived.
+        comment: what they had to say.
+        signed_at: when.
+        seen: the digest of what they saw.
+    """
+
+    id: UUID
+    phase_id: str
+    who: str
+    account_id: UUID | None
+    role: str
+    meaning: str
+    comment: str
+    signed_at: datetime
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """All that is known of a release.
+
+    Attributes:
+        release: it.
+        evidence: the newest of each box.
+        evidence_ids: the record of each.
+        exemptions: those that hold, or wait for a second person.
+        exemption_ids: the record of each.
+        contradictions: the newest of each box.
+        sign_offs: those that were not revoked, oldest first.
+    """
+
+    release: Release
+    evidence: Mapping[str, Evidence]
+    evidence_ids: Mapping[str, UUID]
+    exemptions: Mapping[str, Exemption]
+    exemption_ids: Mapping[str, UUID]
+    contradictions: Mapping[str, Contradiction]
+    sign_offs: tuple[SignOff, ...]
+
+    def known(self, fingerprints: Mapping[Dependency, str]) -> Known:
+        """The same as an assessment takes it."""
+        return Known(self.evidence, self.exemptions, self.contradictions, fingerprints)
+
+
+def knowledge_of(
+    records: Sequence[ReadinessRecord], carried: Iterable[ReadinessRecord] = ()
+) -> Knowledge:
+    """What the records of one release come to.
+
+    Args:
+        records: all of them, oldest first; the first is the release itself.
+        carried: evidence of other releases of the same environment, oldest first. It counts for
+            boxes that do not depend on the release, and only where there is none of its own.
+
+    Raises:
+        ValueError: there is no release among them.
+        engine.readiness.checklist.ChecklistError: its checklist cannot be read.
+    """
+    revoked = {UUID(body_of(each)["recordId"]) for each in records if _is(each, "revocation")}
+    held = [each for each in records if each.id not in revoked]
+    release = _release(held)
+    own = [each for each in held if _is(each, RecordKind.EVIDENCE)]
+    others = [each for each in carried if _is_carried(each, release)]
+    evidence, evidence_ids = _evidence([*others, *own], release.items)
+    exemptions, exemption_ids = _exemptions(held)
+    return Knowledge(
+        release,
+        evidence,
+        evidence_ids,
+        exemptions,
+        exemption_ids,
+        {
+            each.item_id: Contradiction(each.item_id, body_of(each)["reason"], each.recorded_at)
+            for each in held
+            if _is(each, RecordKind.CONTRADICTION) and each.item_id is not None
+        },
+        tuple(_sign_off(each) for each in held if _is(each, RecordKind.SIGN_OFF)),
+    )
+
+
+def _is(record: ReadinessRecord, kind: str) -> bool:
+    return record.kind == kind
+
+
+def _release(records: Sequence[ReadinessRecord]) -> Release:
+    first = next((each for each in records if _is(each, RecordKind.RELEASE)), None)
+    if first is None:
+        raise ValueError("there is no release")
+    body = body_of(first)
+    deployments = [each for each in records if _is(each, RecordKind.DEPLOYMENT)]
+    checklist = read_checklist(body["checklist"])
+    items = body["items"]
+    return Release(
+        id=first.release_id,
+        name=body["name"],
+        commit=body["commit"],
+        environment=body["environment"],
+        planned_from=_instant(body["plannedFrom"]),
+        planned_until=_instant(body["plannedUntil"]),
+        author=body["author"],
+        author_id=None if body["authorId"] is None else UUID(body["authorId"]),
+        deployed_at=_instant(body_of(deployments[-1])["deployedAt"]) if deployments else None,
+        checklist=checklist,
+        items=attested_items(checklist) if items is None else read_items(items, checklist),
+    )
+
+
+def _is_carried(record: ReadinessRecord, release: Release) -> bool:
+    item = release.items.get(record.item_id or "")
+    if record.release_id == release.id or item is None:
+        return False
+    return Dependency.RELEASE not in item.depends_on and not body_of(record)["attested"]
+
+
+def _evidence(
+    records: Sequence[ReadinessRecord], items: Mapping[str, Item]
+) -> tuple[dict[str, Evidence], dict[str, UUID]]:
+    """The newest of each box; of one that several people vouch for, what all of them say."""
+    found: dict[str, Evidence] = {}
+    ids: dict[str, UUID] = {}
+    vouched: dict[str, dict[object, str]] = {}
+    for record in records:
+        item = items.get(record.item_id or "")
+        if item is None:
+            continue
+        body = body_of(record)
+        evidence = Evidence(
+            item_id=item.id,
+            verdict=Verdict(body["verdict"]),
+            reason=body["reason"],
+            ended_at=read_instant(body["endedAt"]),
+            fingerprints={Dependency(k): v for k, v in body["fingerprints"].items()},
+            digest=record.digest.hex(),
+            runner=record.recorded_by,
+            numbers=body["numbers"],
+        )
+        if body["attested"] and item.signatures > 1:
+            people = vouched.setdefault(item.id, {})
+            if evidence.verdict is Verdict.PASSING:
+                people[record.account_id] = record.recorded_by
+            evidence = _by_several(evidence, item, people)
+        found[item.id], ids[item.id] = evidence, record.id
+    return found, ids
+
+
+def _by_several(evidence: Evidence, item: Item, people: Mapping[object, str]) -> Evidence:
+    names = ", ".join(sorted(people.values()))
+    if len(people) >= item.signatures or evidence.verdict is not Verdict.PASSING:
+        return evidence
+    return replace(
+        evidence,
+        verdict=Verdict.INSUFFICIENT,
+        reason=f"{len(people)} of {item.signatures} people have vouched for it: {names}",
+    )
+
+
+def _exemptions(
+    records: Sequence[ReadinessRecord],
+) -> tuple[dict[str, Exemption], dict[str, UUID]]:
+    seconds = {
+        UUID(body_of(each)["recordId"]): each for each in records if _is(each, RecordKind.SECOND)
+    }
+    found: dict[str, Exemption] = {}
+    ids: dict[str, UUID] = {}
+    for record in records:
+        if record.item_id is None or record.kind not in {
+            RecordKind.WAIVER,
+            RecordKind.NOT_APPLICABLE,
+        }:
+            continue
+        body: dict[str, Any] = body_of(record)
+        second = seconds.get(record.id)
+        found[record.item_id] = Exemption(
+            item_id=record.item_id,
+            state=State.WAIVED if _is(record, RecordKind.WAIVER) else State.NOT_APPLICABLE,
+            reason=body["reason"],
+            granted_by=record.recorded_by,
+            granted_at=record.recorded_at,
+            # Whoever asked cannot be the one who agrees.
+            second=None
+            if second is None or second.account_id == record.account_id
+            else second.recorded_by,
+            expires_at=_instant(body.get("expiresAt")),
+        )
+        ids[record.item_id] = record.id
+    return found, ids
+
+
+def _sign_off(record: ReadinessRecord) -> SignOff:
+    body = body_of(record)
+    return SignOff(
+        id=record.id,
+        phase_id=record.phase_id or "",
+        who=record.recorded_by,
+        account_id=record.account_id,
+        role=body["role"],
+        meaning=body["meaning"],
+        comment=body["comment"],
+        signed_at=record.recorded_at,
+        seen=body["seen"],
+    )
+
+
+def _instant(written: str | None) -> datetime | None:
+    return None if written is None else read_instant(written)
