@@ -69,7 +69,8 @@ class SignOff(NamedTuple):
         meaning: reviewed, approved or waived.
         comment: what they had to say.
         signed_at: when.
-        seen: the digest of what they saw.
+        seen: the digest of what they saw, with the evidence of each box.
+        states: the digest of how the boxes stood.
     """
 
     id: UUID
@@ -81,6 +82,7 @@ class SignOff(NamedTuple):
     comment: str
     signed_at: datetime
     seen: str
+    states: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +268,7 @@ def _sign_off(record: ReadinessRecord) -> SignOff:
         comment=body["comment"],
         signed_at=record.recorded_at,
         seen=body["seen"],
+        states=body["states"],
     )
 
 

@@ -1,0 +1,189 @@
+"""Releases: made with a run of the checklist of their own, and deployed at an instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from engine.access.audit import Action, Actor, Subject
+from engine.access.permits import Permit
+from engine.access.roles import Permission
+from engine.clock import Clock
+from engine.errors import ErrorCode, Refusal
+from engine.readiness.checklist import ChecklistError, read_checklist
+from engine.readiness.items import attested_items, read_items
+from engine.readiness.records import (
+    RecordKind,
+    body_of,
+    put_down,
+    records_of,
+    records_of_kind,
+    written_instant,
+)
+
+_NO_SUCH_RELEASE: Final = Refusal(
+    ErrorCode.QUOTE_VALIDATION_FAILED, "There is no such release; nothing was put down."
+)
+_NAME_MAX: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a release is to be.
+
+    Attributes:
+        name: what people call it, one of a kind in its environment.
+        commit: of the source.
+        environment: where it is going.
+        planned_from: the earliest instant of its deployment; None if not planned.
+        planned_until: the latest.
+        author: who made it, by e-mail address.
+        author_id: of their account; None if they have none. They do not sign.
+        checklist: Markdown; None for ours.
+    """
+
+    name: str
+    commit: str
+    environment: str
+    planned_from: datetime | None = None
+    planned_until: datetime | None = None
+    author: str = ""
+    author_id: UUID | None = None
+    checklist: str | None = None
+
+
+@cache
+def own_checklist() -> str:
+    """Our checklist, as Markdown."""
+    return (resources.files("engine.readiness") / "checklist.md").read_text("utf-8")
+
+
+@cache
+def own_items() -> str:
+    """How the boxes of our checklist are decided, as TOML."""
+    return (resources.files("engine.readiness") / "items.toml").read_text("utf-8")
+
+
+def make_release(session: Session, clock: Clock, actor: Actor, plan: Plan) -> UUID | Refusal:
+    """Makes a release, with the checklist as it is now.
+
+    Returns:
+        Its id; AUTHORIZATION_FAILED for who may not sign off; QUOTE_VALIDATION_FAILED for what
+        cannot be one.
+    """
+    permit = Permit(session, clock, actor, Permission.SIGN_OFF)
+    refusal = permit.refusal(Action.RELEASE_MADE, None)
+    if refusal is not None:
+        return refusal
+    # Two of one name would be taken for one.
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtext('saveguard.readiness.release'))"))
+    fault = _fault(session, plan)
+    if fault is not None:
+        unfit = Refusal(ErrorCode.QUOTE_VALIDATION_FAILED, fault)
+        return permit.refused(Action.RELEASE_MADE, None, unfit)
+    release_id = clock.uuid7()
+    put_down(
+        session,
+        clock,
+        actor,
+        RecordKind.RELEASE,
+        release_id,
+        {
+            "name": plan.name,
+            "commit": plan.commit,
+            "environment": plan.environment,
+            "plannedFrom": _written(plan.planned_from),
+            "plannedUntil": _written(plan.planned_until),
+            "author": plan.author or actor.name,
+            "authorId": None if plan.author_id is None else str(plan.author_id),
+            "checklist": plan.checklist if plan.checklist is not None else own_checklist(),
+            "items": own_items() if plan.checklist is None else None,
+        },
+    )
+    permit.done(Action.RELEASE_MADE, Subject("release", str(release_id)), {"name": plan.name})
+    return release_id
+
+
+def put_down_deployment(
+    session: Session, clock: Clock, actor: Actor, release_id: UUID, deployed_at: datetime
+) -> Refusal | None:
+    """Puts down when a release was deployed; the windows of its phases run from there.
+
+    Said again, the last word counts.
+    """
+    permit = Permit(session, clock, actor, Permission.SIGN_OFF)
+    subject = Subject("release", str(release_id))
+    refusal = permit.refusal(Action.RELEASE_DEPLOYED, subject)
+    if refusal is not None:
+        return refusal
+    if not any(each.kind == RecordKind.RELEASE for each in records_of(session, release_id)):
+        return permit.refused(Action.RELEASE_DEPLOYED, subject, _NO_SUCH_RELEASE)
+    if deployed_at > clock.now():
+        later = Refusal(
+            ErrorCode.QUOTE_VALIDATION_FAILED, "A deployment is put down once it has happened."
+        )
+        return permit.refused(Action.RELEASE_DEPLOYED, subject, later)
+    put_down(
+        session,
+        clock,
+        actor,
+        RecordKind.DEPLOYMENT,
+        release_id,
+        {"deployedAt": written_instant(deployed_at)},
+    )
+    permit.done(Action.RELEASE_DEPLOYED, subject, {"deployedAt": written_instant(deployed_at)})
+    return None
+
+
+def release_named(session: Session, name: str, environment: str | None = None) -> UUID | None:
+    """The newest release with a name, of an environment if one is given."""
+    found = [
+        each.release_id
+        for each in records_of_kind(session, RecordKind.RELEASE)
+        if body_of(each)["name"] == name and environment in {None, body_of(each)["environment"]}
+    ]
+    return found[-1] if found else None
+
+
+def _fault(session: Session, plan: Plan) -> str | None:
+    for what, value in (
+        ("name", plan.name),
+        ("commit", plan.commit),
+        ("environment", plan.environment),
+    ):
+        if not value.strip() or len(value) > _NAME_MAX or not value.isprintable():
+            return f"A release needs a {what} of 1 to {_NAME_MAX} printable characters."
+    if (plan.planned_from is None) != (plan.planned_until is None):
+        return "A planned time has a beginning and an end."
+    if (
+        plan.planned_from is not None
+        and plan.planned_until is not None
+        and plan.planned_until <= plan.planned_from
+    ):
+        return "A planned time ends after it begins."
+    if release_named(session, plan.name, plan.environment) is not None:
+        return "There is a release of this name in this environment already."
+    return _checklist_fault(plan.checklist)
+
+
+def _checklist_fault(markdown: str | None) -> str | None:
+    try:
+        checklist = read_checklist(own_checklist() if markdown is None else markdown)
+        if markdown is None:
+            read_items(own_items(), checklist)
+        else:
+            attested_items(checklist)
+    except ChecklistError as error:
+        return f"The checklist cannot be read: {error}."
+    return None
+
+
+def _written(instant: datetime | None) -> str | None:
+    return None if instant is None else written_instant(instant)

@@ -1,0 +1,417 @@
+"""What people say of a release: sign a phase, vouch for a box, exempt one, agree, take it back.
+
+Each asks for the role at the moment of writing, is bound to what was seen, and adds a record; none
+is ever changed. So two who sign at the same moment leave a record each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from engine.access.audit import Action, Actor, Subject
+from engine.access.permits import Permit
+from engine.access.roles import Permission
+from engine.clock import Clock
+from engine.errors import ErrorCode, Refusal
+from engine.readiness.assessment import State, Verdict
+from engine.readiness.items import Dependency, Item, Kind
+from engine.readiness.looking import Readiness
+from engine.readiness.records import RecordKind, put_down, written_instant
+from engine.readiness.standing import Meaning, PhaseStanding
+from engine.readiness.tables import ReadinessRecord
+
+# A waiver is for getting by, not for good.
+WAIVER_MAX: Final = timedelta(days=30)
+_WORDS_MAX: Final = 2_000
+
+_AUTHOR: Final = Refusal(
+    ErrorCode.AUTHORIZATION_FAILED, "Whoever made a release does not sign it; nothing was put down."
+)
+_NOBODY: Final = Refusal(
+    ErrorCode.AUTHORIZATION_FAILED,
+    "A signature is somebody's: sign on the page, as yourself; nothing was put down.",
+)
+_SOMEBODY_ELSE: Final = Refusal(
+    ErrorCode.AUTHORIZATION_FAILED, "Somebody else has to agree; nothing was put down."
+)
+_NO_PHASE, _NO_BOX, _NO_WAIVER, _NO_RECORD = (
+    Refusal(ErrorCode.QUOTE_VALIDATION_FAILED, why)
+    for why in (
+        "There is no such phase.",
+        "There is no such box.",
+        "There is no such waiver.",
+        "There is nothing of this id that can be taken back.",
+    )
+)
+_CHANGED: Final = Refusal(
+    ErrorCode.QUOTE_CONFLICT_VERSION,
+    "What you saw has changed since; look again, then decide.",
+)
+
+
+def sign(
+    session: Session,
+    clock: Clock,
+    actor: Actor,
+    readiness: Readiness,
+    phase_id: str,
+    meaning: Meaning,
+    comment: str,
+    seen: str,
+) -> UUID | Refusal:
+    """Signs a phase as it stands now.
+
+    Args:
+        session: of the transaction; committed by the caller, also after a refusal.
+        clock: for the record.
+        actor: who signs.
+        readiness: of the release, read in this transaction.
+        phase_id: which phase.
+        meaning: what the signature says.
+        comment: what there is to say; needed for a review.
+        seen: the digest of what the signer saw.
+
+    Returns:
+        The record's id. QUOTE_CONFLICT_VERSION when it stands otherwise than the signer saw;
+        AUTHORIZATION_FAILED for the author, and for who has not the role; QUOTE_STATE_INVALID when
+        boxes are open; QUOTE_VALIDATION_FAILED for words that do not fit.
+    """
+    permit, subject = _permit(session, clock, actor), _subject(readiness)
+    refusal = permit.refusal(Action.PHASE_SIGNED, subject)
+    if refusal is not None:
+        return refusal
+    phase = readiness.phase(phase_id)
+    why = (
+        _not_by(actor, readiness)
+        or _words_fault(comment, is_needed=meaning is Meaning.REVIEWED)
+        or _not_ready(phase, meaning, seen)
+    )
+    if why is not None or phase is None:
+        return permit.refused(Action.PHASE_SIGNED, subject, why or _NO_PHASE)
+    role = "" if permit.account is None else permit.account.role
+    record = put_down(
+        session,
+        clock,
+        actor,
+        RecordKind.SIGN_OFF,
+        readiness.release.id,
+        {
+            "meaning": meaning.value,
+            "comment": comment,
+            "role": role,
+            "seen": seen,
+            "states": phase.states,
+            "evidence": _evidence_of(session, readiness, phase),
+        },
+        phase_id=phase_id,
+    )
+    permit.done(Action.PHASE_SIGNED, subject, {"phase": phase_id, "meaning": meaning, "seen": seen})
+    return record.id
+
+
+def attest(
+    session: Session,
+    clock: Clock,
+    actor: Actor,
+    readiness: Readiness,
+    item_id: str,
+    comment: str,
+    fingerprints: Mapping[Dependency, str],
+    *,
+    is_good: bool = True,
+) -> UUID | Refusal:
+    """Puts down somebody's word for a box that takes one; against it, if it is not good.
+
+    Args:
+        session: of the transaction; committed by the caller, also after a refusal.
+        clock: for the record.
+        actor: who vouches.
+        readiness: of the release, read in this transaction.
+        item_id: which box.
+        comment: what was done to know it.
+        fingerprints: of things as they are.
+        is_good: False when it is known not to be so.
+    """
+    permit, subject = _permit(session, clock, actor), _subject(readiness)
+    refusal = permit.refusal(Action.BOX_ATTESTED, subject)
+    if refusal is not None:
+        return refusal
+    why = (
+        _not_by(actor, readiness)
+        or _not_attested(readiness.release.items.get(item_id))
+        or _words_fault(comment, is_needed=True)
+    )
+    if why is not None:
+        return permit.refused(Action.BOX_ATTESTED, subject, why)
+    now = clock.now()
+    record = put_down(
+        session,
+        clock,
+        actor,
+        RecordKind.EVIDENCE,
+        readiness.release.id,
+        evidence_body(
+            readiness.release.id,
+            clock.uuid7(),
+            Verdict.PASSING if is_good else Verdict.FAILING,
+            comment,
+            started_at=now,
+            ended_at=now,
+            fingerprints=fingerprints,
+            numbers={},
+            witness="",
+            is_attested=True,
+        ),
+        item_id=item_id,
+    )
+    permit.done(Action.BOX_ATTESTED, subject, {"box": item_id, "isGood": is_good})
+    return record.id
+
+
+def exempt(
+    session: Session,
+    clock: Clock,
+    actor: Actor,
+    readiness: Readiness,
+    item_id: str,
+    reason: str,
+    *,
+    expires_at: datetime | None,
+) -> UUID | Refusal:
+    """Waives a box until some time, which a second person agrees to; or says it does not apply.
+
+    Args:
+        session: of the transaction; committed by the caller, also after a refusal.
+        clock: for the record.
+        actor: who asks.
+        readiness: of the release, read in this transaction.
+        item_id: which box.
+        reason: why.
+        expires_at: when the waiver ends; None for a box that does not apply.
+    """
+    permit, subject = _permit(session, clock, actor), _subject(readiness)
+    refusal = permit.refusal(Action.BOX_EXEMPTED, subject)
+    if refusal is not None:
+        return refusal
+    why = (
+        _not_by(actor, readiness)
+        or (None if item_id in readiness.release.items else _NO_BOX)
+        or _words_fault(reason, is_needed=True)
+        or _expiry_fault(expires_at, clock.now())
+    )
+    if why is not None:
+        return permit.refused(Action.BOX_EXEMPTED, subject, why)
+    body: dict[str, Any] = {"reason": reason}
+    if expires_at is not None:
+        body["expiresAt"] = written_instant(expires_at)
+    kind = RecordKind.NOT_APPLICABLE if expires_at is None else RecordKind.WAIVER
+    record = put_down(session, clock, actor, kind, readiness.release.id, body, item_id=item_id)
+    permit.done(Action.BOX_EXEMPTED, subject, {"box": item_id, "kind": kind.value})
+    return record.id
+
+
+def second(
+    session: Session, clock: Clock, actor: Actor, readiness: Readiness, record_id: UUID
+) -> UUID | Refusal:
+    """Agrees to a waiver that somebody else has asked for."""
+    permit, subject = _permit(session, clock, actor), _subject(readiness)
+    refusal = permit.refusal(Action.EXEMPTION_SECONDED, subject)
+    if refusal is not None:
+        return refusal
+    waiver = _record(session, readiness, record_id)
+    is_waiver = waiver is not None and waiver.kind == RecordKind.WAIVER
+    why = _not_by(actor, readiness) or (None if is_waiver else _NO_WAIVER)
+    if why is None and waiver is not None and waiver.account_id == actor.account_id:
+        why = _SOMEBODY_ELSE
+    if why is not None or waiver is None:
+        return permit.refused(Action.EXEMPTION_SECONDED, subject, why or _NO_WAIVER)
+    record = put_down(
+        session,
+        clock,
+        actor,
+        RecordKind.SECOND,
+        readiness.release.id,
+        {"recordId": str(record_id)},
+        item_id=waiver.item_id,
+    )
+    permit.done(Action.EXEMPTION_SECONDED, subject, {"box": waiver.item_id})
+    return record.id
+
+
+def revoke(
+    session: Session,
+    clock: Clock,
+    actor: Actor,
+    readiness: Readiness,
+    record_id: UUID,
+    reason: str,
+) -> UUID | Refusal:
+    """Takes back what somebody said: a signature, a word, an exemption. Its record stays."""
+    permit, subject = _permit(session, clock, actor), _subject(readiness)
+    refusal = permit.refusal(Action.RECORD_REVOKED, subject)
+    if refusal is not None:
+        return refusal
+    record = _record(session, readiness, record_id)
+    is_revocable = record is not None and record.kind in _REVOCABLE
+    why = (None if is_revocable else _NO_RECORD) or _words_fault(reason, is_needed=True)
+    if why is not None or record is None:
+        return permit.refused(Action.RECORD_REVOKED, subject, why or _NO_RECORD)
+    revoked = put_down(
+        session,
+        clock,
+        actor,
+        RecordKind.REVOCATION,
+        readiness.release.id,
+        {"recordId": str(record_id), "reason": reason},
+        item_id=record.item_id,
+        phase_id=record.phase_id,
+    )
+    permit.done(Action.RECORD_REVOKED, subject, {"recordId": str(record_id)})
+    return revoked.id
+
+
+def evidence_body(
+    release_id: UUID,
+    run: UUID,
+    verdict: Verdict,
+    reason: str,
+    *,
+    started_at: datetime,
+    ended_at: datetime,
+    fingerprints: Mapping[Dependency, str],
+    numbers: Mapping[str, Any],
+    witness: str,
+    is_attested: bool,
+) -> dict[str, Any]:
+    """The facts of a record of evidence.
+
+    Args:
+        release_id: of which release; with it the record cannot pass for another's.
+        run: an id of this one look, never used again.
+        verdict: what it came to.
+        reason: in a sentence.
+        started_at: when it began.
+        ended_at: when it was over.
+        fingerprints: of things as they were.
+        numbers: what was measured, in JSON's own types.
+        witness: the query, or what was looked at.
+        is_attested: whether it is a person's word.
+    """
+    return {
+        "releaseId": str(release_id),
+        "run": str(run),
+        "verdict": verdict.value,
+        "reason": reason,
+        "startedAt": written_instant(started_at),
+        "endedAt": written_instant(ended_at),
+        "fingerprints": {each.value: value for each, value in fingerprints.items()},
+        "numbers": dict(numbers),
+        "witness": witness,
+        "attested": is_attested,
+    }
+
+
+_REVOCABLE: Final = frozenset(
+    {
+        RecordKind.SIGN_OFF.value,
+        RecordKind.WAIVER.value,
+        RecordKind.NOT_APPLICABLE.value,
+        RecordKind.EVIDENCE.value,
+        RecordKind.SECOND.value,
+    }
+)
+
+
+def _permit(session: Session, clock: Clock, actor: Actor) -> Permit:
+    return Permit(session, clock, actor, Permission.SIGN_OFF)
+
+
+def _subject(readiness: Readiness) -> Subject:
+    return Subject("release", str(readiness.release.id))
+
+
+def _not_by(actor: Actor, readiness: Readiness) -> Refusal | None:
+    """Why this person does not sign this release."""
+    if actor.account_id is None:
+        return _NOBODY
+    release = readiness.release
+    is_author = actor.account_id == release.author_id or (
+        actor.name.casefold() == release.author.casefold()
+    )
+    return _AUTHOR if is_author else None
+
+
+def _not_attested(item: Item | None) -> Refusal | None:
+    if item is None:
+        return _NO_BOX
+    if item.kind is Kind.ATTESTED or item.signatures > 1:
+        return None
+    return Refusal(
+        ErrorCode.QUOTE_STATE_INVALID,
+        f"This box is {item.kind.value}: nobody ticks it by hand; nothing was put down.",
+    )
+
+
+def _not_ready(phase: PhaseStanding | None, meaning: Meaning, seen: str) -> Refusal | None:
+    if phase is None:
+        return _NO_PHASE
+    if phase.seen != seen:
+        return _CHANGED
+    if meaning is Meaning.REVIEWED:
+        return None
+    if phase.blocking:
+        return Refusal(
+            ErrorCode.QUOTE_STATE_INVALID,
+            f"{len(phase.blocking)} boxes are open, {phase.blocking[0]} among them;"
+            " nothing was put down.",
+            {"blocking": list(phase.blocking)},
+        )
+    waived = phase.counts[State.WAIVED]
+    if meaning is Meaning.APPROVED and waived:
+        return Refusal(
+            ErrorCode.QUOTE_STATE_INVALID,
+            f"{waived} boxes are waived: approve with waivers; nothing was put down.",
+        )
+    return None
+
+
+def _expiry_fault(expires_at: datetime | None, now: datetime) -> Refusal | None:
+    if expires_at is None or now < expires_at <= now + WAIVER_MAX:
+        return None
+    return _unfit(f"A waiver ends within {WAIVER_MAX.days} days.")
+
+
+def _words_fault(words: str, *, is_needed: bool) -> Refusal | None:
+    if is_needed and not words.strip():
+        return _unfit("It needs a sentence of why.")
+    if len(words) > _WORDS_MAX or "\x00" in words:
+        return _unfit(f"At most {_WORDS_MAX:,} characters can be said.")
+    return None
+
+
+def _unfit(why: str) -> Refusal:
+    return Refusal(ErrorCode.QUOTE_VALIDATION_FAILED, why)
+
+
+def _record(session: Session, readiness: Readiness, record_id: UUID) -> ReadinessRecord | None:
+    found = session.get(ReadinessRecord, record_id)
+    return found if found is not None and found.release_id == readiness.release.id else None
+
+
+def _evidence_of(session: Session, readiness: Readiness, phase: PhaseStanding) -> list[str]:
+    """The records of this release that say how the boxes of a phase stand."""
+    ids = readiness.knowledge.evidence_ids
+    wanted = [ids[box.id] for box in phase.phase.boxes if box.id in ids]
+    own = session.exec(
+        select(col(ReadinessRecord.id)).where(
+            col(ReadinessRecord.id).in_(wanted),
+            # What was carried over is another release's, and no part of this one's chain.
+            col(ReadinessRecord.release_id) == readiness.release.id,
+        )
+    ).all()
+    return sorted(map(str, own))
