@@ -57,6 +57,7 @@ _CATALOGUE: Final = text(
         JOIN pg_class c ON c.oid = o.oid
         CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) g
         LEFT JOIN pg_roles r ON r.oid = g.grantee
+        WHERE g.privilege_type <> 'MAINTAIN' -- there is none before release 17
         UNION ALL
         SELECT format('function %s %s', p.proname, md5(p.prosrc))
         FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace

@@ -1,4 +1,4 @@
-"""Writes tests/golden/schema.sql anew from the migrations: python -m tests.golden.regenerate."""
+"""Writes the expected schema anew from the migrations: python -m tests.golden.regenerate."""
 
 from __future__ import annotations
 
@@ -13,9 +13,15 @@ from engine.clock import SystemClock
 from engine.database.binaries import find
 from engine.database.cluster import Cluster
 from engine.database.migrate import migrate_up
-from engine.database.target import OWNER_ROLE, bootstrap
+from engine.database.sessions import session_of
+from engine.database.target import OWNER_ROLE, Target, bootstrap
+from engine.readiness.fingerprints import schema_lines
+from engine.readiness.probes.expected import CATALOGUE_FILE
 
 SCHEMA: Final = Path(__file__).with_name("schema.sql")
+CATALOGUE: Final = (
+    Path(__file__).resolve().parents[2] / "engine" / "readiness" / "probes" / CATALOGUE_FILE
+)
 _HEADER: Final = """\
 -- The migrated database, as pg_dump writes it. Changed by the migrations, written by
 -- python -m tests.golden.regenerate, compared by tests/database/test_schema.py.
@@ -46,6 +52,12 @@ def schema_of(conninfo: str) -> str:
     return f"{_HEADER}\n{statements}\n"
 
 
+def catalogue_of(target: Target) -> str:
+    """The lines that a probe of readiness holds a database against."""
+    with session_of(target) as session:
+        return "".join(f"{line}\n" for line in schema_lines(session))
+
+
 def main() -> None:
     """Migrates an empty database on a server of its own, and writes down what it is."""
     directory = Path(tempfile.mkdtemp(prefix="saveguard-golden-"))
@@ -57,6 +69,7 @@ def main() -> None:
         owner = cluster.conninfo("golden", OWNER_ROLE)
         migrate_up(owner, SystemClock())
         SCHEMA.write_text(schema_of(owner), encoding="utf-8")
+        CATALOGUE.write_text(catalogue_of(Target(app=owner, owner=owner)), encoding="utf-8")
     finally:
         cluster.stop()
         shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,101 @@
+"""Runs probes, and puts down what they found as evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from engine.access.audit import Actor
+from engine.database.sessions import session_of
+from engine.readiness.assessment import Verdict
+from engine.readiness.fingerprints import fingerprints_now
+from engine.readiness.items import Item, Kind
+from engine.readiness.knowledge import Release
+from engine.readiness.probes.probe import Found, Probe, Question
+from engine.readiness.probes.registry import PROBES
+from engine.readiness.records import RecordKind, put_down
+from engine.readiness.signoff import evidence_body
+from engine.runtime import Runtime
+
+# Told of a box, what was found, and how many boxes of how many are done.
+Progress = Callable[[Item, Found, int, int], None]
+
+
+def runnable(release: Release) -> tuple[Item, ...]:
+    """The boxes that a machine can look at by itself, in their order."""
+    return tuple(
+        item
+        for item in release.items.values()
+        if item.kind is Kind.AUTOMATIC and item.probe in PROBES
+    )
+
+
+def run(
+    runtime: Runtime,
+    actor: Actor,
+    release: Release,
+    items: Sequence[Item],
+    progress: Progress = lambda _item, _found, _done, _total: None,
+) -> dict[str, Found]:
+    """Looks at boxes and puts down what was found, each as soon as it is; by id.
+
+    A probe that breaks has found nothing: its box is unknown, with the kind of error as the reason.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: what was found could not be put down.
+    """
+    shared: dict[str, Any] = {}
+    found: dict[str, Found] = {}
+    for item, probe in _probes(items):
+        phase = next(
+            each
+            for each in release.checklist.phases
+            if any(box.id == item.id for box in each.boxes)
+        )
+        question = Question(runtime, release, item, phase, shared)
+        started_at = runtime.clock.now()
+        result = _look(probe, question)
+        with session_of(runtime.target) as session:
+            put_down(
+                session,
+                runtime.clock,
+                actor,
+                RecordKind.EVIDENCE,
+                release.id,
+                evidence_body(
+                    release.id,
+                    _run_id(runtime),
+                    result.verdict,
+                    result.reason,
+                    started_at=started_at,
+                    ended_at=runtime.clock.now(),
+                    fingerprints=fingerprints_now(session, runtime.settings, release),
+                    numbers=result.numbers,
+                    witness=result.witness,
+                    is_attested=False,
+                ),
+                item_id=item.id,
+            )
+        found[item.id] = result
+        progress(item, result, len(found), len(items))
+    return found
+
+
+def _probes(items: Sequence[Item]) -> Iterator[tuple[Item, Probe]]:
+    for item in items:
+        probe = PROBES.get(item.probe or "")
+        if probe is not None:
+            yield item, probe
+
+
+def _look(probe: Probe, question: Question) -> Found:
+    try:
+        return probe(question)
+    except Exception as error:  # noqa: BLE001  # a probe that breaks must not end the others
+        # Its own words may quote a value.
+        return Found(Verdict.UNKNOWN, f"The look itself failed ({type(error).__name__})")
+
+
+def _run_id(runtime: Runtime) -> UUID:
+    return runtime.clock.uuid7()
