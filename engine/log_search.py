@@ -128,6 +128,43 @@ def newest(directory: Path, lines_max: int) -> Found:
     return Found(tuple(found), looked, bytes_read, is_cut=False)
 
 
+def since(directory: Path, start: datetime, *, kind: str, bytes_max: int) -> Found:
+    """The lines written from an instant on, oldest first.
+
+    Args:
+        directory: of the log files.
+        start: the instant.
+        kind: of the files that are looked through.
+        bytes_max: to be read in all; the newest files come first.
+    """
+    found: list[Logged] = []
+    left, looked, is_cut = bytes_max, 0, False
+    for each in listed(directory, kind):
+        if each.written_at < start.timestamp():
+            break  # the rest is older
+        if left <= 0:
+            is_cut = True
+            break
+        content = tail(each.path, min(left, _FILE_BYTES))
+        is_cut = is_cut or len(content) < each.size
+        left -= len(content)
+        looked += 1
+        read = filter(None, map(_read, content.split(b"\n")))
+        found += [line for line in read if line.at >= start]
+    found.sort(key=lambda line: line.at)
+    return Found(tuple(found), looked, bytes_max - left, is_cut)
+
+
+def began_at(path: Path) -> datetime:
+    """When the first line of a file was written; long ago if it does not say."""
+    try:
+        with path.open("rb") as file:
+            line = _read(file.readline(_LINE_MAX).rstrip(b"\n"))
+    except OSError:  # gone since
+        return _LONG_AGO
+    return _LONG_AGO if line is None else line.at
+
+
 class Follower:
     """Tells what is written from now on."""
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from engine.readiness.items import Dependency, Item, Kind
@@ -147,13 +148,19 @@ class Standing:
     stale_at: datetime | None = None
 
 
-def assess(items: Mapping[str, Item], known: Known, now: datetime) -> Mapping[str, Standing]:
+def assess(
+    items: Mapping[str, Item],
+    known: Known,
+    now: datetime,
+    absent: Mapping[str, str] = MappingProxyType({}),
+) -> Mapping[str, Standing]:
     """How every box stands.
 
     Args:
         items: how each is decided.
         known: of this release.
         now: an aware instant.
+        absent: probe → why there is nothing yet that looks; the reason of boxes never looked at.
     """
     standings: dict[str, Standing] = {}
 
@@ -163,7 +170,7 @@ def assess(items: Mapping[str, Item], known: Known, now: datetime) -> Mapping[st
             standings[item_id] = (
                 _derived(item, [stand(each) for each in item.of], known, now)
                 if item.kind is Kind.DERIVED
-                else _decided(item, known, now)
+                else _decided(item, known, now, absent)
             )
         return standings[item_id]
 
@@ -178,13 +185,14 @@ def counts(standings: Mapping[str, Standing]) -> Mapping[State, int]:
     return found
 
 
-def _decided(item: Item, known: Known, now: datetime) -> Standing:
+def _decided(item: Item, known: Known, now: datetime, absent: Mapping[str, str]) -> Standing:
     exempt = _exempt(item, known, now)
     evidence = known.evidence.get(item.id)
     if exempt is not None:
         return Standing(item, exempt.state, _exempt_reason(exempt), evidence)
     if evidence is None:
-        return Standing(item, State.UNKNOWN, _NEVER[item.kind], None)
+        why = absent.get(item.probe or "", _NEVER[item.kind])
+        return Standing(item, State.UNKNOWN, why, None)
     stale_at = None if item.age is None else evidence.ended_at + item.age
     reopened = known.contradictions.get(item.id)
     if evidence.verdict is Verdict.PASSING:

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from engine.readiness.assessment import Standing, assess
 from engine.readiness.items import Dependency
 from engine.readiness.knowledge import Knowledge, Release, knowledge_of
+from engine.readiness.probes.absent import ABSENT
 from engine.readiness.records import RecordKind, body_of, records_of, records_of_kind
 from engine.readiness.standing import PhaseStanding, phase_standings
 from engine.readiness.tables import ReadinessRecord
@@ -66,7 +67,7 @@ def look(
     if not any(each.kind == RecordKind.RELEASE for each in records):
         return None
     knowledge = knowledge_of(records, _carried(session, records))
-    standings = assess(knowledge.release.items, knowledge.known(fingerprints), now)
+    standings = assess(knowledge.release.items, knowledge.known(fingerprints), now, ABSENT)
     return Readiness(knowledge, standings, phase_standings(knowledge, standings, now), now)
 
 

@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-import psycopg
 import pytest
 
 from engine.database.target import Target
 from engine.readiness.assessment import Verdict
 from engine.readiness.probes.expected import expected_schema
-from engine.readiness.probes.probe import Found, Question
-from engine.readiness.probes.registry import PROBES
 from engine.runtime import Runtime
-from tests.database.releases import lead, readiness_of, released
+from tests.database.databases import run
+from tests.database.releases import Lookout
 from tests.golden.regenerate import catalogue_of
-
-
-class Lookout:
-    """Looks with one probe."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self.runtime = runtime
-        _, actor = lead(runtime.target, runtime.clock)
-        release_id = released(runtime.target, runtime.clock, actor)
-        self.readiness = readiness_of(runtime.target, runtime.settings, runtime.clock, release_id)
-
-    def __call__(self, probe: str) -> Found:
-        item = next(each for each in self.readiness.release.items.values() if each.probe == probe)
-        phase = next(
-            each
-            for each in self.readiness.release.checklist.phases
-            if any(box.id == item.id for box in each.boxes)
-        )
-        question = Question(self.runtime, self.readiness.release, item, phase, {})
-        return PROBES[probe](question)
 
 
 @pytest.fixture
 def look(runtime: Runtime) -> Lookout:
     return Lookout(runtime)
-
-
-def done(target: Target, *statements: str) -> None:
-    """Something that no migration has done."""
-    with psycopg.connect(target.owner, autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
 
 
 SABOTAGE = [
@@ -76,7 +47,7 @@ def test_a_migrated_database_is_as_it_should_be(look: Lookout, probe: str) -> No
 def test_what_was_done_to_it_shows(
     look: Lookout, target: Target, probe: str, sabotage: str, words: str
 ) -> None:
-    done(target, sabotage)
+    run(target.owner, sabotage)
 
     found = look(probe)
 

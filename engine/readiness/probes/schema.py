@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, LiteralString
-
-import psycopg
+from typing import Final
 
 from engine.database.migrate import migration_status
 from engine.database.sessions import session_of
 from engine.readiness.fingerprints import schema_lines
+from engine.readiness.probes.asking import rows
 from engine.readiness.probes.expected import expected_schema
 from engine.readiness.probes.probe import Found, Question, decided, failing
 
@@ -75,12 +74,12 @@ def fingerprint(question: Question) -> Found:
 
 def columns(question: Question) -> Found:
     """`mig.columns`: a quote has its version and who changed it when, never empty."""
-    rows = _rows(question, _COLUMNS, [list(_TRACKING)])
-    found = {name: (kind, is_required) for name, kind, is_required in rows}
+    there = rows(question, _COLUMNS, [list(_TRACKING)])
+    found = {name: (kind, is_required) for name, kind, is_required in there}
     if found != _TRACKING:
         wrong = sorted(name for name, kind in _TRACKING.items() if found.get(name) != kind)
         return failing(f"Not as they should be: {', '.join(wrong)}", _COLUMNS)
-    (nulls,) = _rows(question, _NULLS)[0]
+    (nulls,) = rows(question, _NULLS)[0]
     return decided(
         nulls == 0,
         "version, last_modified_by and last_modified_at are there and never empty",
@@ -92,24 +91,16 @@ def columns(question: Question) -> Found:
 
 def index(question: Question) -> Found:
     """`mig.index`: there is a valid index on version; with how many updates stay cheap."""
-    rows = _rows(question, _INDEX)
-    valid = sorted(name for name, is_valid in rows if is_valid)
-    updated, cheap = (_rows(question, _HOT) or [(0, 0)])[0]
+    there = rows(question, _INDEX)
+    valid = sorted(name for name, is_valid in there if is_valid)
+    updated, cheap = (rows(question, _HOT) or [(0, 0)])[0]
     return decided(
         bool(valid),
         f"{', '.join(valid)} has it",
         "No valid index has version",
         _INDEX,
         valid=valid,
-        invalid=sorted(name for name, is_valid in rows if not is_valid),
+        invalid=sorted(name for name, is_valid in there if not is_valid),
         updates=updated,
         heapOnlyUpdates=cheap,
     )
-
-
-def _rows(
-    question: Question, query: LiteralString, values: list[Any] | None = None
-) -> list[tuple[Any, ...]]:
-    with question.runtime.read_pool.connection() as connection:
-        cursor: psycopg.Cursor[tuple[Any, ...]] = connection.execute(query, values)
-        return cursor.fetchall()

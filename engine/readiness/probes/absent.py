@@ -1,0 +1,64 @@
+"""Why nothing looks for some boxes yet: what of the system they speak of is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+_ALERTING: Final = "Nothing alerts yet: there is no evaluator, no rule and no channel to look at"
+_DRILLS: Final = "Nothing drives drills yet: the runner of load, chaos and incidents is to come"
+_ROLLBACK: Final = "Nothing carries out a rollback plan yet, so there is no run of one to look at"
+_SOAK: Final = "Nothing records memory and CPU of processes over time yet"
+_BACKUP: Final = "Nothing makes or restores backups yet"
+
+ABSENT: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        probe: why
+        for why, probes in {
+            _ALERTING: (
+                "alert.nonce",
+                "alert.schema",
+                "alerts.census",
+                "alerts.critical",
+                "alerts.quiet",
+                "hook.lint",
+                "mon.boot",
+                "mon.heartbeat",
+                "mon.ticks",
+                "notify.team",
+                "oncall.page",
+                "rules.lint",
+                "tg.getchat",
+                "tg.getme",
+            ),
+            _DRILLS: (
+                "chaos.pack",
+                "drill.conflict",
+                "drill.report",
+                "drill.state",
+                "drill.timeout",
+                "drill.validation",
+                "load.baseline",
+                "load.hotquote",
+                "load.stateviolation",
+                "prod.codes",
+                "prod.probe",
+                "prod.race",
+                "prod.state",
+                "staging.agents",
+                "staging.shapes",
+            ),
+            _ROLLBACK: (
+                "mig.updown",
+                "rollback.drill",
+                "rollback.plan",
+                "rollback.ready",
+                "rollback.time",
+            ),
+            _SOAK: ("soak.cpu", "soak.mem"),
+            _BACKUP: ("backup.restore",),
+        }.items()
+        for probe in probes
+    }
+)

@@ -1,0 +1,171 @@
+"""The probes of the stored data: green over what was saved, red over what no save does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import NamedTuple
+
+import pytest
+
+from engine.database.sessions import session_of
+from engine.database.target import Target
+from engine.readiness.assessment import Verdict
+from engine.readiness.records import RecordKind, put_down
+from engine.readiness.sealing import Sealer
+from engine.runtime import Runtime
+from tests.database.databases import rows, run
+from tests.database.releases import Lookout, superuser
+from tests.support import Agency
+
+PROBES = ["inv.version", "inv.lastmod", "inv.sweep"]
+
+
+@pytest.fixture
+def look(agency: Agency) -> Lookout:
+    quote_id = agency.create()
+    agency.update(quote_id, 1, fees=36)
+    agency.create()
+    runtime = agency.runtime
+    return Lookout(runtime).deployed(runtime.clock.now() - timedelta(hours=25))
+
+
+class Fault(NamedTuple):
+    name: str
+    probes: tuple[str, ...]
+    words: str
+    statements: tuple[str, ...]
+
+
+_NEWEST = "version = (SELECT max(version) FROM quote)"
+FAULTS = (
+    Fault(
+        "version bumped by hand",
+        ("inv.version", "inv.sweep"),
+        "DI-",
+        (f"UPDATE quote SET version = version + 1 WHERE {_NEWEST}",),  # noqa: S608  # ours
+    ),
+    Fault(
+        "ledger row taken out by the owner, who takes the privilege back first",
+        ("inv.version", "inv.sweep"),
+        "DI-",
+        (
+            "GRANT DELETE ON attempt TO CURRENT_USER",
+            "DELETE FROM attempt WHERE operation = 2",
+        ),
+    ),
+    Fault(
+        "ledger row altered",
+        ("inv.sweep",),
+        "DI-13 is broken by 1",
+        ("UPDATE attempt SET actual_version = 9 WHERE operation = 2",),
+    ),
+    Fault(
+        "last modified by nobody",
+        ("inv.lastmod", "inv.sweep"),
+        "",
+        (
+            "ALTER TABLE quote ALTER last_modified_by DROP NOT NULL",
+            "UPDATE quote SET last_modified_by = NULL",
+        ),
+    ),
+    Fault(
+        "last modified earlier than its history says, the snapshot altered with it",
+        ("inv.lastmod",),
+        "2 of 2 quotes say another last change",
+        (
+            "UPDATE quote SET last_modified_at = last_modified_at - interval '1 hour'",
+            """
+            UPDATE quote_revision AS r SET snapshot = to_jsonb(q) FROM quote AS q
+            WHERE q.id = r.quote_id AND q.version = r.version
+            """,
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_what_was_saved_keeps_every_rule(look: Lookout, probe: str) -> None:
+    found = look(probe)
+
+    assert found.verdict is Verdict.PASSING, found
+    assert found.numbers.get("violations") == 0
+    assert found.witness
+
+
+@pytest.mark.parametrize(
+    ("fault", "probe"), [(fault, probe) for fault in FAULTS for probe in fault.probes],
+    ids=[f"{fault.name}, {probe}" for fault in FAULTS for probe in fault.probes],
+)  # fmt: skip
+def test_what_no_save_does_breaks_a_rule(
+    look: Lookout, server: str, target: Target, fault: Fault, probe: str
+) -> None:
+    run(superuser(server, target), *fault.statements)
+
+    found = look(probe)
+
+    assert found.verdict is Verdict.FAILING, found
+    assert fault.words in found.reason
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_nothing_stored_proves_nothing(runtime: Runtime, probe: str) -> None:
+    look = Lookout(runtime).deployed(runtime.clock.now() - timedelta(hours=25))
+
+    assert look(probe).verdict is Verdict.INSUFFICIENT
+
+
+def test_a_day_has_to_pass_before_nothing_is_corrupt(agency: Agency) -> None:
+    agency.create()
+    clock = agency.runtime.clock
+    look = Lookout(agency.runtime)
+    before = look("inv.sweep")
+
+    found = look.deployed(clock.now() - timedelta(hours=1))("inv.sweep")
+
+    assert (before.verdict, before.reason) == (Verdict.UNKNOWN, "Not deployed yet")
+    assert found.verdict is Verdict.INSUFFICIENT
+    assert "more to come until" in found.reason
+
+
+@pytest.mark.parametrize("is_sealed", [False, True], ids=["not sealed", "sealed"])
+def test_evidence_that_was_altered_shows(
+    look: Lookout, server: str, target: Target, *, is_sealed: bool
+) -> None:
+    runtime = look.runtime
+    [(installation,)] = rows(target.owner, "SELECT id FROM installation")
+    with session_of(target) as session:
+        put_down(session, runtime.clock, look.actor, RecordKind.CONTACTS, look.release_id, {})
+    if is_sealed:
+        sealer = Sealer(installation, runtime.settings.data_dir, runtime.clock)
+        with session_of(target) as session:
+            sealer.seal(session)
+            sealer.write_checkpoints(session)
+    untouched = look("inv.sweep")
+    run(
+        superuser(server, target),
+        "UPDATE readiness_record SET recorded_by = 'somebody' WHERE kind = 'contacts'",
+    )
+
+    found = look("inv.sweep")
+
+    assert untouched.verdict is Verdict.PASSING, untouched
+    assert found.verdict is Verdict.FAILING
+    assert "evidence" in found.reason
+
+
+def test_one_sweep_answers_all_of_a_run(look: Lookout, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.readiness.probes import integrity  # noqa: PLC0415  # to count its sweeps
+
+    swept: list[object] = []
+    real = integrity.verify
+
+    def counting(*args: object, **more: object) -> object:
+        swept.append(args)
+        return real(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(integrity, "verify", counting)
+    shared: dict[str, object] = {}
+    for probe in PROBES:
+        look(probe, shared=shared)
+
+    assert len(swept) == 1
