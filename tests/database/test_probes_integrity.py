@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from engine.database.sessions import session_of
 from engine.database.target import Target
+from engine.integrity.rules import RuleResult
+from engine.integrity.verification import verify
 from engine.readiness.assessment import Verdict
 from engine.readiness.records import RecordKind, put_down
 from engine.readiness.sealing import Sealer
@@ -154,17 +156,14 @@ def test_evidence_that_was_altered_shows(
 
 
 def test_one_sweep_answers_all_of_a_run(look: Lookout, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine.readiness.probes import integrity  # noqa: PLC0415  # to count its sweeps
-
     swept: list[object] = []
-    real = integrity.verify
 
-    def counting(*args: object, **more: object) -> object:
+    def counting(*args: Any, **more: Any) -> list[RuleResult]:
         swept.append(args)
-        return real(*args, **more)  # type: ignore[arg-type]
+        return verify(*args, **more)
 
-    monkeypatch.setattr(integrity, "verify", counting)
-    shared: dict[str, object] = {}
+    monkeypatch.setattr("engine.readiness.probes.integrity.verify", counting)
+    shared: dict[str, Any] = {}
     for probe in PROBES:
         look(probe, shared=shared)
 

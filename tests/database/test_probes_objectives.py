@@ -165,7 +165,7 @@ def test_the_baseline_is_unknown_without_a_load_run(look: Lookout, target: Targe
 def test_the_baseline_is_judged_by_load_alone(
     look: Lookout, target: Target, count: int, bad: int, verdict: str
 ) -> None:
-    load = {"source": Source.LOAD.value}
+    load: dict[str, Any] = {"source": Source.LOAD.value}
     write(
         target.app,
         *attempts(count - bad, **load),
@@ -226,7 +226,7 @@ def test_five_bad_minutes_of_two_hours_show(later: Lookout, target: Target) -> N
 
 
 def test_two_hours_alike_are_stable(later: Lookout, target: Target) -> None:
-    bad = {"outcome": 5, "error_code": 6}
+    bad: dict[str, Any] = {"outcome": 5, "error_code": 6}
     write(
         target.app,
         *attempts(1_000, length=TWO_HOURS),
@@ -240,7 +240,7 @@ def test_two_hours_alike_are_stable(later: Lookout, target: Target) -> None:
 
 
 def test_a_second_hour_with_more_errors_is_no_accident(later: Lookout, target: Target) -> None:
-    bad = {"outcome": 5, "error_code": 6}
+    bad: dict[str, Any] = {"outcome": 5, "error_code": 6}
     write(
         target.app,
         *attempts(1_000, length=TWO_HOURS),

@@ -197,7 +197,7 @@ def timeouts(question: Question) -> Found:
     if fault is not None:
         return failing(fault, f"{_READ_BACK}; {_OVERRIDES}", **numbers)
     code, is_reusable, took = _put_to_sleep(question)
-    numbers |= {"probeMs": round(took / _MILLISECOND, 1), "probeCode": code}
+    numbers |= {"sleptMs": round(took / _MILLISECOND, 1), "sleptUntil": code}
     return decided(
         code == ErrorCode.DATABASE_TIMEOUT and is_reusable,
         "Limits are as they are set, in order; a statement that slept was ended as"

@@ -93,8 +93,8 @@ def numbers_of(assessed: Assessment) -> dict[str, Any]:
         "limit": assessed.objective.limit,
         "bad": assessed.bad,
         "of": assessed.of,
-        "atMost": assessed.at_most,
-        "atLeast": assessed.at_least,
+        "upperBound": assessed.at_most,
+        "lowerBound": assessed.at_least,
         "needed": assessed.needed,
     }
 
