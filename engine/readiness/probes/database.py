@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from engine.readiness.probes.asking import SHOWN
-from engine.readiness.probes.probe import Found, Question, failing, passing, unknown
-from engine.readiness.probes.spans import NOT_DEPLOYED
+from engine.readiness.assessment import Verdict
+from engine.readiness.probes.asking import SHOWN, rows
+from engine.readiness.probes.probe import Found, Question, failing, insufficient, passing
+from engine.readiness.probes.spans import Span, of_phase
+from engine.readiness.records import RecordKind
 
 _OLDEST: Final = 150_000
 # A day's partition and a deadline are told by the engine's clock, seals by the database's too.
@@ -44,6 +48,21 @@ _PRIVILEGES: Final = """
         )
     ORDER BY c.relname
 """
+# Of each minute one look counts, however often somebody looked; a bad one among them counts.
+_LOOKS: Final = """
+    SELECT verdict, count(*)
+    FROM (
+        SELECT DISTINCT ON (date_trunc('minute', recorded_at))
+            body::jsonb ->> 'verdict' AS verdict
+        FROM readiness_record
+        WHERE release_id = %(release_id)s AND kind = %(kind)s AND item_id = %(item_id)s
+            AND recorded_at >= %(start)s AND recorded_at < %(end)s
+        ORDER BY date_trunc('minute', recorded_at),
+            (body::jsonb ->> 'verdict' = 'passing'), recorded_at
+    ) AS by_minute
+    GROUP BY verdict
+"""
+_MINUTE: Final = timedelta(minutes=1)
 
 
 class Meeting(NamedTuple):
@@ -70,9 +89,45 @@ class Meeting(NamedTuple):
 
 def connection(question: Question) -> Found:
     """`db.probe`: the application gets in, as who it should be, to a server of its own time."""
-    if question.phase.window is not None and question.release.deployed_at is None:
-        return unknown(NOT_DEPLOYED)
-    return judged(_met(question))
+    found = judged(_met(question)) if question.phase.window is None else of_phase(question)
+    if isinstance(found, Found):
+        return found
+    return kept(judged(_met(question)), _looks(question, found), found)
+
+
+def kept(found: Found, looks: Mapping[str, int], span: Span) -> Found:
+    """What a look comes to beside those before it: each minute of the phase has to have a good one.
+
+    Args:
+        found: of this look.
+        looks: verdict → how many looks of the phase's time came to it.
+        span: that time.
+    """
+    minutes = int((span.due_at - span.start) / _MINUTE)
+    count, good = sum(looks.values()), looks.get(Verdict.PASSING.value, 0)
+    numbers = {**found.numbers, **span.numbers, "looks": count, "goodLooks": good}
+    if found.verdict is not Verdict.PASSING:
+        return replace(found, numbers=numbers)
+    if good < count:
+        reason = f"{count - good} of {count} looks in its time were not good"
+        return failing(reason, found.witness, **numbers)
+    if span.is_over and count < minutes:
+        reason = f"{count} of {minutes} looks were made in its time, all good"
+        return insufficient(reason, found.witness, **numbers)
+    return replace(
+        found, numbers=numbers, reason=f"{found.reason}; {count} looks before{span.so_far}"
+    )
+
+
+def _looks(question: Question, span: Span) -> dict[str, int]:
+    values = {
+        "release_id": question.release.id,
+        "item_id": question.item.id,
+        "kind": RecordKind.EVIDENCE.value,
+        "start": span.start,
+        "end": span.end,
+    }
+    return dict(rows(question, _LOOKS, values))
 
 
 def judged(met: Meeting) -> Found:
@@ -116,7 +171,8 @@ def _met(question: Question) -> Meeting:
         before, asked = clock.monotonic(), clock.now()
         [(told, role, version, has_tls, is_local)] = opened.execute(_SESSION).fetchall()
         round_trip = timedelta(seconds=clock.monotonic() - before)
-        rows = opened.execute(_PRIVILEGES, {"tables": list(APPEND_ONLY)}).fetchall()
+        tables = opened.execute(_PRIVILEGES, {"tables": list(APPEND_ONLY)}).fetchall()
+    missing = set(APPEND_ONLY) - {name for name, *_ in tables}
     return Meeting(
         role=role,
         version=version,
@@ -125,11 +181,11 @@ def _met(question: Question) -> Meeting:
         skew=told - (asked + round_trip / 2),
         may=tuple(
             fault
-            for name, is_whole, *privileges in rows
+            for name, is_whole, *privileges in tables
             for fault in _faults(name, privileges, is_whole=is_whole)
         )
-        + tuple(f"{name} is not there" for name in APPEND_ONLY if name not in {r[0] for r in rows}),
-        tables=len(rows),
+        + tuple(f"{name} is not there" for name in sorted(missing)),
+        tables=len(tables),
     )
 
 

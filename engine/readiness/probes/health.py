@@ -91,7 +91,17 @@ def health(question: Question) -> Found:
 
 def judged(health: Health) -> Found:
     """What it comes to; how another environment is doing nobody here can tell."""
-    numbers: dict[str, Any] = {**health._asdict(), "besideStaging": None}
+    numbers: dict[str, Any] = {
+        "lockWaits": health.lock_waits,
+        "deadlocks": health.deadlocks,
+        "pagesHit": health.pages_hit,
+        "pagesRead": health.pages_read,
+        "worstTable": health.worst_table,
+        "deadShare": round(health.dead_share, 4),
+        "attempts": health.attempts,
+        "meanUs": health.mean_us,
+        "besideStaging": None,
+    }
     pages = health.pages_hit + health.pages_read
     share = health.pages_hit / pages if pages else 1.0
     faults = (

@@ -114,7 +114,16 @@ def indexes(question: Question) -> Found:
 
 def judged(found: Indexes) -> Found:
     """What indexes come to."""
-    numbers: dict[str, Any] = found._asdict()
+    numbers: dict[str, Any] = {
+        "all": found.all,
+        "invalid": list(found.invalid),
+        "doubles": list(found.doubles),
+        "foreignKeys": list(found.foreign_keys),
+        "unused": list(found.unused),
+        "attempts": found.attempts,
+        "updates": found.updates,
+        "cheapUpdates": found.cheap_updates,
+    }
     for what, faults, witness in (
         ("invalid", found.invalid, _INDEXES),
         ("twice there", found.doubles, _DOUBLES),

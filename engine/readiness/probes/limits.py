@@ -14,8 +14,8 @@ from engine.database.pool import APPLICATION, Pool, session_settings
 from engine.database.sqlstate import classify
 from engine.errors import ErrorCode
 from engine.readiness.probes.asking import rows
-from engine.readiness.probes.probe import Found, Question, decided, failing, passing, unknown
-from engine.readiness.probes.spans import NOT_DEPLOYED
+from engine.readiness.probes.probe import Found, Question, decided, failing, passing
+from engine.readiness.probes.spans import not_yet
 from engine.settings import Settings
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -94,16 +94,21 @@ class Room(NamedTuple):
 
 def pool(question: Question) -> Found:
     """`db.pool`: connections suffice for every process, and nobody waits long for one."""
-    if question.phase.window is not None and question.release.deployed_at is None:
-        return unknown(NOT_DEPLOYED)
-    return judged(_room(question))
+    return not_yet(question) or judged(_room(question))
 
 
 def judged(room: Room) -> Found:
     """What the arithmetic and the waits come to."""
     numbers = {
-        **room._asdict(),
-        "mean_wait": round(room.mean_wait / _MILLISECOND, 3),
+        "perProcess": room.per_process,
+        "processes": room.processes,
+        "available": room.available,
+        "inUse": room.in_use,
+        "idleInTransaction": room.idle_in_transaction,
+        "timeouts": room.timeouts,
+        "meanWaitMs": round(room.mean_wait / _MILLISECOND, 3),
+        "crowdErrors": room.crowd_errors,
+        "leftWaiting": room.left_waiting,
         "needed": room.needed,
         "reserve": RESERVE,
     }

@@ -13,8 +13,8 @@ from engine.readiness.fingerprints import schema_lines
 from engine.readiness.probes.asking import SHOWN, rows
 from engine.readiness.probes.expected import expected_schema
 from engine.readiness.probes.logs import errors_between, lines_since
-from engine.readiness.probes.probe import Found, Question, failing, insufficient, passing, unknown
-from engine.readiness.probes.spans import NOT_DEPLOYED, of_phase
+from engine.readiness.probes.probe import Found, Question, failing, insufficient, passing
+from engine.readiness.probes.spans import not_yet, of_phase
 from engine.runtime import PROCESS_LOG, log_directory
 
 _LATELY: Final = timedelta(minutes=5)
@@ -43,9 +43,9 @@ class Process(NamedTuple):
 
 def version(question: Question) -> Found:
     """`deploy.version`: every process that had something to do lately is of this release."""
-    release = question.release
-    if question.phase.window is not None and release.deployed_at is None:
-        return unknown(NOT_DEPLOYED)
+    release, early = question.release, not_yet(question)
+    if early is not None:
+        return early
     since = question.runtime.clock.now() - _LATELY
     seen = [Process(*row) for row in rows(question, _ORIGINS, {"since": since})]
     with session_of(question.runtime.target) as session:

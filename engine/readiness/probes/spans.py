@@ -67,7 +67,8 @@ class Span:
         return replace(
             found,
             verdict=Verdict.INSUFFICIENT,
-            reason=f"{found.reason}, so far; there is more to come until {due_at}",
+            reason=f"{found.reason.removesuffix(self.so_far)}, so far: there is more to come until"
+            f" {due_at}",
         )
 
 
@@ -105,6 +106,14 @@ def since_deployment(question: Question, *, must_end: bool = False) -> Span | Fo
     if isinstance(span, Found) or deployed_at is None:
         return span
     return replace(span, start=deployed_at)
+
+
+def not_yet(question: Question) -> Found | None:
+    """Why it is too early to look at the present for a box after the deployment; None if not."""
+    if question.phase.window is None:
+        return None
+    span = of_phase(question)
+    return span if isinstance(span, Found) else None
 
 
 def until_now(question: Question, length: timedelta) -> Span:

@@ -65,13 +65,13 @@ def windows(question: Question) -> Found:
 
 def by_minutes(buckets: Sequence[Bucket], span: Span) -> list[tuple[datetime, Counts]]:
     """What was counted in each five minutes of a span, by their start."""
-    found: list[tuple[datetime, Counts]] = []
-    start = floor(span.start, Tier.MINUTE)
-    while start < span.end:
-        inside = [each.counts for each in buckets if start <= each.start < start + _LENGTH]
-        found.append((start, total(inside)))
-        start += _LENGTH
-    return found
+    first = floor(span.start, Tier.MINUTE)
+    count = -((span.start - span.end) // _LENGTH)
+    inside: list[list[Counts]] = [[] for _ in range(count)]
+    for bucket in buckets:
+        # What a span that does not begin with a minute has at its end is the last one's.
+        inside[min((bucket.start - first) // _LENGTH, count - 1)].append(bucket.counts)
+    return [(first + number * _LENGTH, total(counts)) for number, counts in enumerate(inside)]
 
 
 def judged(
