@@ -1,4 +1,4 @@
-"""The stored data: does it keep every rule, and is the evidence about it what was put down?
+"""Whether stored data keeps every rule, and evidence about it is what was put down.
 
 One sweep over the whole database answers all that ask, see `engine.integrity.verification`.
 """

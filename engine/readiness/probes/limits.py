@@ -1,4 +1,4 @@
-"""Limits: are there connections for everybody, and does every wait end when it should?"""
+"""Limits: whether there are connections for everybody, and every wait ends when it should."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The declared models: is the database what they say?"""
+"""The declared models, and whether the database is what they say."""
 
 from __future__ import annotations
 

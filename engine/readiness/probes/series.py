@@ -1,4 +1,4 @@
-"""Numbers over time: is every minute there, is it kept, and is it what the ledger says?"""
+"""Numbers over time: whether every minute is there, is kept, and is what the ledger says."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Final
 import psycopg
 
 from engine.readiness.probes.asking import SHOWN, looked, rows
-from engine.readiness.probes.probe import Found, Question, failing, insufficient, passing, unknown
-from engine.readiness.probes.spans import NOT_DEPLOYED, Span, since_deployment
+from engine.readiness.probes.probe import Found, Question, failing, insufficient, passing
+from engine.readiness.probes.spans import Span, not_yet, since_deployment
 from engine.readiness.records import written_instant
 from engine.rollups import receipt
 from engine.rollups.counts import Counts
@@ -156,8 +156,9 @@ def performance(question: Question) -> Found:
 
 def fresh(question: Question) -> Found:
     """`ui.fresh`: what screens show is of this minute, and equals a count of the rows."""
-    if question.release.deployed_at is None:
-        return unknown(NOT_DEPLOYED)
+    early = not_yet(question)
+    if early is not None:
+        return early
     now = question.runtime.clock.now()
     with looked(question) as (_, look):
         window = window_until(now, _SHOWN_BACK)
