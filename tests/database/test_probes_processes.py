@@ -19,6 +19,7 @@ from engine.clock import uuid7
 from engine.correlation import make_correlation_id
 from engine.database.target import Target
 from engine.readiness.assessment import Verdict
+from engine.readiness.probes import lookup
 from engine.readiness.probes.absent import ABSENT
 from engine.readiness.probes.registry import PROBES
 from engine.readiness.probes.settings import judged
@@ -210,7 +211,10 @@ def booted(runtime: Runtime, **changes: Any) -> Lookout:
 # --- look-ups -------------------------------------------------------------------------------------
 
 
-def test_mangled_ids_lead_to_their_attempts(agency: Agency) -> None:
+def test_mangled_ids_lead_to_their_attempts(
+    agency: Agency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup, "_SLOWEST", timedelta.max)  # however slow the machine is
     for _ in range(20):
         agency.create()
 
@@ -251,6 +255,17 @@ def test_few_ids_are_too_few(agency: Agency) -> None:
 
     assert found.verdict is Verdict.INSUFFICIENT
     assert "only 1 of 20 ids" in found.reason
+
+
+def test_answers_that_take_a_second_are_red() -> None:
+    asked = [
+        lookup.Asked("0123", "as it is", is_right=True, took=timedelta(seconds=number >= 56))
+        for number in range(60)
+    ]
+
+    assert lookup.judged(asked, 20).verdict is Verdict.FAILING
+    assert lookup.judged(asked[:-1], 20).verdict is Verdict.FAILING
+    assert lookup.judged(asked[:57], 20).verdict is Verdict.PASSING
 
 
 # --- what nothing looks for -----------------------------------------------------------------------

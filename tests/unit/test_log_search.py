@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine import log_search
-from engine.log_search import Follower, Found, naming, newest
+from engine.log_search import Follower, Found, began_at, naming, newest, since
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ID = "REQ-01M8APGGEZEQBVJ1FR1HXDHZT21"
@@ -179,3 +179,26 @@ def test_an_instant_beyond_the_calendar_is_passed_over(tmp_path: Path) -> None:
     (odd,) = newest(tmp_path, 10).lines
 
     assert odd.at == datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def test_lines_of_a_kind_since_an_instant_come_in_their_order(tmp_path: Path) -> None:
+    wrote(tmp_path, "process.a-1.0", 9, line(-1, mark=0), line(0, mark=1), line(9, mark=3))
+    wrote(tmp_path, "process.b-1.0", 5, b"no line\n", line(5, mark=2))
+    wrote(tmp_path, "attempts.a-1.0", 9, line(5, mark="of another kind"))
+    wrote(tmp_path, "process.c-1.0", -5, line(-5, mark="long ago"))
+
+    everything = since(tmp_path, NOW, kind="process", bytes_max=MEGABYTE)
+    little = since(tmp_path, NOW, kind="process", bytes_max=100)
+
+    assert marks(everything) == [1, 2, 3]
+    assert (everything.files, everything.is_cut) == (2, False)
+    assert marks(little) == [3]
+    assert little.is_cut
+
+
+def test_a_file_began_with_its_first_line(tmp_path: Path) -> None:
+    path = wrote(tmp_path, "process.a-1.0", 9, line(2), line(9))
+    torn = wrote(tmp_path, "process.b-1.0", 9, b"half a li")
+
+    assert began_at(path) == NOW + timedelta(seconds=2)
+    assert began_at(torn) == began_at(tmp_path / "none") < NOW

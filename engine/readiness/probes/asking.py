@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 
 import psycopg
 
@@ -12,7 +12,7 @@ from engine.readiness.probes.probe import Question
 from engine.rollups.series import Look, looking
 
 # Of things that are wrong, as many are named.
-SHOWN: int = 10
+SHOWN: Final = 10
 
 
 def rows(
