@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from html import escape
-from typing import Final, Literal
 
 import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,18 +10,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from dashboard import viewer
 from dashboard.login import NOBODY, Login, Standing, Unknowable, actor_of, in_process, page_address
 from dashboard.sign_in_form import SIGN_IN_PATH, SIGN_OUT_PATH
-from engine.access.roles import Role
 from engine.access.sign_ins import SignedIn
 from engine.access.signing_in import sign_out
 from engine.database.sessions import session_of
-
-_Colour = Literal["gray", "blue", "violet", "orange"]
-_COLOURS: Final[Mapping[Role, _Colour]] = {
-    Role.VIEWER: "gray",
-    Role.ON_CALL: "blue",
-    Role.LEAD: "violet",
-    Role.ADMIN: "orange",
-}
 
 
 def require_sign_in() -> Standing:
@@ -62,18 +51,12 @@ def show_who_is_here(standing: Standing) -> None:
         key="who", horizontal=True, horizontal_alignment="right", vertical_alignment="center"
     ):
         if login.is_local:
-            # Their own machine's user name; no text from elsewhere, and yet none of Markdown.
-            st.badge("Local mode", icon=":material/computer:", color="gray")
-            st.text(viewer.current().name)
+            _tag("Local mode · " + viewer.current().name)
             return
         if standing.signed_in is None or standing.token_hash is None:
             return
         st.text(standing.signed_in.name or standing.signed_in.email)
-        role = standing.signed_in.role
-        if role is not None:
-            st.badge(role.value, color=_COLOURS[role])
-        else:
-            st.badge("agent", color="gray")
+        _tag(standing.signed_in.role or "agent")
         if login.is_by_provider:
             st.button("Sign out", key="sign-out", on_click=_leave, args=(login, standing.signed_in))
         else:
@@ -83,6 +66,12 @@ def show_who_is_here(standing: Standing) -> None:
                 f'<input type="hidden" name="token" value="{escape(token)}">'
                 '<button type="submit">Sign out</button></form>'
             )
+
+
+def _tag(text: str) -> None:
+    """A short text that stands off; plain text, as all that has come from elsewhere."""
+    with st.container(key="role", width="content"):
+        st.text(text)
 
 
 def _show_way_in(login: Login, standing: Standing) -> None:
