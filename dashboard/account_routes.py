@@ -80,8 +80,12 @@ def account_routes(login: Login) -> list[BaseRoute]:
         Route(SIGN_IN_PATH, desk.sign_in, methods=["POST"]),
         Route(SIGN_OUT_PATH, desk.sign_out, methods=["POST"]),
         Route(STYLE_PATH, _style, methods=["GET"]),
-        Route(ICON_PATH, _icon, methods=["GET"]),
     ]
+
+
+def icon_route() -> Route:
+    """Our picture, where browsers and Streamlit's own page look for it: anybody may see it."""
+    return Route(ICON_PATH, _icon, methods=["GET"])
 
 
 class _Desk:

@@ -19,8 +19,8 @@ st.set_page_config(
     page_title=f"Saveguard {engine_in_process.runtime().settings.environment}"
     if engine_in_process.is_open()
     else "Saveguard",
-    # A file of our own: an icon by name would be fetched from elsewhere.
-    page_icon=_HERE / "favicon.png",
+    # No icon: Streamlit's page asks for /favicon.png, which is ours (dashboard/asgi.py), and which
+    # somebody who has not signed in yet may have, too.
     layout="wide",
 )
 st.html(_HERE / "page.css")
@@ -41,9 +41,7 @@ def pages_of(_viewer: Viewer) -> list[StreamlitPage]:
     ]
 
 
-page = st.navigation(
-    pages_of(viewer.current() if engine_in_process.is_open() else viewer.NOBODY), position="top"
-)
+page = st.navigation(pages_of(viewer.current()), position="top")
 if engine_in_process.is_open():
     door.show_who_is_here(standing)
     page.run()

@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from dashboard import plot
-from dashboard.account_routes import account_routes
+from dashboard.account_routes import account_routes, icon_route
 from dashboard.login import Login
 from dashboard.open_tabs import OpenTabs
 from dashboard.page_headers import PageHeaders
@@ -24,6 +24,7 @@ from dashboard.provider import streamlit_secrets
 from dashboard.public_address import is_behind_tls
 from dashboard.sign_in_gate import SignInGate
 from engine.api.hosts import AllowedHosts, HostGuard, allowed_hosts
+from engine.api.refusing import Refuser
 from engine.api.security_headers import SecurityHeaders
 from engine.logs import report
 from engine.settings import Settings
@@ -62,7 +63,7 @@ def build_app(
         secrets=streamlit_secrets(settings, login.streamlit_secret)
         if login.is_by_provider
         else None,
-        routes=[*routes, *account_routes(login), plot.library_route()],
+        routes=[*routes, *account_routes(login), plot.library_route(), icon_route()],
         middleware=middleware(login),
         lifespan=lifespan,
         on_script_error=_report_script_error,
@@ -71,15 +72,16 @@ def build_app(
 
 def middleware(login: Login) -> list[Middleware]:
     """What stands before the pages and the API, the outermost first."""
-    settings, clock = login.settings, login.runtime.clock
+    settings = login.settings
+    refuser = Refuser(login.runtime.read_pool, login.runtime.clock)
     headers = PageHeaders(
         is_behind_tls=is_behind_tls(settings), session_lifetime=settings.session_lifetime
     )
     return [
         Middleware(SecurityHeaders, headers.choose, headers.amend),
-        Middleware(HostGuard, AllowedHosts(allowed_hosts(settings)), clock),
-        Middleware(SignInGate, login),
-        Middleware(OpenTabs, login),
+        Middleware(HostGuard, AllowedHosts(allowed_hosts(settings)), refuser),
+        Middleware(SignInGate, login, refuser),
+        Middleware(OpenTabs, login, refuser),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Final
 
 import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,6 +14,10 @@ from dashboard.sign_in_form import SIGN_IN_PATH, SIGN_OUT_PATH
 from engine.access.sign_ins import SignedIn
 from engine.access.signing_in import sign_out
 from engine.database.sessions import session_of
+from engine.errors import ErrorCode
+
+# As wide as the form for passwords.
+_DOOR_WIDTH: Final = 368
 
 
 def require_sign_in() -> Standing:
@@ -75,24 +80,31 @@ def _tag(text: str) -> None:
 
 
 def _show_way_in(login: Login, standing: Standing) -> None:
-    _, middle, _ = st.columns([1, 2, 1])
-    with middle, st.container(border=True, key="door"):
+    with st.container(border=True, key="door", width=_DOOR_WIDTH):
         st.title("Sign in to Saveguard")
         st.text(login.settings.environment)
-        if standing.refusal is not None:
-            st.error("You cannot come in.")
-            st.text(f"{standing.refusal.message} ({standing.refusal.code})")
+        refusal = standing.refusal
+        if refusal is not None and refusal.code is ErrorCode.AUTHORIZATION_FAILED:
+            st.error("You cannot come in with this account.", icon=":material/lock:")
+            # Plain text: whatever a provider has said may stand in it.
+            st.text(refusal.message)
+            st.caption(f"{refusal.code.value} {standing.correlation_id}")
         elif standing.token_hash is not None:
             st.info("You have been signed out, or were signed in for too long.")
         if not login.is_by_provider:
             st.html(f'<a href="{SIGN_IN_PATH}">Sign in</a>')
             return
         st.button(
-            f"Sign in with {login.settings.oidc_name}", key="sign-in", type="primary",
+            f"Sign in with {login.settings.oidc_name}",
+            key="sign-in",
+            type="primary",
+            width="stretch",
             on_click=st.login,
-        )  # fmt: skip
-        if standing.token_hash is not None:
-            st.button("Sign out at the provider", key="sign-out", on_click=st.logout)
+        )
+        if refusal is not None and refusal.code is ErrorCode.AUTHORIZATION_FAILED:
+            st.button(
+                "Sign out at the provider", key="sign-out", width="stretch", on_click=st.logout
+            )
 
 
 def _leave(login: Login, signed_in: SignedIn) -> None:

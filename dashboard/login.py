@@ -51,11 +51,13 @@ class Standing:
         token_hash: of what it holds; None when it holds nothing that was ever ours.
         signed_in: who that is; None for nobody.
         refusal: why an identity provider's word was not enough.
+        correlation_id: of that refusal in the audit trail.
     """
 
     token_hash: bytes | None = None
     signed_in: SignedIn | None = None
     refusal: Refusal | None = None
+    correlation_id: str = ""
 
 
 NOBODY: Final = Standing()
@@ -92,7 +94,7 @@ class Login:
         self.streamlit_secret = self.cookies.derived_secret("streamlit")
         self._lock = threading.Lock()
         self._local_account_id: UUID | None = None
-        self._refused: OrderedDict[bytes, tuple[float, Refusal]] = OrderedDict()
+        self._refused: OrderedDict[bytes, tuple[float, Standing]] = OrderedDict()
 
     def standing(self, cookies: Mapping[str, str], address: str | None) -> Standing:
         """Who has sent a request.
@@ -124,14 +126,14 @@ class Login:
             Unknowable: the database could not be asked.
         """
         held = token_hash(claims)
-        known_refusal = self._known_refusal(held)
-        if known_refusal is not None:
-            return Standing(held, None, known_refusal)
+        refused = self._known_refusal(held)
+        if refused is not None:
+            return refused
         found = self._find(held)
         if found is not None:
             return Standing(held, found)
-        refusal = self._sign_in(claims, held, address)
-        return Standing(held, None if refusal else self._find(held), refusal)
+        refused = self._sign_in(claims, held, address)
+        return Standing(held, self._find(held)) if refused is None else refused
 
     def holder(self, held: bytes | None) -> SignedIn | None:
         """Who has signed in with a browser, by what it holds, as their account stands now.
@@ -174,34 +176,34 @@ class Login:
         except (psycopg.Error, PoolTimeout) as error:
             raise Unknowable from error
 
-    def _sign_in(self, claims: Claims, held: bytes, address: str | None) -> Refusal | None:
-        """Signs somebody in by the provider's word; returns why not if it was not enough."""
+    def _sign_in(self, claims: Claims, held: bytes, address: str | None) -> Standing | None:
+        """Signs somebody in by the provider's word; what they are if that was not enough."""
         known = identity_of(claims, self.settings)
         if known is None:
-            return None
+            return Standing(held)
         clock = self.runtime.clock
+        actor = unknown_actor(clock, address)
         # One at a time: a page and its websocket come with a new login at once.
         with self._lock:
             try:
                 with session_of(self.runtime.target) as session:
-                    done = sign_in_with_identity(
-                        session, clock, self.settings, unknown_actor(clock, address), known
-                    )
+                    done = sign_in_with_identity(session, clock, self.settings, actor, known)
             except (SQLAlchemyError, psycopg.Error) as error:
                 raise Unknowable from error
             if isinstance(done, Refusal):
-                self._refused[held] = (clock.monotonic(), done)
+                refused = Standing(held, None, done, actor.correlation_id)
+                self._refused[held] = (clock.monotonic(), refused)
                 if len(self._refused) > _REMEMBERED:
                     self._refused.popitem(last=False)
-                return done
+                return refused
         self.runtime.sign_ins.forget()
         return None
 
-    def _known_refusal(self, held: bytes) -> Refusal | None:
+    def _known_refusal(self, held: bytes) -> Standing | None:
         with self._lock:
-            at, refusal = self._refused.get(held, (0.0, None))
-            if refusal is None or self.runtime.clock.monotonic() - at < _REFUSED_FOR_S:
-                return refusal
+            at, refused = self._refused.get(held, (0.0, None))
+            if refused is None or self.runtime.clock.monotonic() - at < _REFUSED_FOR_S:
+                return refused
             del self._refused[held]
             return None
 

@@ -23,7 +23,7 @@ from dashboard.cookies import cookies_of
 from dashboard.login import Login, Unknowable
 from dashboard.same_origin import is_foreign_socket
 from engine.access.sign_ins import SignedIn
-from engine.api.refusing import address_of, refuse
+from engine.api.refusing import Refuser, address_of
 from engine.errors import ErrorCode, Refusal
 
 _LOOK_S: Final = 0.5
@@ -58,15 +58,17 @@ class _Tab:
 class OpenTabs:
     """ASGI middleware around the websockets of pages."""
 
-    def __init__(self, app: ASGIApp, login: Login) -> None:
+    def __init__(self, app: ASGIApp, login: Login, refuser: Refuser) -> None:
         """Wraps an application.
 
         Args:
             app: the application.
             login: who is signed in with which cookie.
+            refuser: answers what another site's page opens.
         """
         self._app = app
         self._login = login
+        self._refuser = refuser
         self._tabs: set[_Tab] = set()
         self._watch: asyncio.Task[None] | None = None
 
@@ -77,7 +79,7 @@ class OpenTabs:
             return
         headers = Headers(scope=scope)
         if is_foreign_socket(headers, self._login.origin):
-            await refuse(scope, receive, send, _FOREIGN, self._login.runtime.clock)
+            await self._refuser.refuse(scope, send, _FOREIGN)
         elif self._login.is_local:
             await self._app(scope, receive, send)
         else:
@@ -90,7 +92,7 @@ class OpenTabs:
             )
         except Unknowable:
             # Pages draw nothing for whom they cannot tell; the browser asks again by itself.
-            await refuse(scope, receive, send, _UNKNOWABLE, self._login.runtime.clock)
+            await self._refuser.refuse(scope, send, _UNKNOWABLE)
             return
         tab = _Tab(send, standing.token_hash, _worth(standing.signed_in))
         if tab.worth is None and (not self._login.is_by_provider or _resumes(headers)):

@@ -45,14 +45,15 @@ _COMMON: Final = {
 def page_policy() -> str:
     """What a page may load: from us alone, and no script that is not a file of ours.
 
-    Streamlit's page has one script in it, known by its hash, and writes styles as it draws
+    Streamlit's page has one script in it, known by its hash, loads the script of a
+    component from a blob, and writes styles as it draws
     (docs/decisions/0016-login.md).
     """
     inline = " ".join(_hash(script) for script in _INLINE_SCRIPT.findall(_INDEX.read_text("utf-8")))
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src 'self' {inline}",
+            f"script-src 'self' {inline} blob:",
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data:",
             "font-src 'self' data:",

@@ -13,7 +13,7 @@ from typing import Final
 
 SIGN_IN_PATH: Final = "/account/sign-in"
 SIGN_OUT_PATH: Final = "/account/sign-out"
-ICON_PATH: Final = "/account/favicon.png"
+ICON_PATH: Final = "/favicon.png"
 
 _HERE: Final = Path(__file__).resolve().parent
 _STYLE: Final = (_HERE / "sign_in.css").read_bytes()
@@ -94,6 +94,7 @@ def _notice(notice: Notice | None) -> str:
     if notice is None:
         return ""
     kind = "alarm" if notice.is_alarming else "news"
-    facts = " · ".join(fact for fact in (notice.code, notice.correlation_id) if fact)
-    small = f"<small>{escape(facts)}</small>" if facts else ""
-    return f'<div class="{kind}" role="alert"><p>{escape(notice.text)}</p>{small}</div>\n'
+    facts = "".join(
+        f"<small>{escape(fact)}</small>" for fact in (notice.code, notice.correlation_id) if fact
+    )
+    return f'<div class="{kind}" role="alert"><p>{escape(notice.text)}</p>{facts}</div>\n'

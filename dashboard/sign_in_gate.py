@@ -18,7 +18,7 @@ from dashboard.local_path import START, local_path
 from dashboard.login import NOBODY, Login, Standing, Unknowable
 from dashboard.sign_in_form import SIGN_IN_PATH
 from engine.api.edge import header_of
-from engine.api.refusing import address_of, refuse
+from engine.api.refusing import Refuser, address_of
 from engine.errors import ErrorCode, Refusal
 
 # These have a lock of their own, need none, or are how one signs in.
@@ -50,16 +50,17 @@ _UNKNOWABLE: Final = Refusal(
 class SignInGate:
     """ASGI middleware: sends whoever is not signed in to where they can."""
 
-    def __init__(self, app: ASGIApp, login: Login) -> None:
+    def __init__(self, app: ASGIApp, login: Login, refuser: Refuser) -> None:
         """Wraps an application.
 
         Args:
             app: the application.
             login: who is signed in with which cookie.
+            refuser: answers what is nobody's to ask.
         """
         self._app = app
         self._login = login
-        self._clock = login.runtime.clock
+        self._refuser = refuser
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection."""
@@ -68,13 +69,13 @@ class SignInGate:
             return
         path: str = scope["path"]
         if _is_below(path, _CLOSED):
-            await refuse(scope, receive, send, _NOTHING_THERE, self._clock)
+            await self._refuser.refuse(scope, send, _NOTHING_THERE)
         elif self._login.is_local:
             await self._app(scope, receive, send)
         elif _is_below(path, (_DOWNLOADS,)):
             await self._serve_download(scope, receive, send)
         elif path == _SIGN_OUT_OF_STREAMLIT and _is_cross_site(scope):
-            await refuse(scope, receive, send, _FROM_ELSEWHERE, self._clock)
+            await self._refuser.refuse(scope, send, _FROM_ELSEWHERE)
         elif _is_page(scope, path):
             await self._serve_page(scope, receive, send)
         else:
@@ -84,10 +85,10 @@ class SignInGate:
         try:
             standing = await self._standing(scope)
         except Unknowable:
-            await refuse(scope, receive, send, _UNKNOWABLE, self._clock)
+            await self._refuser.refuse(scope, send, _UNKNOWABLE)
             return
         if standing.signed_in is None:
-            await refuse(scope, receive, send, _SIGN_IN_FIRST, self._clock)
+            await self._refuser.refuse(scope, send, _SIGN_IN_FIRST)
         else:
             await self._app(scope, receive, send)
 

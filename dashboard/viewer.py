@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
+from dashboard import engine_in_process
 from dashboard.login import Unknowable, in_process, machine_user
 from engine.access.roles import Permission, Role, may
 from engine.access.sign_ins import SignedIn
@@ -66,6 +67,8 @@ def current() -> Viewer:
     Returns:
         Without a role and an agent for whoever is not signed in, or cannot be told.
     """
+    if not engine_in_process.is_open():
+        return LOCAL_OPERATOR  # there is nothing to see
     login = in_process()
     if login.is_local:
         account_id = login.local_account_id()

@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from engine.api.refusing import refuse
-from engine.clock import Clock
+from engine.api.refusing import Refuser
 from engine.errors import ErrorCode, Refusal, SetupError
 from engine.settings import Settings
 
@@ -106,17 +105,17 @@ class AllowedHosts:
 class HostGuard:
     """ASGI middleware: refuses what is addressed to a name that is not ours."""
 
-    def __init__(self, app: ASGIApp, hosts: AllowedHosts, clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, hosts: AllowedHosts, refuser: Refuser) -> None:
         """Wraps an application.
 
         Args:
             app: the application.
             hosts: which names are ours.
-            clock: for ids and instants of refusals.
+            refuser: answers the rest.
         """
         self._app = app
         self._hosts = hosts
-        self._clock = clock
+        self._refuser = refuser
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection."""
@@ -127,7 +126,7 @@ class HostGuard:
         if len(given) == 1 and self._hosts.allows(given[0]):
             await self._app(scope, receive, send)
             return
-        await refuse(scope, receive, send, _UNKNOWN, self._clock)
+        await self._refuser.refuse(scope, send, _UNKNOWN)
 
 
 def _bare(name: str) -> str:

@@ -18,6 +18,7 @@ from starlette.routing import Router
 from engine.api.app import DOCUMENT_PATH, open_api
 from engine.api.hosts import AllowedHosts, HostGuard, allowed_hosts
 from engine.api.metrics import Metrics
+from engine.api.refusing import Refuser
 from engine.api.security_headers import SecurityHeaders, api_headers
 from engine.cli.listening import listen, require_free, url_of
 from engine.cli.options import data_dir_option, keep_logs, port_option, settings_of
@@ -81,7 +82,7 @@ def api(host: str | None, port: int | None, data_dir: Path | None, *, is_part: b
             headers = api_headers(
                 is_behind_tls=(settings.public_url or "").lower().startswith("https:")
             )
-            guarded = HostGuard(Router(routes=routes), hosts, clock)
+            guarded = HostGuard(Router(routes=routes), hosts, Refuser(opened.read_pool, clock))
             server = _Server(
                 uvicorn.Config(
                     SecurityHeaders(guarded, lambda _scope: headers),

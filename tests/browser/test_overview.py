@@ -178,7 +178,7 @@ def test_the_page_asks_nobody_but_this_machine(
     }
     assert abroad == set()
     assert any(url.startswith("ws://") for url in viewer.asked)
-    assert any("/media/" in url and url.endswith(".png") for url in viewer.asked), "our favicon"
+    assert any(url.endswith("/favicon.png") for url in viewer.asked), "our favicon"
     assert viewer.complaints == []
 
 
