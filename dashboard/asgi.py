@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import re
 import tomllib
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -54,7 +56,7 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(_app: streamlit.App) -> AsyncIterator[None]:
-        _warm_up()
+        _warm_up(signs_in_by_provider=login.is_by_provider)
         announce()
         yield
 
@@ -124,7 +126,7 @@ def environment_name(option: str) -> str:
     return f"STREAMLIT_{name}".upper()
 
 
-def _warm_up() -> None:
+def _warm_up(*, signs_in_by_provider: bool = False) -> None:
     """Pays for the heavy imports before the first viewer comes.
 
     What they allocate lives for ever; frozen, the garbage collector stops looking at it, which
@@ -133,6 +135,10 @@ def _warm_up() -> None:
     from dashboard import warm  # noqa: PLC0415  # heavy, and not needed to build the application
 
     warm.render_once()
+    if signs_in_by_provider:
+        # It wishes for another HTTP library, and says so whenever it is imported.
+        with warnings.catch_warnings(record=True):
+            importlib.import_module("authlib.integrations.starlette_client")
     gc.collect()
     gc.freeze()
 

@@ -80,7 +80,10 @@ def _tag(text: str) -> None:
 
 
 def _show_way_in(login: Login, standing: Standing) -> None:
-    with st.container(border=True, key="door", width=_DOOR_WIDTH):
+    with (
+        st.container(horizontal_alignment="center", key="door"),
+        st.container(border=True, width=_DOOR_WIDTH),
+    ):
         st.title("Sign in to Saveguard")
         st.text(login.settings.environment)
         refusal = standing.refusal
@@ -97,7 +100,6 @@ def _show_way_in(login: Login, standing: Standing) -> None:
         st.button(
             f"Sign in with {login.settings.oidc_name}",
             key="sign-in",
-            type="primary",
             width="stretch",
             on_click=st.login,
         )
@@ -110,10 +112,12 @@ def _show_way_in(login: Login, standing: Standing) -> None:
 def _leave(login: Login, signed_in: SignedIn) -> None:
     """Ends every sign-in of somebody, here and everywhere, and the one at their provider."""
     runtime = login.runtime
+    # This tab is on its way to the provider then, and must not be made to load the page anew.
+    login.leaving(st.context.headers.get("Sec-Websocket-Key"))
+    st.logout()
     try:
         with session_of(runtime.target) as session:
             sign_out(session, runtime.clock, actor_of(signed_in, runtime.clock, page_address()))
     except SQLAlchemyError:
         st.toast("The database does not answer: you are still signed in elsewhere.")
     runtime.sign_ins.forget()
-    st.logout()

@@ -37,6 +37,8 @@ from engine.runtime import Runtime
 _REMEMBERED: Final = 1_000
 # How long that holds; whoever was given a role since then may come in.
 _REFUSED_FOR_S: Final = 10.0
+# A tab that signs out at the provider is gone by then, or is cut off as any other.
+_LEAVES_WITHIN_S: Final = 5.0
 
 
 class Unknowable(Exception):  # noqa: N818  # nobody did anything wrong
@@ -94,6 +96,7 @@ class Login:
         self.streamlit_secret = self.cookies.derived_secret("streamlit")
         self._lock = threading.Lock()
         self._local_account_id: UUID | None = None
+        self._leaving: dict[str, float] = {}
         self._refused: OrderedDict[bytes, tuple[float, Standing]] = OrderedDict()
 
     def standing(self, cookies: Mapping[str, str], address: str | None) -> Standing:
@@ -157,6 +160,26 @@ class Login:
             return self.standing(st.context.cookies.to_dict(), address)
         claims = st.user.to_dict()
         return self.standing_of(claims, address) if claims.get("is_logged_in") else NOBODY
+
+    def leaving(self, line: str | None) -> None:
+        """Takes down that a tab is about to go to the provider to sign out there, too.
+
+        Args:
+            line: the key that its websocket was opened with.
+        """
+        now = self.runtime.clock.monotonic()
+        with self._lock:
+            self._leaving = {
+                key: at for key, at in self._leaving.items() if now - at < _LEAVES_WITHIN_S
+            }
+            if line is not None:
+                self._leaving[line] = now
+
+    def is_leaving(self, line: str | None) -> bool:
+        """Whether a tab has been about to go for no longer than that takes."""
+        with self._lock:
+            at = None if line is None else self._leaving.get(line)
+        return at is not None and self.runtime.clock.monotonic() - at < _LEAVES_WITHIN_S
 
     def local_account_id(self) -> UUID | None:
         """The account of this machine's user; None while the database cannot be asked."""

@@ -42,6 +42,7 @@ class _Tab:
     """One line to a browser."""
 
     send: Send
+    line: str | None
     held: bytes | None
     worth: tuple[object, ...] | None = None
     is_over: bool = False
@@ -94,7 +95,8 @@ class OpenTabs:
             # Pages draw nothing for whom they cannot tell; the browser asks again by itself.
             await self._refuser.refuse(scope, send, _UNKNOWABLE)
             return
-        tab = _Tab(send, standing.token_hash, _worth(standing.signed_in))
+        line = headers.get("sec-websocket-key")
+        tab = _Tab(send, line, standing.token_hash, _worth(standing.signed_in))
         if tab.worth is None and (not self._login.is_by_provider or _resumes(headers)):
             await self._turn_away(headers, receive, tab)
             return
@@ -138,7 +140,12 @@ class OpenTabs:
     def _changed(self, tabs: Sequence[_Tab]) -> list[_Tab]:
         """The tabs that are not worth what they were; while nobody can say, none."""
         try:
-            return [tab for tab in tabs if _worth(self._login.holder(tab.held)) != tab.worth]
+            return [
+                tab
+                for tab in tabs
+                if _worth(self._login.holder(tab.held)) != tab.worth
+                and not self._login.is_leaving(tab.line)
+            ]
         except Unknowable:
             return []
 
