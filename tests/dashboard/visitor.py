@@ -48,7 +48,8 @@ def application(login: Login) -> Starlette:
         answer.headers["access-control-allow-origin"] = "*"
         answer.headers["cache-control"] = "public, max-age=31536000"
         answer.set_cookie("_streamlit_xsrf", "x")
-        answer.set_cookie("_streamlit_user", "y", max_age=30 * 24 * 3600, httponly=True)
+        if request.url.path == "/oauth2callback":
+            answer.set_cookie("_streamlit_user", "y", max_age=30 * 24 * 3600, httponly=True)
         return answer
 
     everything = Route("/{path:path}", inner, methods=["GET", "POST", "PUT", "OPTIONS"])
