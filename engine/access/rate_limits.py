@@ -43,6 +43,13 @@ class Standing(NamedTuple):
     is_refused: bool
 
 
+class _PerMinute(RateLimitItemPerMinute):
+    """A limit under whose change nothing is forgotten: the library's own is part of the key."""
+
+    def key_for(self, *identifiers: bytes | str | float) -> str:
+        return "/".join(map(str, identifiers))
+
+
 class RateLimits:
     """Counts against limits; safe to use from any thread."""
 
@@ -78,7 +85,7 @@ class RateLimits:
     def _ask(
         self, who: str, per_minute: int, pool: Pool, deadline: float
     ) -> tuple[Standing, float]:
-        item = RateLimitItemPerMinute(per_minute)
+        item = _PerMinute(per_minute)
         if not pool.is_unreachable:
             storage = LimitStorage(pool, deadline)
             try:
@@ -92,7 +99,7 @@ class RateLimits:
                 return Standing(per_minute, remaining, _whole(wait_s), not granted), wait_s
         return self._ask_memory(item, who)
 
-    def _ask_memory(self, item: RateLimitItemPerMinute, who: str) -> tuple[Standing, float]:
+    def _ask_memory(self, item: _PerMinute, who: str) -> tuple[Standing, float]:
         """The same of this process alone, on its wall clock."""
         with self._lock:
             if self._memory is None:
