@@ -24,45 +24,57 @@ _ACQUIRE: Final = """
     VALUES (
         %(key)s,
         ARRAY[statement_timestamp()],
-        ARRAY[%(amount)s],
+        ARRAY[%(amount)s::integer],
         true,
         statement_timestamp() + make_interval(secs => %(expiry)s)
     )
     ON CONFLICT (key) DO UPDATE
     SET (moments, counts, is_granted, expires_at) = (
-        WITH present AS (
-            -- Who waited for the row began before the one who had it.
-            SELECT greatest(
-                statement_timestamp(), held.moments[cardinality(held.moments)]
-            ) AS instant
-        ),
-        kept AS (
-            SELECT each.moment, each.count
-            FROM unnest(held.moments, held.counts) AS each (moment, count), present
-            WHERE each.moment > present.instant - make_interval(secs => %(expiry)s)
-        ),
-        verdict AS (
-            SELECT coalesce(sum(count), 0) + %(amount)s <= %(most)s AS is_granted FROM kept
-        ),
-        counted AS (
-            SELECT moment, count FROM kept
-            UNION ALL
-            SELECT instant, %(amount)s FROM present, verdict WHERE verdict.is_granted
-        ),
-        grouped AS (
-            SELECT max(moment) AS moment, sum(count)::integer AS count
-            FROM counted
-            GROUP BY date_trunc('second', moment)
-        )
         SELECT
-            coalesce(array_agg(moment ORDER BY moment), '{}'),
-            coalesce(array_agg(count ORDER BY moment), '{}'),
-            (SELECT is_granted FROM verdict),
-            (SELECT instant FROM present) + make_interval(secs => %(expiry)s)
-        FROM grouped
+            -- What has left the minute is dropped; a request joins the last group, or begins one.
+            CASE
+                WHEN NOT is_granted THEN held.moments[oldest:]
+                WHEN joins THEN held.moments[oldest:newest - 1] || instant
+                ELSE held.moments[oldest:] || instant
+            END,
+            CASE
+                WHEN NOT is_granted THEN held.counts[oldest:]
+                WHEN joins
+                    THEN held.counts[oldest:newest - 1] || held.counts[newest] + %(amount)s::integer
+                ELSE held.counts[oldest:] || %(amount)s::integer
+            END,
+            is_granted,
+            instant + make_interval(secs => %(expiry)s)
+        FROM (
+            SELECT
+                newest,
+                -- Who waited for the row began before the one who had it.
+                greatest(statement_timestamp(), held.moments[newest]) AS instant
+            FROM (SELECT cardinality(held.moments) AS newest) AS held_groups
+        ) AS present
+        CROSS JOIN LATERAL (
+            SELECT
+                1 + count(*) FILTER (WHERE NOT counts_still) AS oldest,
+                coalesce(sum(count) FILTER (WHERE counts_still), 0) + %(amount)s <= %(most)s
+                    AS is_granted,
+                date_trunc('second', held.moments[newest]) = date_trunc('second', instant)
+                    AS joins
+            FROM (
+                SELECT
+                    each.count,
+                    each.moment > instant - make_interval(secs => %(expiry)s) AS counts_still
+                FROM unnest(held.moments, held.counts) AS each (moment, count)
+            ) AS groups
+        ) AS verdict
     )
+    -- Whoever was let in needs to know no more than how much is used, and since when.
     RETURNING
-        is_granted, moments, counts,
+        is_granted,
+        CASE WHEN is_granted THEN moments[:1] ELSE moments END,
+        CASE
+            WHEN is_granted THEN ARRAY[(SELECT sum(count)::integer FROM unnest(counts) AS count)]
+            ELSE counts
+        END,
         greatest(statement_timestamp(), moments[cardinality(moments)])
 """
 _REAP: Final = """
@@ -81,8 +93,9 @@ class Window(NamedTuple):
 
     Attributes:
         is_granted: whether the request was let in, and so is counted.
-        moments: the last instant of each group of requests, oldest first.
-        counts: how many requests each group has.
+        moments: the last instant of each group of requests, oldest first; where the request was
+            let in, of the oldest group alone.
+        counts: how many requests each group has; where it was let in, all of them together.
         instant: when this is, on the database's clock.
     """
 
