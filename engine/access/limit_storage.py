@@ -18,15 +18,16 @@ from limits.storage import MovingWindowSupport, Storage
 
 from engine.database.pool import Pool
 
-_ACQUIRE: Final = """
+# Whose, how many, how many seconds they count, the limit; sent as it is (docs/decisions, 0006).
+_ACQUIRE: Final = b"""
     -- Counts a request of somebody, if the limit has room for it.
     INSERT INTO limit_window AS held (key, moments, counts, is_granted, expires_at)
     VALUES (
-        %(key)s,
+        $1,
         ARRAY[statement_timestamp()],
-        ARRAY[%(amount)s::integer],
+        ARRAY[$2::integer],
         true,
-        statement_timestamp() + make_interval(secs => %(expiry)s)
+        statement_timestamp() + make_interval(secs => $3)
     )
     ON CONFLICT (key) DO UPDATE
     SET (moments, counts, is_granted, expires_at) = (
@@ -40,11 +41,11 @@ _ACQUIRE: Final = """
             CASE
                 WHEN NOT is_granted THEN held.counts[oldest:]
                 WHEN joins
-                    THEN held.counts[oldest:newest - 1] || held.counts[newest] + %(amount)s::integer
-                ELSE held.counts[oldest:] || %(amount)s::integer
+                    THEN held.counts[oldest:newest - 1] || held.counts[newest] + $2::integer
+                ELSE held.counts[oldest:] || $2::integer
             END,
             is_granted,
-            instant + make_interval(secs => %(expiry)s)
+            instant + make_interval(secs => $3)
         FROM (
             SELECT
                 newest,
@@ -55,14 +56,14 @@ _ACQUIRE: Final = """
         CROSS JOIN LATERAL (
             SELECT
                 1 + count(*) FILTER (WHERE NOT counts_still) AS oldest,
-                coalesce(sum(count) FILTER (WHERE counts_still), 0) + %(amount)s <= %(most)s
+                coalesce(sum(count) FILTER (WHERE counts_still), 0) + $2 <= $4
                     AS is_granted,
                 date_trunc('second', held.moments[newest]) = date_trunc('second', instant)
                     AS joins
             FROM (
                 SELECT
                     each.count,
-                    each.moment > instant - make_interval(secs => %(expiry)s) AS counts_still
+                    each.moment > instant - make_interval(secs => $3) AS counts_still
                 FROM unnest(held.moments, held.counts) AS each (moment, count)
             ) AS groups
         ) AS verdict
@@ -172,9 +173,9 @@ class LimitStorage(Storage, MovingWindowSupport):
         """
         if amount > limit:
             return False
-        values = {"key": key, "most": limit, "expiry": expiry, "amount": amount}
         with self._pool.connection(self._deadline) as connection:
-            row = connection.execute(_ACQUIRE, values).fetchone()
+            cursor = psycopg.RawCursor(connection)
+            row = cursor.execute(_ACQUIRE, (key, amount, expiry, limit)).fetchone()
         if row is None:
             raise psycopg.InternalError("a statement that always returns a row returned none")
         self._window = Window(*row)

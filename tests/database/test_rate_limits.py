@@ -212,7 +212,8 @@ def test_without_a_database_a_process_counts_by_itself(target: Target, settings:
     nowhere = Target(app=make_conninfo(target.app, host="127.0.0.1", port=1), owner=target.owner)
     clock = SystemClock()
     limits = RateLimits(clock)
-    with opened(nowhere, settings, clock) as pool:
+    hasty = settings.model_copy(update={"pool_wait": timedelta(seconds=0.2)})
+    with opened(nowhere, hasty, clock) as pool:
         deadline = clock.monotonic() + 10
         standings = [limits.count("agent/a", 3, pool, deadline) for _ in range(5)]
 
