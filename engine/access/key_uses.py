@@ -26,7 +26,6 @@ _STORE: Final = """
     SET last_used_at = used.used_at
     FROM used
     WHERE api_key.id = used.id
-        AND (api_key.last_used_at IS NULL OR api_key.last_used_at < used.used_at)
 """
 
 
