@@ -113,7 +113,7 @@ def key_list(email: str, data_dir: Path | None, *, as_json: bool) -> None:
 @data_dir_option
 @json_option
 def key_rotate(key_id: UUID, hours: float, data_dir: Path | None, *, as_json: bool) -> None:
-    """Makes a key that takes the place of KEY_ID and shows it, this once.
+    """Makes a key that replaces KEY_ID and shows it, this once.
 
     It has the same name and scope, and lives as long as the old one was to.
     """
