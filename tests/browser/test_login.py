@@ -17,6 +17,8 @@ from tests.browser.openid import CLIENT_ID, CLIENT_SECRET, running_provider
 from tests.browser.saveguard import Saveguard, command, free_port, starting_dashboard
 
 _PASSWORD = "correct horse battery"  # noqa: S105
+# However busy the machine.
+_PATIENCE_MS = 60_000
 _LEAD = "lead@example.org"
 _DEEP = "/lookup?correlation_id=REQ-ABCDEFGH"
 _WITH = "Sign in with Example Travel"
@@ -44,9 +46,11 @@ class Person:
 def people(browser: Browser) -> Iterator[list[Person]]:
     """Two people, or one with two browsers."""
     found = []
+    expect.set_options(timeout=_PATIENCE_MS)
     for _ in range(2):
         context = browser.new_context()
         person = Person(context, context.new_page())
+        person.tab.set_default_timeout(_PATIENCE_MS)
 
         def hear(message: str, person: Person = person) -> None:
             # A page below the first asks for Streamlit's files beside itself at first; that is its.
