@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import engine_in_process
+from dashboard import engine_in_process, navigation, viewer
 
 _HERE = Path(__file__).resolve().parent
 _PAGES = _HERE.parent / "pages"
@@ -21,16 +21,20 @@ st.set_page_config(
     layout="wide",
 )
 st.html(_HERE / "page.css")
+looking = viewer.current()
 page = st.navigation(
-    [
-        st.Page(_PAGES / "overview.py", title="Overview", default=True),
-        st.Page(_PAGES / "lookup.py", title="Lookup"),
-        st.Page(_PAGES / "latency.py", title="Latency"),
-        st.Page(_PAGES / "errors.py", title="Errors"),
-        st.Page(_PAGES / "attempts.py", title="Attempts"),
-        # Reached by links: without an address it has nothing to show.
-        st.Page(_PAGES / "quote.py", title="Quote", visibility="hidden"),
-    ],
+    {
+        section: [
+            st.Page(
+                _PAGES / f"{each.name}.py",
+                title=each.title,
+                default=each is navigation.first(looking),
+                visibility="visible" if each.is_in_menu else "hidden",
+            )
+            for each in found
+        ]
+        for section, found in navigation.sections(looking).items()
+    },
     position="top",
 )
 if engine_in_process.is_open():

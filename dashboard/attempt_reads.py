@@ -14,6 +14,8 @@ import psycopg
 
 from dashboard import engine_in_process
 from dashboard.memory import Known, recall
+from dashboard.viewer import Viewer
+from engine.access.roles import Permission
 from engine.rollups import listing, receipt
 from engine.rollups.export import export
 from engine.rollups.receipt import Receipt
@@ -35,12 +37,14 @@ class BusyError(Exception):
     """Another long read of this process is under way."""
 
 
-def read_receipt(selection: Selection) -> Known[Receipt]:
+def read_receipt(viewer: Viewer, selection: Selection) -> Known[Receipt]:
     """How many attempts a selection has; rows are counted when there are few.
 
     Raises:
         RuntimeError: this process has no engine.
+        PermissionError: the viewer may not read the ledger.
     """
+    _ask(viewer)
     runtime = engine_in_process.runtime()
     return recall(
         runtime,
@@ -49,16 +53,19 @@ def read_receipt(selection: Selection) -> Known[Receipt]:
     )
 
 
-def read_page(selection: Selection, before: Place | None) -> Known[Page]:
+def read_page(viewer: Viewer, selection: Selection, before: Place | None) -> Known[Page]:
     """Some rows of a selection, newest first.
 
     Args:
+        viewer: who asks.
         selection: of the attempts.
         before: only those that are older than this one.
 
     Raises:
         RuntimeError: this process has no engine.
+        PermissionError: the viewer may not read the ledger.
     """
+    _ask(viewer)
     runtime = engine_in_process.runtime()
     return recall(
         runtime,
@@ -67,13 +74,15 @@ def read_page(selection: Selection, before: Place | None) -> Known[Page]:
     )
 
 
-def recount(selection: Selection) -> Receipt:
+def recount(viewer: Viewer, selection: Selection) -> Receipt:
     """The receipt with the rows counted, however many there are.
 
     Raises:
         BusyError: another long read is under way.
         psycopg.Error: the database could not be asked, or was not done in time.
+        PermissionError: the viewer may not read the ledger.
     """
+    _ask(viewer)
     clock = engine_in_process.runtime().clock
     with _long_reading(wait_s=0) as connection:
         return receipt.read(connection, selection, clock.now(), PATIENCE)
@@ -95,6 +104,12 @@ def csv(selection: Selection) -> bytes:
         text.detach()
         file.seek(0)
         return file.read()
+
+
+def _ask(viewer: Viewer) -> None:
+    """What is known of all agents' attempts may be shared by all who pass here."""
+    if not viewer.may(Permission.READ_LEDGER):
+        raise PermissionError
 
 
 @contextmanager

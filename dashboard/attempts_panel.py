@@ -17,8 +17,10 @@ from dashboard import (
     attempt_reads,
     attempt_table,
     engine_in_process,
+    entry,
     lookup_link,
     receipt_words,
+    viewer,
 )
 from dashboard.attempt_reads import CSV_ROWS, PATIENCE, BusyError
 from dashboard.memory import Known
@@ -36,6 +38,8 @@ _RECOUNTED: Final = "recounted"
 
 def attempts() -> None:
     """The whole page below its title."""
+    if not entry.allows("attempts"):
+        return
     attempt_filters.open_on_the_newest()
     said = st.query_params.to_dict()
     selection, unread = addresses.read_attempts(said)
@@ -51,17 +55,20 @@ def attempts() -> None:
 
 def _selected() -> None:
     """What the address selects; it reads that itself, because a fragment keeps its arguments."""
+    if not entry.allows("attempts"):
+        return
+    looking = viewer.current()
     said = st.query_params.to_dict()
     selection, before = addresses.read_attempts(said).selection, _before(said)
     if selection is None:
         return
-    known = attempt_reads.read_receipt(selection)
+    known = attempt_reads.read_receipt(looking, selection)
     st.header(receipt_words.sentence(selection), anchor=False)
     if selection.changed_fields is not None:
         st.code(selection.changed_fields, language=None)
     receipt = _recounted(selection, known.value)
     _receipt(selection, receipt, known)
-    page = attempt_reads.read_page(selection, before)
+    page = attempt_reads.read_page(looking, selection, before)
     _queries(selection, page.value)
     _rows(selection, before, page, receipt)
 
@@ -112,7 +119,10 @@ def _count_rows(selection: Selection) -> None:
     answer: Receipt | str
     try:
         with st.spinner("Counting the rows"):
-            answer = attempt_reads.recount(selection)
+            answer = attempt_reads.recount(viewer.current(), selection)
+    except PermissionError:
+        # The page itself says so, right below.
+        return
     except BusyError:
         answer = "Another count or download is under way. Try again in a moment."
     except psycopg.errors.QueryCanceled:

@@ -12,12 +12,14 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import (
+    entry,
     lookup_address,
     lookup_export,
     lookup_logs,
     lookup_race,
     lookup_reads,
     lookup_view,
+    navigation,
     quote_address,
     runbook,
     viewer,
@@ -55,6 +57,8 @@ _WHERE_WIDTH: Final = 220
 
 def lookup() -> None:
     """The whole page below its title."""
+    if not entry.allows("lookup"):
+        return
     asked = lookup_address.completed(
         lookup_address.read(st.query_params.to_dict()), st.session_state.get(_ENTERED, "")
     )
@@ -143,7 +147,8 @@ def _nothing(asked: Asked, looked: Looked) -> None:
         for each in lookup_view.left_out(looked.found):
             st.text(each)
         st.markdown("\n".join(f"- {each}" for each in lookup_view.WHAT_TO_TRY))
-        st.page_link(_ATTEMPTS_PAGE, label="Attempts", icon=":material/list:", width="content")
+        if navigation.has(viewer.current(), "attempts"):
+            st.page_link(_ATTEMPTS_PAGE, label="Attempts", icon=":material/list:", width="content")
     _others(looked)
 
 

@@ -14,6 +14,7 @@ import streamlit as st
 
 from dashboard import (
     engine_in_process,
+    entry,
     quote_address,
     quote_drawing,
     quote_history_panel,
@@ -36,6 +37,8 @@ _OLDER, _NEWER, _ALL_SHOWN = "quote_older", "quote_newer", "quote_all_shown"
 
 def quote() -> None:
     """The whole page below its title."""
+    if not entry.allows("quote"):
+        return
     asked = quote_address.read(st.query_params.to_dict())
     if asked.unread:
         st.warning(quote_words.unread(asked.unread), icon=":material/link_off:")

@@ -352,7 +352,7 @@ def test_a_file_has_at_most_so_many_rows_and_the_page_says_so(
     selection = Selection(_WINDOW, Filter())
 
     opened(page, selection)
-    written = attempt_reads.csv(selection).decode()
+    written = attempt_reads.csv(LOCAL_OPERATOR, selection).decode()
 
     assert "The file has the newest 2 of them" in words(page)
     assert len(list(csv.reader(io.StringIO(written, newline="")))) == 3
@@ -365,11 +365,11 @@ def test_only_one_long_read_is_under_way(engine: Any, monkeypatch: pytest.Monkey
 
     def meanwhile(*_args: Any) -> None:
         with pytest.raises(attempt_reads.BusyError):
-            attempt_reads.recount(selection)
+            attempt_reads.recount(LOCAL_OPERATOR, selection)
         refused.append(True)
 
     monkeypatch.setattr(receipt, "read", meanwhile)
-    attempt_reads.recount(selection)
+    attempt_reads.recount(LOCAL_OPERATOR, selection)
 
     assert refused == [True]
 

@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import addresses, engine_in_process, heatmap, latency_reads, latency_tables, receipts
 from dashboard.latency_tables import change
+from dashboard.viewer import LOCAL_OPERATOR
 from engine.attempts.outcome import UNKNOWN_AGENT, Source
 from engine.clock import FrozenClock
 from engine.database.pool import Pool
@@ -151,7 +152,7 @@ def test_every_cell_counts_the_rows_behind_its_link(
     add(connection, *mixed_attempts(700))
     roll(connection, FrozenClock(END), LIMITS)
     add(connection, *mixed_attempts(300))
-    known = latency_reads.durations(timedelta(minutes=15), Filter())
+    known = latency_reads.durations(LOCAL_OPERATOR, timedelta(minutes=15), Filter())
     assert known.value is not None
 
     cells = heatmap.cells(known.value)
