@@ -16,8 +16,8 @@ from engine.cli.options import (
     data_dir_option,
     json_option,
     ready_database,
-    session_of,
 )
+from engine.database.sessions import session_of
 from engine.quotes.clients import add_client
 
 
