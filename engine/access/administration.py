@@ -16,11 +16,12 @@ from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from engine.access.accounts import find_account
 from engine.access.audit import Action, Actor, Subject, Way, event
-from engine.access.keyring import NewKey, add_key, revoke, rotate
+from engine.access.keyring import NewKey, Unrotatable, add_key, revoke, rotate
+from engine.access.keys import Scope
 from engine.access.passwords import hash_password, password_fault
 from engine.access.roles import Permission, Role, may, role_of
 from engine.access.signing_in import end_sign_ins
@@ -39,9 +40,6 @@ _NO_SUCH_AGENT: Final = Refusal(
 )
 _NO_SUCH_KEY: Final = Refusal(
     ErrorCode.QUOTE_VALIDATION_FAILED, "There is no such key; nothing was changed."
-)
-_KEY_IS_OVER: Final = Refusal(
-    ErrorCode.QUOTE_VALIDATION_FAILED, "This key has ended already; nothing was changed."
 )
 _TAKEN: Final = Refusal(
     ErrorCode.QUOTE_VALIDATION_FAILED,
@@ -74,9 +72,7 @@ class _Desk:
         self.actor = actor
         # These are rare; one after the other, they cannot meet in a deadlock, and two who take
         # each other's role away do not both succeed.
-        session.execute(
-            text("SELECT pg_advisory_xact_lock(hashtext('saveguard.administration'))")
-        )
+        session.execute(text("SELECT pg_advisory_xact_lock(hashtext('saveguard.administration'))"))
 
     def refusal(
         self, action: Action, subject: Subject | None, *, own: UUID | None = None
@@ -258,7 +254,7 @@ def issue_key(
     account_id: UUID,
     *,
     name: str | None,
-    scope: str,
+    scope: Scope,
     expires_at: datetime | None,
 ) -> NewKey | Refusal:
     """Makes one more key for an account, in clear for the one time."""
@@ -274,7 +270,7 @@ def issue_key(
         Subject("api_key", str(made.key_id)),
         {
             "accountId": str(account_id),
-            "scope": scope,
+            "scope": scope.value,
             "expiresAt": None if expires_at is None else expires_at.isoformat(),
         },
     )
@@ -292,9 +288,12 @@ def rotate_key(
         return refusal
     if key is None:
         return desk.refused(Action.KEY_ROTATED, subject, _NO_SUCH_KEY)
-    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= clock.now()):
-        return desk.refused(Action.KEY_ROTATED, subject, _KEY_IS_OVER)
     made = rotate(session, clock, key, overlap)
+    if isinstance(made, Unrotatable):
+        why = Refusal(
+            ErrorCode.QUOTE_VALIDATION_FAILED, f"This key {made.value}; nothing was changed."
+        )
+        return desk.refused(Action.KEY_ROTATED, subject, why)
     desk.done(
         Action.KEY_ROTATED,
         subject,
@@ -338,7 +337,7 @@ def _is_last_admin(session: Session, actor: Actor, account: Account) -> bool:
     is_admin = account.role == Role.ADMIN and account.disabled_at is None
     if not is_admin or actor.way is Way.TERMINAL:
         return False
-    others = session.exec(
+    others: int = session.exec(
         select(func.count())
         .select_from(Account)
         .where(
