@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import psycopg
 
-from dashboard import engine_in_process
+from dashboard import addresses, downloads, engine_in_process
 from dashboard.memory import Known, recall
 from dashboard.viewer import Viewer
+from engine.access.audit import Actor
 from engine.access.roles import Permission
 from engine.rollups import listing, receipt
 from engine.rollups.export import export
@@ -88,17 +89,31 @@ def recount(viewer: Viewer, selection: Selection) -> Receipt:
         return receipt.read(connection, selection, clock.now(), PATIENCE)
 
 
-def csv(selection: Selection) -> bytes:
-    """The newest rows of a selection as CSV, at most `CSV_ROWS`.
+def csv(actor: Actor, selection: Selection) -> bytes:
+    """The newest rows of a selection as CSV, at most `CSV_ROWS`; see `downloads.made`.
+
+    Args:
+        actor: who clicked.
+        selection: of the attempts.
 
     Raises:
         BusyError: another long read is under way.
         psycopg.Error: the database could not be asked, or was not done in time.
     """
-    with (
-        _long_reading(wait_s=PATIENCE.total_seconds()) as connection,
-        tempfile.SpooledTemporaryFile(_IN_MEMORY) as file,
-    ):
+    with _long_reading(wait_s=PATIENCE.total_seconds()) as connection:
+        return downloads.made(
+            connection,
+            engine_in_process.runtime().clock,
+            actor,
+            Permission.READ_LEDGER,
+            "attempt",
+            addresses.attempts(selection),
+            lambda connection: _exported(connection, selection),
+        )
+
+
+def _exported(connection: psycopg.Connection[Any], selection: Selection) -> bytes:
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         export(connection, selection, text, at_most=CSV_ROWS)
         text.detach()

@@ -6,12 +6,14 @@ It does not refresh itself once its window is over: the address names instants.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import psycopg
 import streamlit as st
 
 from dashboard import (
+    acting,
     addresses,
     attempt_filters,
     attempt_reads,
@@ -24,6 +26,7 @@ from dashboard import (
 )
 from dashboard.attempt_reads import CSV_ROWS, PATIENCE, BusyError
 from dashboard.memory import Known
+from engine.access.audit import Actor
 from engine.rollups import rows
 from engine.rollups.receipt import Receipt
 from engine.rollups.rows import Page, Place
@@ -195,7 +198,7 @@ def _paging(selection: Selection, before: Place | None, page: Page) -> None:
 def _download(selection: Selection, receipt: Receipt | None) -> None:
     st.download_button(
         "CSV",
-        lambda: attempt_reads.csv(selection),
+        partial(attempt_reads.csv, _whoever_clicks(), selection),
         file_name=f"{receipt_words.file_name(selection)}.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -209,6 +212,11 @@ def _download(selection: Selection, receipt: Receipt | None) -> None:
         st.caption(
             f"{words}; saveguard export writes all." if _is_plain(selection) else f"{words}."
         )
+
+
+def _whoever_clicks() -> Actor:
+    """Streamlit knows nothing of a page any more when a file is made for a click."""
+    return acting.actor(viewer.current(), engine_in_process.runtime().clock)
 
 
 def _is_plain(selection: Selection) -> bool:

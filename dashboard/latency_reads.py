@@ -63,9 +63,7 @@ def durations(viewer: Viewer, length: timedelta, wanted: Filter) -> Known[Latenc
     return recall(runtime, ("latency", length, wanted), read)
 
 
-def slowest_attempts(
-    viewer: Viewer, length: timedelta, wanted: Filter
-) -> Known[Slowest] | None:
+def slowest_attempts(viewer: Viewer, length: timedelta, wanted: Filter) -> Known[Slowest] | None:
     """The slowest attempts of the window that ends now.
 
     They are a question of their own: the ledger may take longer to answer than the rollups. It is

@@ -18,6 +18,7 @@ from dashboard import (
     quote_address,
     quote_drawing,
     quote_history_panel,
+    quote_personal,
     quote_reads,
     quote_tables,
     quote_words,
@@ -72,6 +73,7 @@ def quote() -> None:
     zone = wording.zone_of(st.context.timezone, now)
     asked = replace(asked, agent_id=found.agent_id)
     _head(found.quote)
+    quote_personal.section(found.quote)
     st.caption(f"Read at {wording.clock_time(found.read_at, zone, now)}; reload to read it again")
     quote_history_panel.history(looking, found.quote, asked, zone)
     _comparison(looking, found.quote, asked, zone)
@@ -93,10 +95,7 @@ def _head(shown: QuoteRecord) -> None:
     with st.expander("The quote as it stands", icon=":material/description:"):
         facts = quote_tables.facts(shown)
         quote_drawing.table(facts, "quote_facts", "The quote as it stands", {}, rows_max=len(facts))
-        st.caption(
-            "Of the client only the id is shown; notes, and what was written to the client, are"
-            " not."
-        )
+        st.caption("Of the client only the id is shown; notes are not.")
 
 
 def _status(shown: QuoteRecord) -> str:
