@@ -161,11 +161,11 @@ def user_password(email: str, data_dir: Path | None, *, from_stdin: bool) -> Non
 def user_sign_out(email: str, data_dir: Path | None, *, as_json: bool) -> None:
     """Signs a user out everywhere."""
     with ready_database(data_dir) as (_, target, clock), session_of(target) as session:
-        account = account_of(session, email)
+        user_id, actor = account_of(session, email).id, at_terminal(clock)
         ended = unless_refusal(
-            session, administration.end_all_sign_ins(session, clock, at_terminal(clock), account.id)
+            session, administration.end_all_sign_ins(session, clock, actor, user_id)
         )
-    show_facts({"userId": str(account.id), "signInsEnded": ended}, as_json=as_json)
+    show_facts({"userId": str(user_id), "signInsEnded": ended}, as_json=as_json)
 
 
 def _read_password(*, from_stdin: bool) -> str:
