@@ -9,7 +9,6 @@ import streamlit as st
 from dashboard import engine_in_process, navigation, viewer
 
 _HERE = Path(__file__).resolve().parent
-_PAGES = _HERE.parent / "pages"
 
 st.set_page_config(
     # Whoever has a tab for each installation tells them apart by it.
@@ -26,7 +25,7 @@ page = st.navigation(
     {
         section: [
             st.Page(
-                _PAGES / f"{each.name}.py",
+                navigation.PATHS[each.name],
                 title=each.title,
                 default=each is navigation.first(looking),
                 visibility="visible" if each.is_in_menu else "hidden",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from dashboard.viewer import Viewer
@@ -78,6 +79,9 @@ PAGES: Final[Mapping[str, Page]] = {
         Page("account", "Account", "Who am I here?", None, section=_ACCESS),
     )
 }
+_FOLDER: Final = Path(__file__).resolve().parent.parent / "pages"
+# The script of each, by which links lead to it.
+PATHS: Final[Mapping[str, Path]] = {name: _FOLDER / f"{name}.py" for name in PAGES}
 # A menu of one entry only hides that.
 _ENTRIES_MIN: Final = 2
 

@@ -10,15 +10,18 @@ from typing import Any, Final
 from uuid import UUID
 
 import streamlit as st
+from sqlmodel import Session
 
 from dashboard import actions, engine_in_process, people_tables, told
 from dashboard.actions import Change
 from engine.access import administration
 from engine.access.administration import Limits
+from engine.access.audit import Action, Actor, event
 from engine.access.keyring import NewKey
 from engine.access.keys import Scope
 from engine.access.people import Key, Person, Whole
 from engine.access.roles import Role
+from engine.clock import Clock
 from engine.errors import ErrorCode, Refusal
 from engine.quotes.shape import parse_uuid
 
@@ -67,12 +70,17 @@ def _add_account() -> None:
                 session, clock, actor, email=email, name=name, role=_role(state["new_role"])
             )
             if _is_address(email)
-            else _NO_ADDRESS
+            else _unfit(session, clock, actor)
         )
     )
     told.leave(made, f"{email} has an account.")
     if made.value is not None:
         st.query_params["person"] = str(made.value)
+
+
+def _unfit(session: Session, clock: Clock, actor: Actor) -> Refusal:
+    session.add(event(clock, actor, Action.ACCOUNT_ADDED, refused=_NO_ADDRESS.code))
+    return _NO_ADDRESS
 
 
 def _is_address(text: str) -> bool:

@@ -5,6 +5,7 @@ Whether somebody may is decided by the engine at each write. Stored text is in t
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -109,25 +110,35 @@ def _person(found: Whole) -> None:
         if found.person.agent_id is not None:
             people_forms.limits(found.person)
     st.header("Keys", anchor=False)
-    if found.keys:
-        quote_drawing.table(
-            people_tables.keys(found.keys, now),
-            "keys",
-            "Keys of the account",
-            {people_tables.STATUS: quote_drawing.coloured(people_tables.KEY_STATES)},
-            rows_max=_ROWS_MAX,
-        )
-    else:
-        st.caption("None")
+    draw_keys(found, now)
     people_forms.keys(found, now)
     st.header("Sign-ins", anchor=False)
-    if found.sign_ins:
-        quote_drawing.table(
-            people_tables.sign_ins(found.sign_ins, now),
-            "sign_ins",
-            "Sign-ins of the account",
-            {people_tables.STATUS: quote_drawing.coloured(people_tables.SIGN_IN_STATES)},
-            rows_max=_ROWS_MAX,
-        )
-    else:
+    draw_sign_ins(found, now)
+
+
+def draw_keys(found: Whole, now: datetime) -> None:
+    """An account's keys."""
+    if not found.keys:
+        st.caption("None")
+        return
+    quote_drawing.table(
+        people_tables.keys(found.keys, now),
+        "keys",
+        "Keys of the account",
+        {people_tables.STATUS: quote_drawing.coloured(people_tables.KEY_STATES)},
+        rows_max=_ROWS_MAX,
+    )
+
+
+def draw_sign_ins(found: Whole, now: datetime) -> None:
+    """An account's sign-ins."""
+    if not found.sign_ins:
         st.caption("None in the last month")
+        return
+    quote_drawing.table(
+        people_tables.sign_ins(found.sign_ins, now),
+        "sign_ins",
+        "Sign-ins of the account",
+        {people_tables.STATUS: quote_drawing.coloured(people_tables.SIGN_IN_STATES)},
+        rows_max=_ROWS_MAX,
+    )

@@ -57,6 +57,11 @@ def people(found: Sequence[Person]) -> pd.DataFrame:
     )
 
 
+def named(name: str) -> str:
+    """What somebody is called, as a text."""
+    return cut(name) or "nobody known"
+
+
 def status(person: Person) -> str:
     """In one word."""
     return "active" if person.disabled_at is None else "disabled"

@@ -16,7 +16,6 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import addresses, engine_in_process, heatmap, latency_reads, latency_tables, receipts
 from dashboard.latency_tables import change
-from dashboard.viewer import LOCAL_OPERATOR
 from engine.attempts.outcome import UNKNOWN_AGENT, Source
 from engine.clock import FrozenClock
 from engine.database.pool import Pool
@@ -27,6 +26,7 @@ from engine.rollups.selection import Filter
 from engine.runtime import Runtime
 from engine.slo.objectives import LIMITS
 from tests.dashboard.attempts import END, START, WINDOW, add, attempt, mixed_attempts
+from tests.dashboard.viewers import OPERATOR
 
 # The same questions as the page's, put plainly to the view that people read.
 _ORACLE: Final = """
@@ -152,7 +152,7 @@ def test_every_cell_counts_the_rows_behind_its_link(
     add(connection, *mixed_attempts(700))
     roll(connection, FrozenClock(END), LIMITS)
     add(connection, *mixed_attempts(300))
-    known = latency_reads.durations(LOCAL_OPERATOR, timedelta(minutes=15), Filter())
+    known = latency_reads.durations(OPERATOR, timedelta(minutes=15), Filter())
     assert known.value is not None
 
     cells = heatmap.cells(known.value)
