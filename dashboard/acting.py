@@ -12,10 +12,11 @@ from engine.correlation import make_correlation_id
 
 def actor(viewer: Viewer, clock: Clock) -> Actor:
     """Whoever looks at the page, about to do one thing; that gets a correlation id of its own."""
+    address = st.context.ip_address
     return Actor(
         viewer.account_id,
         viewer.name,
         Way.PAGE,
-        st.context.ip_address,
+        address if isinstance(address, str) else None,
         make_correlation_id(clock.uuid7()),
     )
