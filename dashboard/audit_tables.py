@@ -47,7 +47,8 @@ def table(events: Sequence[Event]) -> pd.DataFrame:
 
 def details(event: Event) -> str:
     """The facts of an event as one line: name: value; name: value."""
-    return "; ".join(f"{name}: {_plain(value)}" for name, value in event.details.items())
+    ordered = sorted(event.details, key=_order)
+    return "; ".join(f"{name}: {_plain(event.details[name])}" for name in ordered)
 
 
 def as_csv(events: Sequence[Event]) -> str:
@@ -62,12 +63,17 @@ def as_csv(events: Sequence[Event]) -> str:
     return out.getvalue()
 
 
+def _order(name: str) -> tuple[bool, str]:
+    """What was before stands before what is now; the database keeps no order."""
+    return name != "old", name
+
+
 def _plain(value: object) -> str:
     match value:
         case None:
             return "none"
         case dict():
-            return ", ".join(f"{name} {_plain(each)}" for name, each in value.items())
+            return ", ".join(f"{name} {_plain(value[name])}" for name in sorted(value, key=_order))
         case _:
             return str(value)
 
