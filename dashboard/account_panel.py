@@ -20,7 +20,7 @@ from dashboard import (
 from dashboard.people_panel import draw_keys, draw_sign_ins
 from dashboard.viewer import Viewer
 from engine.access import administration
-from engine.access.own_password import change_own_password
+from engine.access.own_password import change_own_password, unfit
 from engine.access.passwords import LENGTH_MIN
 from engine.access.people import Whole
 from engine.errors import ErrorCode, Refusal
@@ -115,7 +115,7 @@ def _change_password() -> None:
         lambda session, clock, actor: (
             change_own_password(session, clock, settings, actor, old=old, new=new)
             if new == again
-            else _DIFFER
+            else unfit(session, clock, actor, _DIFFER)
         )
     )
     told.leave(changed, "Your password is changed; sign in with the new one.")

@@ -48,7 +48,7 @@ def change_own_password(
     account_id = actor.account_id
     stored = None if account_id is None else session.get(AccountPassword, account_id)
     if account_id is None or stored is None:
-        return _refused(session, clock, actor, _WRONG)
+        return unfit(session, clock, actor, _WRONG)
     # One at a time for each account, or a burst would be let in before it is counted.
     session.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
@@ -56,13 +56,14 @@ def change_own_password(
     )
     wait_s = _wait_s(session, clock, settings.bad_passwords, account_id)
     if wait_s > 0:
-        return _refused(session, clock, actor, _too_many(wait_s))
+        return unfit(session, clock, actor, _too_many(wait_s))
     if not is_right(old, stored.password_hash):
-        return _refused(session, clock, actor, _WRONG)
+        return unfit(session, clock, actor, _WRONG)
     return set_password(session, clock, actor, account_id, new)
 
 
-def _refused(session: Session, clock: Clock, actor: Actor, why: Refusal) -> Refusal:
+def unfit(session: Session, clock: Clock, actor: Actor, why: Refusal) -> Refusal:
+    """Writes down that a password was not changed, and returns why."""
     subject = None if actor.account_id is None else Subject("account", str(actor.account_id))
     session.add(event(clock, actor, Action.PASSWORD_SET, subject=subject, refused=why.code))
     return why
