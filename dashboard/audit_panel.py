@@ -28,17 +28,18 @@ from engine.access.audit import Action
 from engine.access.audit_trail import Page, Wanted
 from engine.attempts.words import instant
 
+_EXAMPLE: Final = "2026-11-26T09:00Z"
 _ANY_ACTION: Final = "Any action"
 _ANY_OUTCOME: Final = "Done or refused"
 _WIDTHS: Final = {
-    audit_tables.WHEN: 190,
+    audit_tables.WHEN: 180,
     "Actor": 190,
     "Action": 150,
+    "Details": 260,
+    audit_tables.CORRELATION_ID: 265,
+    "Subject": 330,
     "Code": 190,
-    "Subject": 210,
-    "Details": 330,
     "Where": 130,
-    audit_tables.CORRELATION_ID: 270,
 }
 _KEYS: Final = {
     name: f"audit_{name}"
@@ -86,14 +87,19 @@ def _filters(said: dict[str, str], asked: Asked) -> None:
             (audit_address.OUTCOME, "Outcome", [_ANY_OUTCOME, *audit_address.OUTCOMES], 160),
         ):
             st.selectbox(label, options, key=_KEYS[name], on_change=_rewrite, width=width)
-        for name, label, width in (
-            (audit_address.ACTOR, "Actor has in their name", 190),
-            (audit_address.SINCE, "From", 200),
-            (audit_address.UNTIL, "Until, not included", 200),
-            (audit_address.REQUEST, "Correlation id", 290),
+        for name, label, example, width in (
+            (audit_address.ACTOR, "Actor has in their name", "", 190),
+            (audit_address.SINCE, "From", _EXAMPLE, 200),
+            (audit_address.UNTIL, "Until, not included", _EXAMPLE, 200),
+            (audit_address.REQUEST, "Correlation id", "REQ-…", 290),
         ):
             st.text_input(
-                label, key=_KEYS[name], on_change=_rewrite, width=width, autocomplete="off"
+                label,
+                key=_KEYS[name],
+                on_change=_rewrite,
+                placeholder=example,
+                width=width,
+                autocomplete="off",
             )
 
 

@@ -36,11 +36,11 @@ def table(events: Sequence[Event]) -> pd.DataFrame:
             "Actor": [cut(each.actor) for each in events],
             "Action": [cut(each.action) for each in events],
             OUTCOME: [[each.outcome] for each in events],
-            "Code": [each.error_code or "" for each in events],
-            "Subject": [_subject(each) for each in events],
             "Details": [cut(details(each)) for each in events],
-            "Where": [_where(each) for each in events],
             CORRELATION_ID: [cut(each.correlation_id) for each in events],
+            "Subject": [_subject(each) for each in events],
+            "Code": [each.error_code or "" for each in events],
+            "Where": [_where(each) for each in events],
         }
     )
 

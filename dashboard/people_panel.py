@@ -29,6 +29,7 @@ PERSON: Final = "person"
 _TEXT: Final = "people_text"
 _PICK: Final = "pick_person"
 _ROWS_MAX: Final = 12
+_ROWS_BESIDE_ONE: Final = 5
 _WIDTHS: Final = {"E-mail": 270, "Name": 190, "Role": 80, "Agent": 190, "Last sign-in, UTC": 160}
 
 
@@ -47,10 +48,11 @@ def people() -> None:
     )
     known = people_reads.listed(viewer.current(), text, told.last())
     quote_drawing.stale(known, "The accounts could not be read")
-    if known.value is not None:
-        _list(known.value)
-    people_forms.add_account()
     said = st.query_params.get(PERSON)
+    if known.value is not None:
+        # Whoever was chosen stands below, in sight.
+        _list(known.value, _ROWS_MAX if said is None else _ROWS_BESIDE_ONE)
+    people_forms.add_account()
     if said is None:
         return
     account_id = parse_uuid(said.strip())
@@ -60,7 +62,7 @@ def people() -> None:
     _chosen(account_id)
 
 
-def _list(found: People) -> None:
+def _list(found: People, rows_max: int) -> None:
     if not found.people:
         st.caption("Nobody has that in their e-mail address, name, role or agent's name")
         return
@@ -75,7 +77,7 @@ def _list(found: People) -> None:
             **{name: st.column_config.TextColumn(width=width) for name, width in _WIDTHS.items()},
             people_tables.STATUS: quote_drawing.coloured(people_tables.STATUSES),
         },
-        rows_max=_ROWS_MAX,
+        rows_max=rows_max,
     )
     shown = counted(len(found.people), "account")
     st.caption(f"The first {LISTED}; the filter finds the others" if found.is_cut else shown)

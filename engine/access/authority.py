@@ -1,7 +1,7 @@
 """What somebody may do now, by their account as it stands: what a page was told may be old.
 
-For what is done over a connection of the pool; administrators' acts have their own, see
-`administration`.
+For what is read over a connection of the pool, which waits no longer than its deadline. What is
+written through a session has `permits`.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class SignedInBrowser:
 
 
 class People(NamedTuple):
-    """Some accounts, by e-mail address.
+    """Some accounts: who may most comes first, and those alike by e-mail address.
 
     Attributes:
         people: at most `LISTED`.
@@ -178,7 +178,10 @@ _PEOPLE: Final = """
                     ' ', account.email, account.name, account.role, agent.name
                 )), %(text)s) > 0
             )
-        ORDER BY lower(account.email), account.id
+        ORDER BY
+            array_position(ARRAY['admin', 'lead', 'on-call', 'viewer'], account.role),
+            lower(account.email),
+            account.id
         LIMIT %(most)s
     ) AS a
     LEFT JOIN agent g ON g.account_id = a.id
@@ -197,7 +200,10 @@ _PEOPLE: Final = """
         FROM api_key
         WHERE api_key.account_id = a.id
     ) AS k
-    ORDER BY lower(a.email), a.id
+    ORDER BY
+        array_position(ARRAY['admin', 'lead', 'on-call', 'viewer'], a.role),
+        lower(a.email),
+        a.id
 """
 _KEYS: Final = """
     -- An account's keys.
