@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlmodel import Session
@@ -20,10 +20,10 @@ OPERATOR: Final = Viewer(role=Role.ADMIN, name="operator")
 Seat = Callable[..., Viewer]
 
 
-def account_of(engine: Runtime, role: Role | None, **more: object) -> UUID:
+def account_of(engine: Runtime, role: Role | None, **more: Any) -> UUID:
     """Makes an account; returns its id."""
     account_id = engine.clock.uuid7()
-    stored = {
+    stored: dict[str, Any] = {
         "id": account_id,
         "email": f"{account_id}@people.example",
         "created_at": engine.clock.now(),
