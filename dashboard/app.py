@@ -6,7 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import engine_in_process, navigation, viewer
+from dashboard import door, engine_in_process, navigation, viewer
+from dashboard.login import NOBODY
 
 _HERE = Path(__file__).resolve().parent
 
@@ -15,11 +16,13 @@ st.set_page_config(
     page_title=f"Saveguard {engine_in_process.runtime().settings.environment}"
     if engine_in_process.is_open()
     else "Saveguard",
-    # A file of our own: an icon by name would be fetched from elsewhere.
-    page_icon=_HERE / "favicon.png",
+    # No icon: Streamlit's page asks for /favicon.png, which is ours (dashboard/asgi.py), and which
+    # somebody who has not signed in yet may have, too.
     layout="wide",
 )
 st.html(_HERE / "page.css")
+# Before any page is registered: who is not signed in gets none, whatever their address says.
+standing = door.require_sign_in() if engine_in_process.is_open() else NOBODY
 looking = viewer.current()
 page = st.navigation(
     {
@@ -37,6 +40,7 @@ page = st.navigation(
     position="top",
 )
 if engine_in_process.is_open():
+    door.show_who_is_here(standing)
     page.run()
 else:
     st.error("This process has no engine to read from. Start the dashboard with: saveguard up")
