@@ -15,10 +15,11 @@ import click
 import uvicorn
 from starlette.routing import Router
 
+from engine.access.settings_trail import Serving
 from engine.api.app import DOCUMENT_PATH, open_api
 from engine.api.metrics import Metrics
 from engine.cli.listening import listen, require_free, url_of
-from engine.cli.options import data_dir_option, keep_logs, port_option, settings_of
+from engine.cli.options import data_dir_option, keep_logs, port_option, settings_of, trail_settings
 from engine.cli.stopping import until_stopped
 from engine.clock import SystemClock
 from engine.logs import report
@@ -74,6 +75,7 @@ def api(host: str | None, port: int | None, data_dir: Path | None, *, is_part: b
             open_worker(opened, own_jobs),
             open_api(opened, metrics, report, is_alone=True) as routes,
         ):
+            trail_settings(opened, Serving.API)
             server = _Server(
                 uvicorn.Config(
                     Router(routes=routes),
@@ -108,4 +110,5 @@ def worker(data_dir: Path | None) -> None:
             open_runtime(settings, target, clock=clock, report=report) as opened,
             open_worker(opened),
         ):
+            trail_settings(opened, Serving.WORKER)
             threading.Event().wait()

@@ -11,15 +11,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
 import dashboard.__main__  # noqa: F401  # adds its commands to the group
 from engine.cli.listening import require_free
 from engine.database.target import Target
+from tests.api.service import eventually
 from tests.database.shell import Shell, one_line, url_of
 
 ROOT: Final = Path(__file__).parents[2]
@@ -163,6 +165,34 @@ def test_what_serves_says_where_and_stops_without_an_error(
         [begun, *(place.format_map(words) for place in places), f"{what} stopped."]
     )
     assert (serving.words[0], serving.words[-1]) == (begun, f"{what} stopped.")
+
+
+@pytest.mark.parametrize(
+    ("argv", "kinds"),
+    [
+        (UP, {"up"}),
+        (SPLIT, {"up", "api"}),
+        (DASHBOARD, {"dashboard"}),
+        (API, {"api"}),
+        (WORKER, {"worker"}),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else None,
+)
+def test_what_serves_writes_its_settings_in_the_audit_trail(
+    serve: Serve, target: Target, argv: list[str], kinds: set[str]
+) -> None:
+    serve.environ["SAVEGUARD_ENVIRONMENT"] = "staging"
+    serving = serve(*argv)
+
+    with psycopg.connect(target.owner, autocommit=True) as connection:
+        assert eventually(lambda: trailed(connection) == {f"staging/{kind}" for kind in kinds}, 40)
+    assert serving.stop(signal.SIGTERM) == 0
+
+
+def trailed(connection: psycopg.Connection[Any]) -> set[str]:
+    """Whose settings the audit trail has."""
+    query = "SELECT subject_id FROM audit_event WHERE action = 'settings changed'"
+    return {subject for (subject,) in connection.execute(query).fetchall()}
 
 
 def test_the_api_says_where_it_is_only_once_it_answers_there(serve: Serve) -> None:
