@@ -14,6 +14,7 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from engine.access.identities import Identities
+from engine.access.sign_ins import SignIns
 from engine.attempts import ledger
 from engine.attempts.edge_counts import EdgeCounts
 from engine.attempts.journal import Journal
@@ -52,6 +53,7 @@ class Runtime:
     saver: Saver
     quotes: QuoteStore
     identities: Identities
+    sign_ins: SignIns
     sweeper: Sweeper
     lines: LineWriter
     edge_counts: EdgeCounts | None
@@ -107,6 +109,7 @@ def open_runtime(
             ),
             quotes=QuoteStore(read_pool),
             identities=Identities(read_pool, settings, clock),
+            sign_ins=SignIns(read_pool, settings, clock),
             sweeper=Sweeper(read_pool, journal, lines),
             lines=lines,
             edge_counts=EdgeCounts(process_id, ledger.origin_id(settings)) if has_edge else None,

@@ -21,6 +21,7 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
+from engine.access.sign_ins import forget_old as forget_old_sign_ins
 from engine.attempts.line_counts import forget_old
 from engine.attempts.line_recount import Recount
 from engine.attempts.partitions import ensure_partitions, strays
@@ -184,7 +185,8 @@ def _expire(runtime: Runtime) -> int:
 
 def _reap(runtime: Runtime) -> int:
     with runtime.read_pool.connection() as connection:
-        return idempotency.reap(connection, runtime.clock.now())
+        now = runtime.clock.now()
+        return idempotency.reap(connection, now) + forget_old_sign_ins(connection, now)
 
 
 def _store_counts(runtime: Runtime) -> int:

@@ -165,6 +165,7 @@ class AuditEvent(SQLModel, table=True):
     __table_args__ = (
         Index("audit_event_happened_idx", "happened_at", "id"),
         Index("audit_event_account_idx", "account_id", "happened_at", "id"),
+        Index("audit_event_subject_idx", "subject_kind", "subject_id", "happened_at", "id"),
         Index(
             "audit_event_correlation_idx",
             "correlation_id",

@@ -19,8 +19,8 @@ from engine.cli.options import (
     data_dir_option,
     json_option,
     ready_database,
-    session_of,
 )
+from engine.database.sessions import session_of
 from engine.errors import SetupError
 
 _INTEGER_MAX: Final = 2**31 - 1  # of PostgreSQL's integer

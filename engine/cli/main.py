@@ -16,10 +16,11 @@ from engine.cli.keys import key_group
 from engine.cli.ledger import attempts, verify_command
 from engine.cli.logs import logs
 from engine.cli.migrating import migrate_group
-from engine.cli.people import client_group, user_group
+from engine.cli.people import client_group
 from engine.cli.replay import replay
 from engine.cli.rollups import retention, rollup_group
 from engine.cli.serving import api, worker
+from engine.cli.users import user_group
 from engine.errors import SetupError
 
 _CANNOT_START = 2

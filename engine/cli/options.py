@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
-from sqlmodel import Session
 
 from engine.access.audit import terminal_actor
 from engine.access.settings_trail import Serving, record_settings
 from engine.clock import Clock, SystemClock
-from engine.database.migrate import owner_engine
 from engine.database.target import Target, require_existing
 from engine.logs import configure_logs
 from engine.quotes.shape import Rule, Unfit, is_email_address, text
@@ -130,15 +128,3 @@ def ready_database(
     if not may_create:
         require_existing(settings)
     yield settings, open_database(settings, clock), clock
-
-
-@contextmanager
-def session_of(target: Target) -> Iterator[Session]:
-    """A SQLModel session as the application; commits at the end."""
-    engine = owner_engine(target.app)
-    try:
-        with Session(engine) as session:
-            yield session
-            session.commit()
-    finally:
-        engine.dispose()

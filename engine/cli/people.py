@@ -1,4 +1,4 @@
-"""`saveguard user add` and `saveguard client add`: who is no agent, and whom agents work for."""
+"""`saveguard client add`: whom agents work for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from uuid import UUID
 
 import click
 
-from engine.access.accounts import add_user
 from engine.cli.accounts import unless_refused
 from engine.cli.facts import show_facts
 from engine.cli.options import (
@@ -16,31 +15,9 @@ from engine.cli.options import (
     data_dir_option,
     json_option,
     ready_database,
-    session_of,
 )
+from engine.database.sessions import session_of
 from engine.quotes.clients import add_client
-
-
-@click.group("user")
-def user_group() -> None:
-    """Users: accounts without an agent profile."""
-
-
-@user_group.command("add")
-@click.option("--email", type=EMAIL, required=True, help="E-mail address; one account each.")
-@data_dir_option
-@json_option
-def user_add(email: str, data_dir: Path | None, *, as_json: bool) -> None:
-    """Makes a user and shows its API key, this once."""
-    with (
-        ready_database(data_dir, may_create=True) as (_, target, clock),
-        unless_refused(
-            f"there is an account for {email} already; for another key: saveguard key add"
-        ),
-        session_of(target) as session,
-    ):
-        user = add_user(session, clock, email=email)
-    show_facts({"userId": str(user.account_id), "apiKey": user.api_key}, as_json=as_json)
 
 
 @click.group("client")

@@ -17,7 +17,7 @@ from engine.slo.objectives import OBJECTIVES, Objective
 
 _TOP = Path(__file__).resolve().parent.parent.parent
 _PAGES = sorted([*_TOP.glob("*.md"), *_TOP.glob("docs/**/*.md"), *_TOP.glob("bench/*/*.md")])
-_WRITTEN = re.compile(r"saveguard((?: [a-z]+)+)([^`\n;]*)")
+_WRITTEN = re.compile(r"saveguard((?: [a-z]+(?:-[a-z]+)*(?![a-z=]))+)([^`\n;]*)")
 _OPTION = re.compile(r"--[a-z-]+")
 _REPLAYED = re.compile(r"saveguard replay (\S+)")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")

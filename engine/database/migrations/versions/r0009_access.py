@@ -107,6 +107,10 @@ def upgrade() -> None:
     op.execute("CREATE INDEX audit_event_happened_idx ON audit_event (happened_at, id)")
     op.execute("CREATE INDEX audit_event_account_idx ON audit_event (account_id, happened_at, id)")
     op.execute("""
+        CREATE INDEX audit_event_subject_idx
+        ON audit_event (subject_kind, subject_id, happened_at, id)
+    """)
+    op.execute("""
         CREATE INDEX audit_event_correlation_idx ON audit_event (correlation_id text_pattern_ops)
     """)
     op.execute("""

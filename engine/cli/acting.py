@@ -1,0 +1,45 @@
+"""Who runs a command, for the audit trail; and what it means when that is refused."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from typing import TypeVar
+
+from sqlmodel import Session
+
+from engine.access.audit import Actor, terminal_actor
+from engine.clock import Clock
+from engine.errors import Refusal, SetupError
+
+T = TypeVar("T")
+
+
+def machine_user() -> str:
+    """The name of the machine's user who runs this process; a number where it has none."""
+    uid = os.getuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def at_terminal(clock: Clock) -> Actor:
+    """Whoever runs this command."""
+    return terminal_actor(clock, machine_user())
+
+
+def unless_refusal(session: Session, result: T | Refusal) -> T:
+    """What was done.
+
+    Args:
+        session: that the audit trail's row of a refusal is in; committed then.
+        result: of an action.
+
+    Raises:
+        SetupError: it was refused; nothing is changed.
+    """
+    if isinstance(result, Refusal):
+        session.commit()
+        raise SetupError(result.message)
+    return result
