@@ -16,9 +16,10 @@ from dashboard.api_process import api_process
 from engine.access.settings_trail import Serving
 from engine.api.app import open_api
 from engine.api.metrics import Metrics
+from engine.cli.acting import trail_settings
 from engine.cli.listening import require_free, url_of
 from engine.cli.main import cli, run
-from engine.cli.options import data_dir_option, keep_logs, port_option, settings_of, trail_settings
+from engine.cli.options import data_dir_option, keep_logs, port_option, settings_of
 from engine.cli.serving import announce_api
 from engine.cli.stopping import until_stopped
 from engine.clock import SystemClock

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +10,11 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from engine.access.audit import terminal_actor
-from engine.access.settings_trail import Serving, record_settings
 from engine.clock import Clock, SystemClock
 from engine.database.target import Target, require_existing
 from engine.logs import configure_logs
 from engine.quotes.shape import Rule, Unfit, is_email_address, text
-from engine.runtime import PROCESS_LOG, Runtime, log_file, open_database
+from engine.runtime import PROCESS_LOG, log_file, open_database
 from engine.settings import Settings, load_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -59,20 +56,6 @@ def keep_logs(settings: Settings) -> None:
     """Sets up logging for a command that serves or saves: to standard error, and to files."""
     clock = SystemClock()
     configure_logs(settings.log_format, log_file(settings, clock, PROCESS_LOG, clock.uuid7()))
-
-
-def trail_settings(runtime: Runtime, serving: Serving) -> None:
-    """Writes down, if it is news, with which settings a process of that kind serves."""
-    actor = terminal_actor(runtime.clock, _user_of_machine())
-    record_settings(runtime.read_pool, runtime.settings, runtime.clock, serving, actor)
-
-
-def _user_of_machine() -> str:
-    """Who runs this process, by the machine's own book, not by what a variable says."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # as in a container that was told a number
-        return f"user {os.getuid()}"
 
 
 class TextParameter(click.ParamType[str]):

@@ -18,8 +18,9 @@ from starlette.routing import Router
 from engine.access.settings_trail import Serving
 from engine.api.app import DOCUMENT_PATH, open_api
 from engine.api.metrics import Metrics
+from engine.cli.acting import trail_settings
 from engine.cli.listening import listen, require_free, url_of
-from engine.cli.options import data_dir_option, keep_logs, port_option, settings_of, trail_settings
+from engine.cli.options import data_dir_option, keep_logs, port_option, settings_of
 from engine.cli.stopping import until_stopped
 from engine.clock import SystemClock
 from engine.logs import report

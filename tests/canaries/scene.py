@@ -32,8 +32,8 @@ from dashboard import engine_in_process, lookup_export, memory
 from engine.access.keys import hash_api_key
 from engine.access.settings_trail import Serving
 from engine.attempts import story
+from engine.cli.acting import trail_settings
 from engine.cli.main import cli, run
-from engine.cli.options import trail_settings
 from engine.database.target import Target, open_target
 from engine.errors import SetupError
 from engine.logs import configure_logs
