@@ -1,17 +1,15 @@
 """What administrators do: roles, sign-ins, passwords, limits and keys of others.
 
-Whoever asks is asked for their role again in the same transaction, and holds their account's row
-until it is over: a role that was taken away a moment ago opens nothing. What is done and what is
-refused is in the audit trail, with it.
+Whoever asks is asked for their role again in the same transaction (`permits`). What is done and
+what is refused is in the audit trail, with it.
 
 Everybody may see to their own password, sign-ins and keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -19,19 +17,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
 from engine.access.accounts import find_account
-from engine.access.audit import Action, Actor, Subject, Way, event
+from engine.access.audit import Action, Actor, Subject, Way
 from engine.access.keyring import NewKey, Unrotatable, add_key, revoke, rotate
 from engine.access.keys import Scope
 from engine.access.passwords import hash_password, password_fault
-from engine.access.roles import Permission, Role, may, role_of
+from engine.access.permits import Permit
+from engine.access.roles import Permission, Role
 from engine.access.signing_in import end_sign_ins
 from engine.access.tables import Account, AccountPassword, Agent, ApiKey
 from engine.clock import Clock
 from engine.errors import ErrorCode, Refusal
 
-_NOT_PERMITTED: Final = Refusal(
-    ErrorCode.AUTHORIZATION_FAILED, "Your role does not permit this; nothing was changed."
-)
 _NO_SUCH_ACCOUNT: Final = Refusal(
     ErrorCode.QUOTE_VALIDATION_FAILED, "There is no such account; nothing was changed."
 )
@@ -63,57 +59,11 @@ class Limits(NamedTuple):
     max_active_quotes: int
 
 
-class _Desk:
-    """One transaction of somebody: what they may, and what is written down of it."""
-
-    def __init__(self, session: Session, clock: Clock, actor: Actor) -> None:
-        self.session = session
-        self.clock = clock
-        self.actor = actor
-        # These are rare; one after the other, they cannot meet in a deadlock, and two who take
-        # each other's role away do not both succeed.
-        session.execute(text("SELECT pg_advisory_xact_lock(hashtext('saveguard.administration'))"))
-
-    def refusal(
-        self, action: Action, subject: Subject | None, *, own: UUID | None = None
-    ) -> Refusal | None:
-        """Why the actor may not do this, written down; None when they may.
-
-        Args:
-            action: what.
-            subject: to what.
-            own: whose it is: that account may do it without any role.
-        """
-        if self.actor.way is Way.TERMINAL:
-            return None
-        account = (
-            None
-            if self.actor.account_id is None
-            else self.session.exec(
-                select(Account)
-                .where(col(Account.id) == self.actor.account_id)
-                .with_for_update(read=True)
-                .execution_options(populate_existing=True)
-            ).one_or_none()
-        )
-        is_permitted = (
-            account is not None
-            and account.disabled_at is None
-            and (may(role_of(account.role), Permission.MANAGE_ACCESS) or account.id == own)
-        )
-        return None if is_permitted else self.refused(action, subject, _NOT_PERMITTED)
-
-    def refused(self, action: Action, subject: Subject | None, why: Refusal) -> Refusal:
-        """Writes down that something was not done."""
-        self.session.add(event(self.clock, self.actor, action, subject=subject, refused=why.code))
-        return why
-
-    def done(
-        self, action: Action, subject: Subject, details: Mapping[str, Any] | None = None
-    ) -> None:
-        """Writes down that something was done."""
-        self.session.add(event(self.clock, self.actor, action, subject=subject, details=details))
-        self.session.flush()
+def _permit(session: Session, clock: Clock, actor: Actor) -> Permit:
+    # These are rare; one after the other, they cannot meet in a deadlock, and two who take each
+    # other's role away do not both succeed.
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtext('saveguard.administration'))"))
+    return Permit(session, clock, actor, Permission.MANAGE_ACCESS)
 
 
 def add_account(
@@ -126,19 +76,19 @@ def add_account(
     role: Role | None = None,
 ) -> UUID | Refusal:
     """Makes an account; returns its id. It has no key and no password yet."""
-    desk = _Desk(session, clock, actor)
-    refusal = desk.refusal(Action.ACCOUNT_ADDED, None)
+    permit = _permit(session, clock, actor)
+    refusal = permit.refusal(Action.ACCOUNT_ADDED, None)
     if refusal is not None:
         return refusal
     if find_account(session, email) is not None:
-        return desk.refused(Action.ACCOUNT_ADDED, None, _TAKEN)
+        return permit.refused(Action.ACCOUNT_ADDED, None, _TAKEN)
     account = Account(id=clock.uuid7(), email=email, name=name, role=role, created_at=clock.now())
     try:
         with session.begin_nested():
             session.add(account)
     except IntegrityError:  # somebody was faster
-        return desk.refused(Action.ACCOUNT_ADDED, None, _TAKEN)
-    desk.done(Action.ACCOUNT_ADDED, _account(account.id), {"role": role})
+        return permit.refused(Action.ACCOUNT_ADDED, None, _TAKEN)
+    permit.done(Action.ACCOUNT_ADDED, _account(account.id), {"role": role})
     return account.id
 
 
@@ -146,15 +96,15 @@ def set_role(
     session: Session, clock: Clock, actor: Actor, account_id: UUID, role: Role | None
 ) -> Refusal | None:
     """Gives an account a role, or takes it away; the last administrator keeps theirs."""
-    desk, subject = _Desk(session, clock, actor), _account(account_id)
-    account = desk.refusal(Action.ROLE_CHANGED, subject) or _locked(session, account_id)
+    permit, subject = _permit(session, clock, actor), _account(account_id)
+    account = permit.refusal(Action.ROLE_CHANGED, subject) or _locked(session, account_id)
     if not isinstance(account, Account):
-        return account or desk.refused(Action.ROLE_CHANGED, subject, _NO_SUCH_ACCOUNT)
+        return account or permit.refused(Action.ROLE_CHANGED, subject, _NO_SUCH_ACCOUNT)
     if role is not Role.ADMIN and _is_last_admin(session, actor, account):
-        return desk.refused(Action.ROLE_CHANGED, subject, _LAST_ADMIN)
+        return permit.refused(Action.ROLE_CHANGED, subject, _LAST_ADMIN)
     if account.role != role:
         old, account.role = account.role, None if role is None else role.value
-        desk.done(Action.ROLE_CHANGED, subject, {"old": old, "new": account.role})
+        permit.done(Action.ROLE_CHANGED, subject, {"old": old, "new": account.role})
     return None
 
 
@@ -163,16 +113,16 @@ def set_disabled(
 ) -> Refusal | None:
     """Disables an account: its sign-ins end and its keys stop working; or enables it again."""
     action = Action.ACCOUNT_DISABLED if is_disabled else Action.ACCOUNT_ENABLED
-    desk, subject = _Desk(session, clock, actor), _account(account_id)
-    account = desk.refusal(action, subject) or _locked(session, account_id)
+    permit, subject = _permit(session, clock, actor), _account(account_id)
+    account = permit.refusal(action, subject) or _locked(session, account_id)
     if not isinstance(account, Account):
-        return account or desk.refused(action, subject, _NO_SUCH_ACCOUNT)
+        return account or permit.refused(action, subject, _NO_SUCH_ACCOUNT)
     if is_disabled and _is_last_admin(session, actor, account):
-        return desk.refused(action, subject, _LAST_ADMIN)
+        return permit.refused(action, subject, _LAST_ADMIN)
     if (account.disabled_at is not None) is not is_disabled:
         account.disabled_at = clock.now() if is_disabled else None
         ended = end_sign_ins(session, clock.now(), account_id) if is_disabled else 0
-        desk.done(action, subject, {"signInsEnded": ended} if is_disabled else None)
+        permit.done(action, subject, {"signInsEnded": ended} if is_disabled else None)
     return None
 
 
@@ -180,14 +130,14 @@ def end_all_sign_ins(
     session: Session, clock: Clock, actor: Actor, account_id: UUID
 ) -> int | Refusal:
     """Signs an account out everywhere; returns how many sign-ins there were."""
-    desk, subject = _Desk(session, clock, actor), _account(account_id)
-    refusal = desk.refusal(Action.SIGN_INS_ENDED, subject, own=account_id)
+    permit, subject = _permit(session, clock, actor), _account(account_id)
+    refusal = permit.refusal(Action.SIGN_INS_ENDED, subject, own=account_id)
     if refusal is not None:
         return refusal
     if _locked(session, account_id) is None:
-        return desk.refused(Action.SIGN_INS_ENDED, subject, _NO_SUCH_ACCOUNT)
+        return permit.refused(Action.SIGN_INS_ENDED, subject, _NO_SUCH_ACCOUNT)
     ended = end_sign_ins(session, clock.now(), account_id)
-    desk.done(Action.SIGN_INS_ENDED, subject, {"signInsEnded": ended})
+    permit.done(Action.SIGN_INS_ENDED, subject, {"signInsEnded": ended})
     return ended
 
 
@@ -199,23 +149,23 @@ def set_password(
     Returns:
         QUOTE_VALIDATION_FAILED when it is not fit to be one.
     """
-    desk, subject = _Desk(session, clock, actor), _account(account_id)
-    account = desk.refusal(Action.PASSWORD_SET, subject, own=account_id) or _locked(
+    permit, subject = _permit(session, clock, actor), _account(account_id)
+    account = permit.refusal(Action.PASSWORD_SET, subject, own=account_id) or _locked(
         session, account_id
     )
     if not isinstance(account, Account):
-        return account or desk.refused(Action.PASSWORD_SET, subject, _NO_SUCH_ACCOUNT)
+        return account or permit.refused(Action.PASSWORD_SET, subject, _NO_SUCH_ACCOUNT)
     fault = password_fault(password, account.email)
     if fault is not None:
         unfit = Refusal(ErrorCode.QUOTE_VALIDATION_FAILED, fault)
-        return desk.refused(Action.PASSWORD_SET, subject, unfit)
+        return permit.refused(Action.PASSWORD_SET, subject, unfit)
     stored = session.get(AccountPassword, account_id) or AccountPassword(
         account_id=account_id, password_hash="", changed_at=clock.now()
     )
     stored.password_hash, stored.changed_at = hash_password(password), clock.now()
     session.add(stored)
     ended = end_sign_ins(session, clock.now(), account_id)
-    desk.done(Action.PASSWORD_SET, subject, {"signInsEnded": ended})
+    permit.done(Action.PASSWORD_SET, subject, {"signInsEnded": ended})
     return None
 
 
@@ -227,23 +177,23 @@ def set_limits(
     Returns:
         QUOTE_VALIDATION_FAILED for a number that is none.
     """
-    desk, subject = _Desk(session, clock, actor), Subject("agent", str(agent_id))
-    refusal = desk.refusal(Action.LIMIT_CHANGED, subject)
+    permit, subject = _permit(session, clock, actor), Subject("agent", str(agent_id))
+    refusal = permit.refusal(Action.LIMIT_CHANGED, subject)
     if refusal is not None:
         return refusal
     agent = session.exec(
         select(Agent).where(col(Agent.id) == agent_id).with_for_update()
     ).one_or_none()
     if agent is None:
-        return desk.refused(Action.LIMIT_CHANGED, subject, _NO_SUCH_AGENT)
+        return permit.refused(Action.LIMIT_CHANGED, subject, _NO_SUCH_AGENT)
     fault = _limits_fault(limits)
     if fault is not None:
         unfit = Refusal(ErrorCode.QUOTE_VALIDATION_FAILED, fault)
-        return desk.refused(Action.LIMIT_CHANGED, subject, unfit)
+        return permit.refused(Action.LIMIT_CHANGED, subject, unfit)
     old = Limits(agent.rate_limit_per_minute, agent.max_active_quotes)
     if old != limits:
         agent.rate_limit_per_minute, agent.max_active_quotes = limits
-        desk.done(Action.LIMIT_CHANGED, subject, {"old": old._asdict(), "new": limits._asdict()})
+        permit.done(Action.LIMIT_CHANGED, subject, {"old": old._asdict(), "new": limits._asdict()})
     return None
 
 
@@ -258,14 +208,14 @@ def issue_key(
     expires_at: datetime | None,
 ) -> NewKey | Refusal:
     """Makes one more key for an account, in clear for the one time."""
-    desk, subject = _Desk(session, clock, actor), _account(account_id)
-    refusal = desk.refusal(Action.KEY_ADDED, subject)
+    permit, subject = _permit(session, clock, actor), _account(account_id)
+    refusal = permit.refusal(Action.KEY_ADDED, subject)
     if refusal is not None:
         return refusal
     if _locked(session, account_id) is None:
-        return desk.refused(Action.KEY_ADDED, subject, _NO_SUCH_ACCOUNT)
+        return permit.refused(Action.KEY_ADDED, subject, _NO_SUCH_ACCOUNT)
     made = add_key(session, clock, account_id, name=name, scope=scope, expires_at=expires_at)
-    desk.done(
+    permit.done(
         Action.KEY_ADDED,
         Subject("api_key", str(made.key_id)),
         {
@@ -281,20 +231,22 @@ def rotate_key(
     session: Session, clock: Clock, actor: Actor, key_id: UUID, overlap: timedelta
 ) -> NewKey | Refusal:
     """Makes a key that takes another's place; that one ends after the overlap."""
-    desk, subject = _Desk(session, clock, actor), Subject("api_key", str(key_id))
+    permit, subject = _permit(session, clock, actor), Subject("api_key", str(key_id))
     key = _locked_key(session, key_id)
-    refusal = desk.refusal(Action.KEY_ROTATED, subject, own=None if key is None else key.account_id)
+    refusal = permit.refusal(
+        Action.KEY_ROTATED, subject, own=None if key is None else key.account_id
+    )
     if refusal is not None:
         return refusal
     if key is None:
-        return desk.refused(Action.KEY_ROTATED, subject, _NO_SUCH_KEY)
+        return permit.refused(Action.KEY_ROTATED, subject, _NO_SUCH_KEY)
     made = rotate(session, clock, key, overlap)
     if isinstance(made, Unrotatable):
         why = Refusal(
             ErrorCode.QUOTE_VALIDATION_FAILED, f"This key {made.value}; nothing was changed."
         )
-        return desk.refused(Action.KEY_ROTATED, subject, why)
-    desk.done(
+        return permit.refused(Action.KEY_ROTATED, subject, why)
+    permit.done(
         Action.KEY_ROTATED,
         subject,
         {"newKeyId": str(made.key_id), "overlapSeconds": int(overlap.total_seconds())},
@@ -304,15 +256,17 @@ def rotate_key(
 
 def revoke_key(session: Session, clock: Clock, actor: Actor, key_id: UUID) -> Refusal | None:
     """Revokes a key at once; one that is revoked already stays so."""
-    desk, subject = _Desk(session, clock, actor), Subject("api_key", str(key_id))
+    permit, subject = _permit(session, clock, actor), Subject("api_key", str(key_id))
     key = _locked_key(session, key_id)
-    refusal = desk.refusal(Action.KEY_REVOKED, subject, own=None if key is None else key.account_id)
+    refusal = permit.refusal(
+        Action.KEY_REVOKED, subject, own=None if key is None else key.account_id
+    )
     if refusal is not None:
         return refusal
     if key is None:
-        return desk.refused(Action.KEY_REVOKED, subject, _NO_SUCH_KEY)
+        return permit.refused(Action.KEY_REVOKED, subject, _NO_SUCH_KEY)
     if revoke(session, clock.now(), [key]):
-        desk.done(Action.KEY_REVOKED, subject)
+        permit.done(Action.KEY_REVOKED, subject)
     return None
 
 
