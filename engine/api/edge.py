@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from engine.access.addresses import address_of
 from engine.api.exchange import CORRELATION_HEADER, Answer, Exchange, Unread
 from engine.clock import Clock
 from engine.correlation import (
@@ -120,6 +121,7 @@ async def read_exchange(
         traceparent=accepted_traceparent(headers.get("traceparent")),
         attempt_id=arrival.attempt_id,
         started_at=arrival.started_at,
+        address=address_of((scope.get("client") or (None,))[0]),
         received=clock.monotonic(),
     )
 

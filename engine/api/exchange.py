@@ -41,6 +41,7 @@ class Exchange:
         traceparent: when there was a well-formed one.
         attempt_id: made before anything else.
         started_at: when it arrived, in UTC.
+        address: of the caller, on the network; None when it is not known.
         received: when all of it had arrived, on the monotonic clock; how long its caller took to
             send it is no time of ours.
     """
@@ -54,6 +55,7 @@ class Exchange:
     traceparent: str | None
     attempt_id: UUID
     started_at: datetime
+    address: str | None
     received: float
 
     @property

@@ -309,9 +309,9 @@ CREATE VIEW public.ledger AS
 
 CREATE UNLOGGED TABLE public.limit_window (
     key text NOT NULL,
-    period bigint NOT NULL,
-    used integer NOT NULL,
-    used_before integer NOT NULL,
+    moments timestamp with time zone[] NOT NULL,
+    counts integer[] NOT NULL,
+    is_granted boolean NOT NULL,
     expires_at timestamp with time zone NOT NULL
 );
 
@@ -544,6 +544,8 @@ CREATE INDEX audit_event_account_idx ON public.audit_event USING btree (account_
 CREATE INDEX audit_event_correlation_idx ON public.audit_event USING btree (correlation_id text_pattern_ops);
 
 CREATE INDEX audit_event_happened_idx ON public.audit_event USING btree (happened_at, id);
+
+CREATE INDEX audit_event_subject_idx ON public.audit_event USING btree (subject_kind, subject_id, happened_at, id);
 
 CREATE INDEX idempotency_key_expires_idx ON public.idempotency_key USING btree (expires_at);
 
