@@ -58,7 +58,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        inbound = _header(scope, _CORRELATION)
+        inbound = header_of(scope, CORRELATION_HEADER)
         accepted = accepted_correlation_id(inbound)
         attempt_id = self._clock.uuid7()
         correlation_id = accepted or make_correlation_id(attempt_id)
@@ -170,9 +170,11 @@ def _headers_of(scope: Scope) -> dict[str, str]:
     return headers
 
 
-def _header(scope: Scope, wanted: bytes) -> str | None:
-    for name, value in scope["headers"]:
-        if name == wanted:
+def header_of(scope: Scope, name: str) -> str | None:
+    """The first header with a name in lower case; None for none."""
+    wanted = name.encode()
+    for each, value in scope["headers"]:
+        if each == wanted:
             text: str = value.decode("latin-1")
             return text
     return None
