@@ -66,7 +66,8 @@ class Refuser:
         attempt_id, now = self.clock.uuid7(), self.clock.now()
         inbound = header_of(scope, CORRELATION_HEADER)
         correlation_id = accepted_correlation_id(inbound) or make_correlation_id(attempt_id)
-        await self._note(address_of(scope), correlation_id, refusal)
+        address = address_of(scope)
+        await self._note(address, correlation_id, refusal)
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             return correlation_id
@@ -80,6 +81,7 @@ class Refuser:
             traceparent=None,
             attempt_id=attempt_id,
             started_at=now,
+            address=address,
             received=self.clock.monotonic(),
         )
         headers = {CORRELATION_HEADER: correlation_id}
