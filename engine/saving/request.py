@@ -56,11 +56,11 @@ class SaveRequest:
     started_at: datetime
     received: float
     quote_id: UUID | None = None
-    body: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     is_body_known: bool = True
     if_match: str | None = None
     query_version: str | None = None
-    idempotency_key: str | None = None
+    idempotency_key: str | None = field(default=None, repr=False)
     traceparent: str | None = None
     source: Source = Source.LIVE
     max_active_quotes: int = 100_000

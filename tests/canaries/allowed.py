@@ -11,6 +11,7 @@ from typing import Final
 
 from engine.quotes.shape import ITEM_NAMES, QUOTE_FIELDS
 from tests.canaries.planting import (
+    FORM,
     IDEMPOTENCY_KEY,
     MOVES,
     PEOPLE,
@@ -18,6 +19,7 @@ from tests.canaries.planting import (
     QUOTE,
     REFUSED_FIELD,
     SECOND_TRIP,
+    WRONG_ADDRESS,
     texts_of,
 )
 
@@ -29,9 +31,11 @@ _PROVOKED_COLUMNS: Final = frozenset(
      "agent_notes", "inclusions", "exclusions", "custom_items"}
 )  # fmt: skip
 # Notes; and where a flight's destination stands already, its city.
+_CITY: Final = "flights destinationCity"
 _NOT_SHOWN: Final = frozenset(
-    {"quote agentNotes", "quote customNotes", "quote importantInfo", "flights destinationCity"}
+    {"quote agentNotes", "quote customNotes", "quote importantInfo", _CITY}
 )
+_CLIENT: Final = frozenset(kind for place, kind in PEOPLE.items() if place.startswith("client."))
 _QUOTES: Final = "/api/agents/quotes"
 
 
@@ -65,7 +69,13 @@ ALLOWED: Final[Mapping[str, AbstractSet[str]]] = {
     "table attempt.idempotency_key": {IDEMPOTENCY_KEY, PROVOKED},
     "table idempotency_key.key": {IDEMPOTENCY_KEY, PROVOKED},
     "page lookup": {IDEMPOTENCY_KEY},
-    "what commands print": {IDEMPOTENCY_KEY},
+    # An operator at the machine itself, who has asked for it.
+    "what commands print": {
+        IDEMPOTENCY_KEY,
+        PROVOKED,
+        PEOPLE["account.email"],
+        PEOPLE["account.name"],
+    },
     # The answer that is given again.
     "table idempotency_key.response": QUOTE | {PROVOKED},
     "table quote_revision.snapshot": QUOTE | {SECOND_TRIP, PROVOKED},
@@ -77,6 +87,15 @@ ALLOWED: Final[Mapping[str, AbstractSet[str]]] = {
         f"table {place}": {PEOPLE[place], PROVOKED}
         for place in ("account.email", "client.first_name", "client.last_name", "client.email")
     },
-    # Who has the quote's page open reads the quote; notes are shown as how long they are.
+    # Who has the quote's page open reads the quote; notes and the client only who asks for them,
+    # which is written down.
     "page quote": QUOTE - _NOT_SHOWN,
+    "page quote, personal data asked for": QUOTE - {_CITY} | _CLIENT,
+    # Whoever manages access knows whose it is; the trail names who did something.
+    "page people": {PEOPLE[each] for each in ("account.email", "account.name", "agent.name")},
+    "page audit": {PEOPLE["account.email"]},
+    "table audit_event.actor": {PEOPLE["account.email"]},
+    # What was filled in stands in the form that is shown again, the password never.
+    "answer of the form to sign in": {FORM, WRONG_ADDRESS, PEOPLE["account.email"]},
+    "answer at the door": {FORM},
 }

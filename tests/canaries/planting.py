@@ -41,13 +41,16 @@ HEADERS: Final = (
     "User-Agent", "X-Api-Key", "X-Correlation-ID", "X-Csrf-Token", "X-Forwarded-For",
     "X-Forwarded-Host", "X-Forwarded-Proto", "X-Request-ID",
 )  # fmt: skip
-PAGES: Final = ("overview", "latency", "errors", "attempts", "lookup", "quote")
 QUERY: Final = ("status", "clientId", "limit", "cursor", "version", "key", "token")
 MOVES: Final = ("to", "subject", "message", "reason")
 PROVOKED: Final = "what provocations send"
 REFUSED_FIELD: Final = "a field that there is not"
 REFUSED_VALUE: Final = "a value of a field that there is not"
 IDEMPOTENCY_KEY: Final = "an idempotency key"
+PASSWORD: Final = "a password"  # noqa: S105 - the name of a kind
+WRONG_PASSWORD: Final = "a wrong password"  # noqa: S105 - the same
+WRONG_ADDRESS: Final = "an e-mail address of nobody"
+FORM: Final = "a field of the form to sign in"
 SECOND_TRIP: Final = "a trip that was changed"
 
 
@@ -93,9 +96,9 @@ def planted() -> dict[str, str]:
     """Every canary that the scene plants, by its kind."""
     kinds = [
         *QUOTE, *SETTINGS, *PEOPLE.values(), IDEMPOTENCY_KEY, REFUSED_FIELD, REFUSED_VALUE,
-        SECOND_TRIP, "a password", "a body that is no JSON", "a path",
-        "a setting of the wrong kind",
-        *(f"header {name}" for name in HEADERS),
+        SECOND_TRIP, PASSWORD, WRONG_PASSWORD, WRONG_ADDRESS, FORM, "a body that is no JSON",
+        "a path", "a setting of the wrong kind",
+        *(f"header {name}" for name in HEADERS), "header Host",
         *(f"query {name}" for name in QUERY), "query name",
         *(f"move {name}" for name in MOVES),
     ]  # fmt: skip

@@ -13,9 +13,10 @@ from typing import TypeAlias
 
 import pytest
 
+from dashboard.navigation import PAGES
 from tests.canaries.allowed import ALLOWED
 from tests.canaries.canaries import Scanner, canary
-from tests.canaries.planting import KEYS, PAGES, SETTINGS, planted
+from tests.canaries.planting import KEYS, SETTINGS, planted
 from tests.canaries.scene import Seen, play
 
 Kinds: TypeAlias = Mapping[str, AbstractSet[str]]
@@ -59,8 +60,20 @@ def test_every_canary_was_let_loose(seen: Seen) -> None:
     stored = {kind for place, kinds in found_in(seen).items() if "table" in place for kind in kinds}
     loose = SCANNER.found_in(seen.sent) | stored
 
-    assert set(planted()) - loose == {"a password"}  # its hash was stored, see the scene
+    assert set(planted()) == loose
     assert {*SETTINGS, *KEYS} <= loose
+
+
+def test_what_a_browser_holds_is_told_to_that_browser_alone(seen: Seen) -> None:
+    told = {
+        place
+        for place, many in seen.places.items()
+        for each in many
+        if any(token in each for token in seen.tokens)
+    }
+
+    assert len(seen.tokens) > 0
+    assert told == {"answer of the form to sign in"}
 
 
 def test_every_place_was_looked_at(seen: Seen) -> None:
