@@ -122,7 +122,7 @@ def record_settings(
                             "first": own is None,
                             "keyed_by": now.keyed_by,
                             "settings": dict(now.values),
-                            "fingerprints": dict(now.fingerprints),
+                            "secrets": dict(now.fingerprints),
                         },
                     ),
                 )
@@ -168,8 +168,8 @@ def changes(
         for name in sorted({*before, *now.values})
         if before.get(name) != now.values.get(name)
     }
-    marks = (last or {}).get("fingerprints", now.fingerprints)
-    same_key = (own or {}).get("fingerprints", {})
+    marks = (last or {}).get("secrets", now.fingerprints)
+    same_key = (own or {}).get("secrets", {})
     for name, mark in now.fingerprints.items():
         if bool(marks.get(name)) != bool(mark):
             found[name] = {"old": _said(marks.get(name)), "new": _said(mark)}

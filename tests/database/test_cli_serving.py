@@ -195,6 +195,26 @@ def test_what_serves_writes_its_settings_in_the_audit_trail(
     assert serving.stop(signal.SIGTERM) == 0
 
 
+@pytest.mark.parametrize("argv", [UP, API], ids=["up", "api"])
+def test_no_address_that_is_asked_for_is_told_on_the_terminal_or_in_a_log(
+    serve: Serve, tmp_path: Path, argv: list[str]
+) -> None:
+    """A query may hold what a caller should not have put there."""
+    canary = "canary-in-a-query"
+    serving = serve(*argv)
+    serving.read_until("API on ")
+    port = serve.port if argv == UP else serve.api_port
+
+    for path in ("/api/agents/quotes", "/healthz", "/metrics", "/lookup", "/nowhere"):
+        httpx.get(f"http://127.0.0.1:{port}{path}?token={canary}", timeout=30)
+    status = serving.stop(signal.SIGTERM)
+
+    assert status == 0
+    assert canary not in "\n".join(serving.lines)
+    logs = [each.read_text() for each in (tmp_path / "logs").glob("*")]
+    assert canary not in "".join(logs)
+
+
 def trailed(connection: psycopg.Connection[Any]) -> set[str]:
     """Whose settings the audit trail has."""
     query = "SELECT subject_id FROM audit_event WHERE action = 'settings changed'"

@@ -108,7 +108,7 @@ def test_fingerprints_cannot_be_tried_out_without_the_key_of_the_data_directory(
 
     assert other["changed"] == {}
     assert one["keyed_by"] != other["keyed_by"]
-    assert one["fingerprints"]["cookie_secret"] != other["fingerprints"]["cookie_secret"]
+    assert one["secrets"]["cookie_secret"] != other["secrets"]["cookie_secret"]
     (key,) = here.iterdir()
     assert key.stat().st_mode & 0o777 == 0o600
     # And yet a change here is noticed, although the other was the last to start.
