@@ -107,7 +107,8 @@ def _serve(settings: Settings, runtime: Runtime, routes: Sequence[BaseRoute] = (
     os.environ["FORWARDED_ALLOW_IPS"] = settings.trusted_proxies
 
     def announce() -> None:
-        click.echo(f"Dashboard on {settings.public_url or here}", err=True)
+        where = f"{settings.public_url}, served on {here}" if settings.public_url else here
+        click.echo(f"Dashboard on {where}", err=True)
         if routes:
             announce_api(settings.host, settings.port)
 

@@ -50,10 +50,9 @@ def account() -> None:
 
 def _who(looking: Viewer) -> None:
     """In words of ours; what somebody is called is stored text."""
-    login = engine_in_process.runtime().settings.login
     with st.container(border=True, key="who-i-am"):
         st.text(f"You are {people_tables.named(looking.name)}.")
-        if login == "local":
+        if _login() == "local":
             st.caption(
                 "Nobody signs in here: whoever reaches this page from this machine operates it."
             )
@@ -75,16 +74,21 @@ def _who(looking: Viewer) -> None:
                     st.page_link(navigation.PATHS[each.name], label=each.title, width="content")
 
 
+def _login() -> str:
+    """How people sign in."""
+    return engine_in_process.runtime().settings.login
+
+
 def _own(found: Whole) -> None:
-    settings = engine_in_process.runtime().settings
+    login = _login()
     now = engine_in_process.runtime().clock.now()
     left, right = st.columns([2, 3])
     with left:
         quote_drawing.table(people_tables.facts(found.person), "own", "Facts of my account", {})
     with right:
-        if settings.login == "password" and found.person.has_password:
+        if login == "password" and found.person.has_password:
             _password()
-        if settings.login != "local":
+        if login != "local":
             _sign_out(found)
     st.header("My sign-ins", anchor=False)
     draw_sign_ins(found, now)

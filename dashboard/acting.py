@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
+from dashboard.login import page_address
 from dashboard.viewer import Viewer
 from engine.access.audit import Actor, Way
 from engine.clock import Clock
@@ -12,11 +11,11 @@ from engine.correlation import make_correlation_id
 
 def actor(viewer: Viewer, clock: Clock) -> Actor:
     """Whoever looks at the page, about to do one thing; that gets a correlation id of its own."""
-    address = st.context.ip_address
     return Actor(
         viewer.account_id,
-        viewer.name,
+        # Their provider lets people call themselves what they like.
+        viewer.email or viewer.name,
         Way.PAGE,
-        address if isinstance(address, str) else None,
+        page_address(),
         make_correlation_id(clock.uuid7()),
     )

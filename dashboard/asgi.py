@@ -80,7 +80,7 @@ def middleware(login: Login) -> list[Middleware]:
         is_behind_tls=is_behind_tls(settings), session_lifetime=settings.session_lifetime
     )
     return [
-        Middleware(SecurityHeaders, headers.choose, headers.amend),
+        Middleware(SecurityHeaders, headers.choose),
         Middleware(HostGuard, AllowedHosts(allowed_hosts(settings)), refuser),
         Middleware(SignInGate, login, refuser),
         Middleware(OpenTabs, login, refuser),

@@ -92,6 +92,9 @@ def _show_way_in(login: Login, standing: Standing) -> None:
             # Plain text: whatever a provider has said may stand in it.
             st.text(refusal.message)
             st.caption(f"{refusal.code.value} {standing.correlation_id}")
+        elif standing.signed_in is not None:
+            st.error("Your account has no role any more; ask an administrator for one.")
+            return
         elif standing.token_hash is not None:
             st.info("You have been signed out, or were signed in for too long.")
         if not login.is_by_provider:

@@ -38,6 +38,7 @@ def limits() -> None:
         st.caption(f"Read at {as_of}; reload to read it again")
         _agents(known.value)
         _refused(known.value)
+        _addresses(known.value, runtime.settings.bad_credentials_per_minute)
     st.header("What limits everybody", anchor=False)
     shown = limits_tables.settings(runtime.settings)
     quote_drawing.table(
@@ -64,7 +65,8 @@ def _agents(found: Limits) -> None:
         "Agents and their limits",
         {
             "Agent": st.column_config.TextColumn(width=220),
-            "Rate limit": st.column_config.TextColumn(width=170),
+            "Rate limit": st.column_config.TextColumn(width=160),
+            limits_tables.LAST_MINUTE: st.column_config.TextColumn(width=170),
             "Quota": st.column_config.NumberColumn(format="%,d"),
             limits_tables.USED: st.column_config.ProgressColumn(
                 format="%d %%", min_value=0, max_value=100, width=130
@@ -100,3 +102,12 @@ def _refused(found: Limits) -> None:
     )
     if found.refused.is_cut:
         st.caption(f"Of the newest {COUNTED:,} refusals of each code and day")
+
+
+def _addresses(found: Limits, limit: int) -> None:
+    st.header("Addresses that showed wrong keys in the last minute", anchor=False)
+    shown = limits_tables.addresses(found, limit)
+    if shown.empty:
+        st.caption("None")
+        return
+    quote_drawing.table(shown, "addresses", "Addresses with wrong keys", {}, rows_max=_ROWS_MAX)

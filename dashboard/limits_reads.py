@@ -11,6 +11,8 @@ import psycopg
 from dashboard import engine_in_process
 from dashboard.memory import Known, recall
 from dashboard.viewer import Viewer
+from engine.access import limit_use
+from engine.access.limit_use import Use
 from engine.access.roles import Permission
 from engine.errors import ErrorCode
 from engine.quotes import quota_use
@@ -31,11 +33,13 @@ class Limits:
         read_at: when this was read.
         agents: those with limits of their own or near their quota, nearest first.
         refused: whom limits refused in the last day.
+        used: what was used of limits in the last minute.
     """
 
     read_at: datetime
     agents: tuple[AgentLimits, ...]
     refused: Found
+    used: tuple[Use, ...] = ()
 
 
 def limits(viewer: Viewer) -> Known[Limits]:
@@ -55,6 +59,7 @@ def limits(viewer: Viewer) -> Known[Limits]:
             now,
             quota_use.nearest(connection),
             refused_by_agent.read(connection, Window(now - BACK, now), CODES),
+            limit_use.read(connection),
         )
 
     return recall(runtime, ("limits",), read)

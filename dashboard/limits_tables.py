@@ -14,6 +14,7 @@ import pandas as pd
 from dashboard import people_tables, receipts
 from dashboard.limits_reads import Limits
 from dashboard.quote_words import cut
+from engine.access.limit_use import Use
 from engine.access.tables import Agent
 from engine.attempts.words import instant
 from engine.quotes.quota_use import DEFAULT_QUOTA
@@ -23,6 +24,7 @@ from engine.settings import Settings, environment_name
 
 LINK: Final = "Show"
 USED: Final = "Quota used, %"
+LAST_MINUTE: Final = "In the last minute"
 
 
 def _seconds(value: timedelta) -> str:
@@ -73,11 +75,16 @@ def settings(found: Settings) -> pd.DataFrame:
 
 def agents(found: Limits) -> pd.DataFrame:
     """Agents with limits of their own or near their quota, nearest first."""
+    used = {use.who: use for use in found.used if use.kind == "agent"}
     return pd.DataFrame(
         {
             "Agent": [cut(each.name) for each in found.agents],
             "Rate limit": [
                 people_tables.rate_limit(each.rate_limit_per_minute) for each in found.agents
+            ],
+            LAST_MINUTE: [
+                _last_minute(each.rate_limit_per_minute, used.get(str(each.agent_id)))
+                for each in found.agents
             ],
             "Quota": [each.max_active_quotes for each in found.agents],
             "Active quotes": [
@@ -94,6 +101,33 @@ def agents(found: Limits) -> pd.DataFrame:
             "Agent's id": [str(each.agent_id) for each in found.agents],
         }
     )
+
+
+def addresses(found: Limits, limit: int) -> pd.DataFrame:
+    """Networks that showed wrong keys in the last minute, those with most first.
+
+    Args:
+        found: what was read.
+        limit: how many there may be.
+    """
+    shown = [each for each in found.used if each.kind == "address" and each.used]
+    return pd.DataFrame(
+        {
+            "Address": [cut(each.who) for each in shown],
+            "Wrong keys in the last minute": [each.used for each in shown],
+            "Limit": [limit for _ in shown],
+            "Has to wait": ["yes" if each.is_waiting else "" for each in shown],
+        }
+    )
+
+
+def _last_minute(limit: int | None, use: Use | None) -> str:
+    """17 of 60, of which the last had to wait; nothing is counted of who has no limit."""
+    if limit is None:
+        return "not counted"
+    if use is None:
+        return f"0 of {limit:,}"
+    return f"{use.used:,} of {limit:,}{', has to wait' if use.is_waiting else ''}"
 
 
 def refused(found: Limits, back: timedelta) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import Final
 _LENGTH_MAX: Final = 2_048
 # What a browser takes for a path of this server and nothing else: it begins with one slash, and has
 # no backslash, which browsers take for one, no space, and nothing that cannot be seen.
-_LOCAL: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*", re.ASCII)
+_LOCAL: Final = re.compile(r"/[!-\[\]-~]*", re.ASCII)
 # Not pages: going there after signing in would sign in again, or out.
 _NO_PAGES: Final = ("/account", "/auth", "/oauth2callback", "/api", "/_stcore", "/media", "/static")
 START: Final = "/"

@@ -13,7 +13,7 @@ import streamlit
 from starlette.types import Message, Scope
 
 from engine.api.app import PREFIX
-from engine.api.security_headers import Headers, api_headers, header_lines
+from engine.api.security_headers import Headers, api_headers, headers_of
 
 _INDEX: Final = Path(streamlit.__file__).parent / "static" / "index.html"
 _INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
@@ -87,11 +87,13 @@ class PageHeaders:
         self._is_behind_tls = is_behind_tls
         self._lifetime_s = int(session_lifetime.total_seconds())
         self._api = api_headers(is_behind_tls=is_behind_tls)
-        self._pages = header_lines(
-            {"content-security-policy": page_policy(), **_COMMON}, is_behind_tls=is_behind_tls
-        )
-        self._forms = header_lines(
-            {"content-security-policy": form_policy(), **_COMMON}, is_behind_tls=is_behind_tls
+        self._pages, self._forms = (
+            headers_of(
+                {"content-security-policy": policy, **_COMMON},
+                is_behind_tls=is_behind_tls,
+                amend=self._amend,
+            )
+            for policy in (page_policy(), form_policy())
         )
 
     def choose(self, scope: Scope) -> Headers:
@@ -101,7 +103,7 @@ class PageHeaders:
             return self._api
         return self._forms if path.startswith("/account/") else self._pages
 
-    def amend(self, scope: Scope, message: Message) -> None:
+    def _amend(self, scope: Scope, message: Message) -> None:
         """Pages and downloads are kept nowhere; cookies of Streamlit's are tightened."""
         headers: list[tuple[bytes, bytes]] = message["headers"]
         is_kept_nowhere = scope["path"].startswith("/media/") or any(

@@ -17,6 +17,7 @@ from dashboard.cookies import NEXT, cookies_of
 from dashboard.local_path import START, local_path
 from dashboard.login import NOBODY, Login, Standing, Unknowable
 from dashboard.sign_in_form import SIGN_IN_PATH
+from engine.api.app import PREFIX
 from engine.api.edge import header_of
 from engine.api.refusing import Refuser, address_of
 from engine.errors import ErrorCode, Refusal
@@ -29,6 +30,7 @@ _OTHERS: Final = (
 # Streamlit answers there, and nothing of ours needs it: no page takes a file, and programs have
 # the API.
 _CLOSED: Final = ("/_stcore/upload_file", "/_stcore/agent", "/_stcore/metrics")
+_API: Final = PREFIX + "/"
 _DOWNLOADS: Final = "/media"
 _SIGN_OUT_OF_STREAMLIT: Final = "/auth/logout"
 # As long as somebody may take at their provider.
@@ -68,7 +70,9 @@ class SignInGate:
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
-        if _is_below(path, _CLOSED):
+        if path.startswith(_API):  # saves wait for nothing here
+            await self._app(scope, receive, send)
+        elif _is_below(path, _CLOSED):
             await self._refuser.refuse(scope, send, _NOTHING_THERE)
         elif self._login.is_local:
             await self._app(scope, receive, send)

@@ -26,13 +26,15 @@ class Viewer:
         own_agent_id: the agent that this person is; None for none.
         role: what they are here for; None for no role.
         account_id: None for nobody who has signed in.
-        name: what they are called on the page and in the audit trail.
+        name: what they are called on the page.
+        email: of the account, by which the audit trail knows them; empty without one.
     """
 
     own_agent_id: UUID | None = None
     role: Role | None = None
     account_id: UUID | None = None
     name: str = ""
+    email: str = ""
 
     @property
     def is_somebody(self) -> bool:
@@ -88,4 +90,5 @@ def viewer_of(signed_in: SignedIn | None) -> Viewer:
         role=signed_in.role,
         account_id=signed_in.account_id,
         name=signed_in.name or signed_in.email,
+        email=signed_in.email,
     )

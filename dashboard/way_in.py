@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlsplit
 
 from sqlmodel import col, exists, or_, select
 
@@ -41,6 +42,12 @@ def require_way_in(settings: Settings) -> None:
                 " operates it, so it listens on loopback only; set SAVEGUARD_LOGIN to password or"
                 f" oidc first ({_PAGE}). The API alone may listen elsewhere: saveguard api --host"
             )
+        case "local" if _is_shared(settings):
+            raise SetupError(
+                "SAVEGUARD_PUBLIC_URL, SAVEGUARD_TRUSTED_PROXIES or SAVEGUARD_ALLOWED_HOSTS=*:"
+                " whoever reaches the dashboard in local mode operates it, so nothing may stand"
+                f" between it and this machine; set SAVEGUARD_LOGIN to password or oidc ({_PAGE})"
+            )
         case "oidc":
             missing = [
                 environment_name(each) for each in _OF_PROVIDER if not getattr(settings, each)
@@ -52,6 +59,16 @@ def require_way_in(settings: Settings) -> None:
         case _:
             pass
     allowed_hosts(settings)
+
+
+def _is_shared(settings: Settings) -> bool:
+    """Whether others are meant to reach this machine's loopback, by a proxy or a name of theirs."""
+    public = urlsplit(settings.public_url or "").hostname
+    return (
+        (public is not None and not is_loopback(public))
+        or bool(settings.trusted_proxies.strip())
+        or "*" in allowed_hosts(settings)
+    )
 
 
 def advice(runtime: Runtime) -> list[str]:

@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Headers = Sequence[tuple[bytes, bytes]]
+Lines = tuple[tuple[bytes, bytes], ...]
 
 # Two years, as browsers' own lists of such sites ask for.
-_ONLY_TLS: Final = (b"strict-transport-security", b"max-age=63072000")
+_ONLY_TLS: Final = {"strict-transport-security": "max-age=63072000"}
 # Nothing of ours is another site's to read; whichever part of the server says otherwise is wrong.
 _CROSS_ORIGIN: Final = b"access-control-"
 
-_API: Final = (
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-)
+_API: Final = {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+}
 
 
-def api_headers(*, is_behind_tls: bool) -> tuple[tuple[bytes, bytes], ...]:
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """Headers of some answers.
+
+    Attributes:
+        lines: as ASGI has them, in the place of those that the application sets.
+        names: theirs.
+        amend: changes the start of an answer once they are on it; None for nothing.
+    """
+
+    lines: Lines
+    names: frozenset[bytes]
+    amend: Callable[[Scope, Message], None] | None = None
+
+
+def api_headers(*, is_behind_tls: bool) -> Headers:
     """What the API's answers carry: they are no pages, and load nothing."""
-    return (*_API, _ONLY_TLS) if is_behind_tls else _API
+    return headers_of(_API, is_behind_tls=is_behind_tls)
 
 
-def header_lines(
-    headers: Mapping[str, str], *, is_behind_tls: bool
-) -> tuple[tuple[bytes, bytes], ...]:
-    """Headers as ASGI has them."""
-    lines = tuple((name.encode(), value.encode()) for name, value in headers.items())
-    return (*lines, _ONLY_TLS) if is_behind_tls else lines
+def headers_of(
+    wanted: dict[str, str],
+    *,
+    is_behind_tls: bool,
+    amend: Callable[[Scope, Message], None] | None = None,
+) -> Headers:
+    """Headers by their names; behind TLS with the one that keeps browsers to it."""
+    given = wanted | _ONLY_TLS if is_behind_tls else wanted
+    lines = tuple((name.encode(), value.encode()) for name, value in given.items())
+    return Headers(lines, frozenset(name for name, _ in lines), amend)
 
 
 class SecurityHeaders:
@@ -41,41 +61,34 @@ class SecurityHeaders:
     What would let another origin's page read an answer is taken off.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        choose: Callable[[Scope], Headers],
-        amend: Callable[[Scope, Message], None] | None = None,
-    ) -> None:
+    def __init__(self, app: ASGIApp, choose: Callable[[Scope], Headers]) -> None:
         """Wraps an application.
 
         Args:
             app: the application.
             choose: the headers for a request.
-            amend: changes the start of an answer once they are on it.
         """
         self._app = app
         self._choose = choose
-        self._amend = amend
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        ours = self._choose(scope)
-        names = {name for name, _ in ours}
+        chosen = self._choose(scope)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                kept = [
+                # ASGI has names in lower case.
+                message["headers"] = [
                     (name, value)
                     for name, value in message.get("headers", ())
-                    if name not in names and not name.lower().startswith(_CROSS_ORIGIN)
+                    if name not in chosen.names and name[:15] != _CROSS_ORIGIN
                 ]
-                message["headers"] = [*kept, *ours]
-                if self._amend is not None:
-                    self._amend(scope, message)
+                message["headers"] += chosen.lines
+                if chosen.amend is not None:
+                    chosen.amend(scope, message)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -71,6 +71,11 @@ def connection(engine: Runtime) -> Iterator[psycopg.Connection[Any]]:
         yield opened
 
 
+def plain_texts(page: AppTest) -> list[str]:
+    """What a page says in plain text, but for the line above it that says who looks at it."""
+    return [each.value for each in page.text if not each.value.startswith("Local mode · ")]
+
+
 @pytest.fixture
 def page() -> AppTest:
     """The dashboard, not yet run; it opens on the overview."""

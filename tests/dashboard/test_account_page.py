@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import pytest
 from sqlmodel import Session
 from streamlit.testing.v1 import AppTest
 
+from dashboard import account_panel
 from dashboard.viewer import Viewer
 from engine.access.passwords import is_right
 from engine.access.roles import Role
@@ -16,7 +16,6 @@ from engine.access.tables import AccountPassword
 from engine.database.migrate import owner_engine
 from engine.database.target import Target
 from engine.runtime import Runtime
-from engine.settings import Settings
 from tests.dashboard.conftest import APP
 from tests.dashboard.viewers import Seat, account_of
 from tests.database.people import RIGHT, account, trail
@@ -25,9 +24,10 @@ from tests.support import new_agency
 _NEW: Final = "another horse entirely"
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"login": "password"})
+@pytest.fixture(autouse=True)
+def _with_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where people sign in with one; who is at the page is said by `seat`."""
+    monkeypatch.setattr(account_panel, "_login", lambda: "password")
 
 
 def opened() -> AppTest:
@@ -92,7 +92,8 @@ def test_what_somebody_is_called_is_text(
 
     page = opened()
 
-    assert page.text[0].value == f"You are {hostile.replace(chr(0x202E), chr(92) + 'u202e')}."
+    spelled = hostile.replace(chr(0x202E), "\\u202e")
+    assert f"You are {spelled}." in [each.value for each in page.text]
     interpreted = [*page.markdown, *page.caption, *page.header]
     assert "evil" not in "".join(each.value for each in interpreted)
 
@@ -142,14 +143,12 @@ def test_ones_password_is_changed_with_the_present_one_and_no_session_keeps_any(
     assert RIGHT not in str(trail(target))
 
 
+@pytest.mark.usefixtures("engine")
 def test_whoever_operates_the_machine_is_told_so(
-    engine: Runtime, seat: Seat, monkeypatch: pytest.MonkeyPatch
+    seat: Seat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seat(Role.ADMIN)
-    local = engine.settings.model_copy(update={"login": "local"})
-    monkeypatch.setattr(
-        "dashboard.engine_in_process.runtime", lambda: replace(engine, settings=local)
-    )
+    monkeypatch.setattr(account_panel, "_login", lambda: "local")
 
     page = opened()
 

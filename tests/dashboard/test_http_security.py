@@ -272,6 +272,18 @@ def test_local_mode_is_for_loopback_only(host: str) -> None:
         require_way_in(Settings(host=host))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"public_url": _ORIGIN}, {"trusted_proxies": "127.0.0.1"}, {"allowed_hosts": "*"}],
+    ids=["a public address", "a proxy", "any name"],
+)
+def test_local_mode_is_not_handed_on_to_others(changes: dict[str, str]) -> None:
+    with pytest.raises(SetupError, match="set SAVEGUARD_LOGIN to password or oidc"):
+        require_way_in(Settings.model_validate(changes))
+
+    require_way_in(Settings.model_validate(changes | {"login": "password"}))
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1"])
 def test_local_mode_serves_this_machine(host: str) -> None:
     require_way_in(Settings(host=host))

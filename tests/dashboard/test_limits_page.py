@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 
 from dashboard import limits_tables
+from engine.access.rate_limits import RateLimits
 from engine.access.roles import Role
 from engine.access.tables import Agent
 from engine.errors import ErrorCode
@@ -115,6 +116,31 @@ def test_refusals_of_the_last_day_are_those_of_the_ledger_and_lead_to_their_atte
     for row in shown:
         said = dict(parse_qsl(urlsplit(row["Show"]).query))
         assert said["only_code"] == row["Code"]
+
+
+def test_what_was_used_in_the_last_minute_is_what_the_limits_count(
+    engine: Runtime, agencies: list[Agency]
+) -> None:
+    _, limited, _ = agencies
+    pool, deadline = engine.read_pool, engine.clock.monotonic() + 30
+    limits = RateLimits(engine.clock)
+    for _ in range(61):
+        limits.count(f"agent/{limited.agent_id}", 60, pool, deadline)
+    for network in ("192.0.2.9", "2001:db8::/64", "2001:db8::/64"):
+        limits.count(f"address/{network}", 20, pool, deadline)
+
+    page = opened()
+
+    shown = {row["Agent's id"]: row for row in table(page, "Agents and their limits")}
+    assert shown[str(limited.agent_id)]["In the last minute"] == "60 of 60, has to wait"
+    assert {row["In the last minute"] for row in shown.values()} == {
+        "60 of 60, has to wait",
+        "not counted",
+    }
+    assert [tuple(row.values()) for row in table(page, "Addresses with wrong keys")] == [
+        ("2001:db8::/64", 2, 20, ""),
+        ("192.0.2.9", 1, 20, ""),
+    ]
 
 
 def test_refusals_are_found_without_reading_the_day(
