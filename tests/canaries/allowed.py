@@ -58,7 +58,7 @@ ALLOWED: Final[Mapping[str, AbstractSet[str]]] = {
     f"answer GET {_QUOTES}": QUOTE,
     f"answer GET {_QUOTES}/{{id}}": QUOTE | {SECOND_TRIP},
     f"answer GET {_QUOTES}/{{id}}/history": QUOTE | {SECOND_TRIP},
-    f"answer PATCH {_QUOTES}/{{id}}": _CHANGED | {PROVOKED},
+    f"answer PATCH {_QUOTES}/{{id}}": QUOTE | {SECOND_TRIP, PROVOKED},
     f"answer POST {_QUOTES}/{{id}}/send": _CHANGED | {PROVOKED},
     f"answer POST {_QUOTES}/{{id}}/reject": _CHANGED,
     # Whoever sent a name that we do not know is told which; of a problem, where it was met.

@@ -86,7 +86,7 @@ def test_every_place_was_looked_at(seen: Seen) -> None:
     assert pages | files | exports | answers | said <= set(seen.places)
     assert all(sum(map(len, many)) > 0 for many in seen.places.values())
     logged = b"".join(seen.places["logs"])
-    assert logged.count(b"\n") > 300
+    assert logged.count(b"\n") > 100
     for line in logged.splitlines():
         json.loads(line)
 
