@@ -14,8 +14,10 @@ from starlette.routing import BaseRoute
 from dashboard import engine_in_process
 from dashboard.api_process import api_process
 from dashboard.way_in import advice, require_way_in
+from engine.access.settings_trail import Serving
 from engine.api.app import open_api
 from engine.api.metrics import Metrics
+from engine.cli.acting import trail_settings
 from engine.cli.listening import require_free, url_of
 from engine.cli.main import cli, run
 from engine.cli.options import data_dir_option, keep_logs, port_option, settings_of
@@ -50,6 +52,7 @@ def up(host: str | None, port: int | None, split: bool, data_dir: Path | None) -
         _open_engine(settings, migrate=True, has_edge=not split) as (runtime, metrics),
         open_worker(runtime),
     ):
+        trail_settings(runtime, Serving.EVERYTHING)
         if split:
             with api_process(settings):
                 _serve(settings, runtime)
@@ -72,6 +75,7 @@ def dashboard(host: str | None, port: int | None, data_dir: Path | None) -> None
         until_stopped("Dashboard", settings),
         _open_engine(settings, migrate=False, has_edge=False) as (runtime, _metrics),
     ):
+        trail_settings(runtime, Serving.DASHBOARD)
         _serve(settings, runtime)
 
 

@@ -20,6 +20,10 @@ class NewAgent(NamedTuple):
     key_id: UUID
     api_key: str
 
+    def __repr__(self) -> str:
+        """Without the key: what is printed ends up in logs."""
+        return f"NewAgent(agent_id={self.agent_id!r}, key_id={self.key_id!r})"
+
 
 class NewUser(NamedTuple):
     """An account just made, with its key in clear for the one time."""
@@ -27,6 +31,10 @@ class NewUser(NamedTuple):
     account_id: UUID
     key_id: UUID
     api_key: str
+
+    def __repr__(self) -> str:
+        """Without the key: what is printed ends up in logs."""
+        return f"NewUser(account_id={self.account_id!r}, key_id={self.key_id!r})"
 
 
 def add_user(session: Session, clock: Clock, *, email: str) -> NewUser:

@@ -48,9 +48,10 @@ class Exchange:
 
     method: str
     path: str
-    query_string: bytes
-    headers: Mapping[str, str]
-    body: bytes | Unread
+    # What a caller sends may be a secret, and what is printed ends up in logs.
+    query_string: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | Unread = field(repr=False)
     correlation_id: str
     traceparent: str | None
     attempt_id: UUID
@@ -77,7 +78,7 @@ class Answer:
     """What is sent back; the correlation id is added to every one."""
 
     status: int
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = JSON
 

@@ -15,16 +15,17 @@ import structlog
 from psycopg_pool import PoolTimeout
 from starlette.types import Scope, Send
 
-from engine.access import addresses, audit
+from engine.access import audit
 from engine.access.audit import Action, Actor, Way
 from engine.api.edge import header_of, send_answer
 from engine.api.exchange import CORRELATION_HEADER, Exchange, refusal_to_answer
-from engine.api.refused_reads import NOBODY
 from engine.clock import Clock
 from engine.correlation import accepted_correlation_id, make_correlation_id
 from engine.database.pool import Pool
 from engine.errors import Refusal
 
+# As whom the trail names callers of whom no account is known.
+_NOBODY: Final = "unknown"
 _POLICY_VIOLATION: Final = 1008
 _MINUTE_S: Final = 60.0
 _ROWS_A_MINUTE: Final = 60
@@ -95,7 +96,7 @@ class Refuser:
             address=address,
         )
         if self._may_write():
-            actor = Actor(None, NOBODY, Way.API, address, correlation_id)
+            actor = Actor(None, _NOBODY, Way.API, address, correlation_id)
             await asyncio.to_thread(self._write, actor, refusal)
 
     def _may_write(self) -> bool:
@@ -117,4 +118,5 @@ class Refuser:
 
 def address_of(scope: Scope) -> str | None:
     """The network's address that a connection comes from; of trusted proxies, what they say."""
-    return addresses.address_of((scope.get("client") or (None,))[0])
+    client = scope.get("client")
+    return None if client is None else str(client[0])

@@ -15,11 +15,13 @@ import click
 import uvicorn
 from starlette.routing import Router
 
+from engine.access.settings_trail import Serving
 from engine.api.app import DOCUMENT_PATH, open_api
 from engine.api.hosts import AllowedHosts, HostGuard, allowed_hosts
 from engine.api.metrics import Metrics
 from engine.api.refusing import Refuser
 from engine.api.security_headers import SecurityHeaders, api_headers
+from engine.cli.acting import trail_settings
 from engine.cli.listening import listen, require_free, url_of
 from engine.cli.options import data_dir_option, keep_logs, port_option, settings_of
 from engine.cli.stopping import until_stopped
@@ -78,6 +80,7 @@ def api(host: str | None, port: int | None, data_dir: Path | None, *, is_part: b
             open_worker(opened, own_jobs),
             open_api(opened, metrics, report, is_alone=True) as routes,
         ):
+            trail_settings(opened, Serving.API)
             hosts = AllowedHosts(allowed_hosts(settings))
             headers = api_headers(
                 is_behind_tls=(settings.public_url or "").lower().startswith("https:")
@@ -118,4 +121,5 @@ def worker(data_dir: Path | None) -> None:
             open_runtime(settings, target, clock=clock, report=report) as opened,
             open_worker(opened),
         ):
+            trail_settings(opened, Serving.WORKER)
             threading.Event().wait()

@@ -11,10 +11,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import psutil
+import psycopg
 import pytest
 from sqlmodel import Session
 
@@ -24,6 +25,7 @@ from engine.cli.listening import require_free
 from engine.clock import SystemClock
 from engine.database.migrate import owner_engine
 from engine.database.target import Target
+from tests.api.service import eventually
 from tests.database.databases import value
 from tests.database.shell import Shell, one_line, url_of
 from tests.support import quote_body
@@ -169,6 +171,54 @@ def test_what_serves_says_where_and_stops_without_an_error(
         [begun, *(place.format_map(words) for place in places), f"{what} stopped."]
     )
     assert (serving.words[0], serving.words[-1]) == (begun, f"{what} stopped.")
+
+
+@pytest.mark.parametrize(
+    ("argv", "kinds"),
+    [
+        (UP, {"up"}),
+        (SPLIT, {"up", "api"}),
+        (DASHBOARD, {"dashboard"}),
+        (API, {"api"}),
+        (WORKER, {"worker"}),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else None,
+)
+def test_what_serves_writes_its_settings_in_the_audit_trail(
+    serve: Serve, target: Target, argv: list[str], kinds: set[str]
+) -> None:
+    serve.environ["SAVEGUARD_ENVIRONMENT"] = "staging"
+    serving = serve(*argv)
+
+    with psycopg.connect(target.owner, autocommit=True) as connection:
+        assert eventually(lambda: trailed(connection) == {f"staging/{kind}" for kind in kinds}, 40)
+    assert serving.stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("argv", [UP, API], ids=["up", "api"])
+def test_no_address_that_is_asked_for_is_told_on_the_terminal_or_in_a_log(
+    serve: Serve, tmp_path: Path, argv: list[str]
+) -> None:
+    """A query may hold what a caller should not have put there."""
+    canary = "canary-in-a-query"
+    serving = serve(*argv)
+    serving.read_until("API on ")
+    port = serve.port if argv == UP else serve.api_port
+
+    for path in ("/api/agents/quotes", "/healthz", "/metrics", "/lookup", "/nowhere"):
+        httpx.get(f"http://127.0.0.1:{port}{path}?token={canary}", timeout=30)
+    status = serving.stop(signal.SIGTERM)
+
+    assert status == 0
+    assert canary not in "\n".join(serving.lines)
+    logs = [each.read_text() for each in (tmp_path / "logs").glob("*")]
+    assert canary not in "".join(logs)
+
+
+def trailed(connection: psycopg.Connection[Any]) -> set[str]:
+    """Whose settings the audit trail has."""
+    query = "SELECT subject_id FROM audit_event WHERE action = 'settings changed'"
+    return {subject for (subject,) in connection.execute(query).fetchall()}
 
 
 def test_the_api_says_where_it_is_only_once_it_answers_there(serve: Serve) -> None:
