@@ -9,7 +9,7 @@ PIP    := $(BIN)/pip --disable-pip-version-check --quiet
 BENCH_DIR   ?= /var/tmp/saveguard-bench
 BENCH_SIZES ?= 1000000 10000000
 
-.PHONY: help up test lint format bench bench-metrics bench-viewers bench-answer bench-soak lock clean
+.PHONY: help up test lint audit format bench bench-metrics bench-viewers bench-answer bench-soak lock clean
 
 help:                    ## list these commands
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' Makefile | expand -t 16
@@ -27,6 +27,9 @@ lint: $(VENV)/.dev       ## formatting, lint, types, import contracts, spelling
 	"$(BIN)/mypy"
 	"$(BIN)/lint-imports" --no-cache
 	"$(BIN)/codespell"
+
+audit: $(VENV)/.dev      ## known vulnerabilities among the locked dependencies
+	"$(BIN)/python" -m tests.dependencies
 
 format: $(VENV)/.dev     ## rewrite the sources in the project's format
 	"$(BIN)/ruff" format .

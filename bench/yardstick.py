@@ -14,6 +14,7 @@ from typing import Final
 import streamlit
 
 from dashboard import asgi
+from engine.settings import Settings
 
 _PAGE: Final = "one_write.py"
 
@@ -28,7 +29,7 @@ def main() -> None:
     """Serves until it is stopped."""
     page = Path(__file__).with_name(sys.argv[2] if len(sys.argv) > 2 else _PAGE)  # noqa: PLR2004  # see above
     app = streamlit.App(page, lifespan=_lifespan)
-    app.run(config=asgi.streamlit_config("127.0.0.1", int(sys.argv[1])))
+    app.run(config=asgi.streamlit_config(Settings(port=int(sys.argv[1]))))
 
 
 if __name__ == "__main__":

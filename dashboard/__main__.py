@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +13,11 @@ from starlette.routing import BaseRoute
 
 from dashboard import engine_in_process
 from dashboard.api_process import api_process
+from dashboard.way_in import advice, require_way_in
+from engine.access.settings_trail import Serving
 from engine.api.app import open_api
 from engine.api.metrics import Metrics
+from engine.cli.acting import trail_settings
 from engine.cli.listening import require_free, url_of
 from engine.cli.main import cli, run
 from engine.cli.options import data_dir_option, keep_logs, port_option, settings_of
@@ -32,14 +35,14 @@ _OTHER_API_PORT: Final = "SAVEGUARD_API_PORT"
 
 
 @cli.command("up")
-@click.option("--host", help="Address to listen on; loopback only.")
+@click.option("--host", help="Address to listen on.")
 @port_option("Port of the dashboard and API.")
 @click.option("--split", is_flag=True, help="Run the API in a process of its own.")
 @data_dir_option
 def up(host: str | None, port: int | None, split: bool, data_dir: Path | None) -> None:  # noqa: FBT001
     """Migrates, then serves dashboard and API."""
     settings = settings_of(host=host, port=port, data_dir=data_dir)
-    _require_loopback(settings.host)
+    require_way_in(settings)
     keep_logs(settings)
     require_free(settings.host, settings.port, _OTHER_PORT)
     if split:
@@ -49,6 +52,7 @@ def up(host: str | None, port: int | None, split: bool, data_dir: Path | None) -
         _open_engine(settings, migrate=True, has_edge=not split) as (runtime, metrics),
         open_worker(runtime),
     ):
+        trail_settings(runtime, Serving.EVERYTHING)
         if split:
             with api_process(settings):
                 _serve(settings, runtime)
@@ -58,19 +62,20 @@ def up(host: str | None, port: int | None, split: bool, data_dir: Path | None) -
 
 
 @cli.command("dashboard")
-@click.option("--host", help="Address to listen on; loopback only.")
+@click.option("--host", help="Address to listen on.")
 @port_option("Port of the dashboard.")
 @data_dir_option
 def dashboard(host: str | None, port: int | None, data_dir: Path | None) -> None:
     """Serves the dashboard alone."""
     settings = settings_of(host=host, port=port, data_dir=data_dir)
-    _require_loopback(settings.host)
+    require_way_in(settings)
     keep_logs(settings)
     require_free(settings.host, settings.port, _OTHER_PORT)
     with (
         until_stopped("Dashboard", settings),
         _open_engine(settings, migrate=False, has_edge=False) as (runtime, _metrics),
     ):
+        trail_settings(runtime, Serving.DASHBOARD)
         _serve(settings, runtime)
 
 
@@ -95,33 +100,27 @@ def _serve(settings: Settings, runtime: Runtime, routes: Sequence[BaseRoute] = (
     """Serves the pages, and the API beside them when its routes are given."""
     # Streamlit takes a second to import; the other commands need not wait for it.
     from dashboard import asgi  # noqa: PLC0415
+    from dashboard.login import in_process  # noqa: PLC0415
+
+    here = url_of(settings.host, settings.port)
+    # Streamlit's server would take any local program's word for where a request comes from.
+    os.environ["FORWARDED_ALLOW_IPS"] = settings.trusted_proxies
 
     def announce() -> None:
-        click.echo(f"Dashboard on {url_of(settings.host, settings.port)}", err=True)
+        where = f"{settings.public_url}, served on {here}" if settings.public_url else here
+        click.echo(f"Dashboard on {where}", err=True)
         if routes:
             announce_api(settings.host, settings.port)
 
     engine_in_process.provide(runtime)
     try:
-        app = asgi.build_app(routes, announce)
-        app.run(config=asgi.streamlit_config(settings.host, settings.port))
+        login = in_process()
+        for line in advice(runtime):
+            click.echo(line, err=True)
+        app = asgi.build_app(routes, login, announce)
+        app.run(config=asgi.streamlit_config(settings))
     finally:
         engine_in_process.provide(None)
-
-
-def _require_loopback(host: str) -> None:
-    """The dashboard has no login yet, so nobody else may reach it."""
-    if host == "localhost":
-        return
-    try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
-        raise SetupError(
-            f"SAVEGUARD_HOST {host}: the dashboard has no login, so it listens on loopback only;"
-            " the API alone may listen elsewhere: saveguard api --host"
-        )
 
 
 def _require_port_for_api(settings: Settings) -> None:

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import re
 import tomllib
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import streamlit
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from dashboard import plot
+from dashboard.account_routes import account_routes, icon_route
+from dashboard.login import Login
+from dashboard.open_tabs import OpenTabs
+from dashboard.page_headers import PageHeaders
+from dashboard.provider import streamlit_secrets
+from dashboard.public_address import is_behind_tls
+from dashboard.sign_in_gate import SignInGate
+from engine.api.hosts import AllowedHosts, HostGuard, allowed_hosts
+from engine.api.refusing import Refuser
+from engine.api.security_headers import SecurityHeaders
 from engine.logs import report
+from engine.settings import Settings
 
 _HERE: Final = Path(__file__).resolve().parent
 # In a checkout the configuration stands at the top; in an installed wheel beside us.
@@ -23,32 +37,57 @@ _CONFIGS: Final = (
     _HERE.parent / ".streamlit" / "config.toml",
     _HERE / "_streamlit" / "config.toml",
 )
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
-def build_app(routes: Sequence[BaseRoute], announce: Callable[[], None]) -> streamlit.App:
+def build_app(
+    routes: Sequence[BaseRoute], login: Login, announce: Callable[[], None]
+) -> streamlit.App:
     """Streamlit's application; user routes come before its own.
 
     Args:
         routes: of the API and of health, served beside the pages.
+        login: who may see the pages.
         announce: called once everything is warm, right before requests are taken.
+
+    Raises:
+        SetupError: what people sign in with is not set.
     """
+    settings = login.settings
 
     @asynccontextmanager
     async def lifespan(_app: streamlit.App) -> AsyncIterator[None]:
-        _warm_up()
+        _warm_up(signs_in_by_provider=login.is_by_provider)
         announce()
         yield
 
     return streamlit.App(
         _HERE / "app.py",
-        routes=[*routes, plot.library_route()],
+        secrets=streamlit_secrets(settings, login.streamlit_secret)
+        if login.is_by_provider
+        else None,
+        routes=[*routes, *account_routes(login), plot.library_route(), icon_route()],
+        middleware=middleware(login),
         lifespan=lifespan,
         on_script_error=_report_script_error,
     )
 
 
-def streamlit_config(host: str, port: int) -> dict[str, Any]:
+def middleware(login: Login) -> list[Middleware]:
+    """What stands before the pages and the API, the outermost first."""
+    settings = login.settings
+    refuser = Refuser(login.runtime.read_pool, login.runtime.clock)
+    headers = PageHeaders(
+        is_behind_tls=is_behind_tls(settings), session_lifetime=settings.session_lifetime
+    )
+    return [
+        Middleware(SecurityHeaders, headers.choose),
+        Middleware(HostGuard, AllowedHosts(allowed_hosts(settings)), refuser),
+        Middleware(SignInGate, login, refuser),
+        Middleware(OpenTabs, login, refuser),
+    ]
+
+
+def streamlit_config(settings: Settings) -> dict[str, Any]:
     """Our configuration as dotted keys, with the address of this process.
 
     Streamlit itself looks for its file beside the console command, so it is read here. Variables
@@ -56,9 +95,11 @@ def streamlit_config(host: str, port: int) -> dict[str, Any]:
     """
     path = next(each for each in _CONFIGS if each.exists())
     options = dict(_flatten(tomllib.loads(path.read_text("utf-8"))))
-    # Else a page from elsewhere, whose name is made to point here, could talk to us.
-    hosts = [*dict.fromkeys([host, *_LOOPBACK])]
-    options |= {"server.address": host, "server.port": port, "server.allowedHosts": hosts}
+    options |= {
+        "server.address": settings.host,
+        "server.port": settings.port,
+        "server.allowedHosts": [*allowed_hosts(settings)],
+    }
     return {name: value for name, value in options.items() if not _is_overridden(name)}
 
 
@@ -85,7 +126,7 @@ def environment_name(option: str) -> str:
     return f"STREAMLIT_{name}".upper()
 
 
-def _warm_up() -> None:
+def _warm_up(*, signs_in_by_provider: bool = False) -> None:
     """Pays for the heavy imports before the first viewer comes.
 
     What they allocate lives for ever; frozen, the garbage collector stops looking at it, which
@@ -94,6 +135,10 @@ def _warm_up() -> None:
     from dashboard import warm  # noqa: PLC0415  # heavy, and not needed to build the application
 
     warm.render_once()
+    if signs_in_by_provider:
+        # It wishes for another HTTP library, and says so whenever it is imported.
+        with warnings.catch_warnings(record=True):
+            importlib.import_module("authlib.integrations.starlette_client")
     gc.collect()
     gc.freeze()
 

@@ -6,22 +6,27 @@ It does not refresh itself once its window is over: the address names instants.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import psycopg
 import streamlit as st
 
 from dashboard import (
+    acting,
     addresses,
     attempt_filters,
     attempt_reads,
     attempt_table,
     engine_in_process,
+    entry,
     lookup_link,
     receipt_words,
+    viewer,
 )
 from dashboard.attempt_reads import CSV_ROWS, PATIENCE, BusyError
 from dashboard.memory import Known
+from engine.access.audit import Actor
 from engine.rollups import rows
 from engine.rollups.receipt import Receipt
 from engine.rollups.rows import Page, Place
@@ -36,6 +41,8 @@ _RECOUNTED: Final = "recounted"
 
 def attempts() -> None:
     """The whole page below its title."""
+    if not entry.allows("attempts"):
+        return
     attempt_filters.open_on_the_newest()
     said = st.query_params.to_dict()
     selection, unread = addresses.read_attempts(said)
@@ -51,17 +58,20 @@ def attempts() -> None:
 
 def _selected() -> None:
     """What the address selects; it reads that itself, because a fragment keeps its arguments."""
+    if not entry.allows("attempts"):
+        return
+    looking = viewer.current()
     said = st.query_params.to_dict()
     selection, before = addresses.read_attempts(said).selection, _before(said)
     if selection is None:
         return
-    known = attempt_reads.read_receipt(selection)
+    known = attempt_reads.read_receipt(looking, selection)
     st.header(receipt_words.sentence(selection), anchor=False)
     if selection.changed_fields is not None:
         st.code(selection.changed_fields, language=None)
     receipt = _recounted(selection, known.value)
     _receipt(selection, receipt, known)
-    page = attempt_reads.read_page(selection, before)
+    page = attempt_reads.read_page(looking, selection, before)
     _queries(selection, page.value)
     _rows(selection, before, page, receipt)
 
@@ -112,7 +122,10 @@ def _count_rows(selection: Selection) -> None:
     answer: Receipt | str
     try:
         with st.spinner("Counting the rows"):
-            answer = attempt_reads.recount(selection)
+            answer = attempt_reads.recount(viewer.current(), selection)
+    except PermissionError:
+        # The page itself says so, right below.
+        return
     except BusyError:
         answer = "Another count or download is under way. Try again in a moment."
     except psycopg.errors.QueryCanceled:
@@ -185,7 +198,7 @@ def _paging(selection: Selection, before: Place | None, page: Page) -> None:
 def _download(selection: Selection, receipt: Receipt | None) -> None:
     st.download_button(
         "CSV",
-        lambda: attempt_reads.csv(selection),
+        partial(attempt_reads.csv, _whoever_clicks(), selection),
         file_name=f"{receipt_words.file_name(selection)}.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -199,6 +212,11 @@ def _download(selection: Selection, receipt: Receipt | None) -> None:
         st.caption(
             f"{words}; saveguard export writes all." if _is_plain(selection) else f"{words}."
         )
+
+
+def _whoever_clicks() -> Actor:
+    """Streamlit knows nothing of a page any more when a file is made for a click."""
+    return acting.actor(viewer.current(), engine_in_process.runtime().clock)
 
 
 def _is_plain(selection: Selection) -> bool:

@@ -10,12 +10,14 @@ import streamlit as st
 
 from dashboard import (
     engine_in_process,
+    entry,
     errors_tables,
     filters,
     lookup_link,
     receipts,
     runbook,
     status_line,
+    viewer,
     wording,
 )
 from dashboard.error_codes import SEVERITY_COLOURS, UNKNOWN
@@ -32,6 +34,7 @@ _PICKED: Final = "is_code_picked"
 _CODE_WIDTH: Final = 235
 _ID_WIDTH: Final = lookup_link.WIDTH
 _SHOW: Final = "Attempts ↗"
+_AGAINST: Final = " The links show the attempts that count against a rate."
 # Longer tables scroll by themselves: what stands below them must not be out of reach.
 _ROWS_MAX: Final = 12
 
@@ -56,12 +59,22 @@ def errors(
     if st.session_state.pop(_PICKED, False):
         # The choice of codes and the runbook stand outside of the live part.
         st.rerun()
-    reading = what_went_wrong(length, wanted, code)
+    if not entry.allows("errors"):
+        return
+    reading = what_went_wrong(viewer.current(), length, wanted, code)
     now = engine_in_process.runtime().clock.now()
     zone = wording.zone_of(st.context.timezone, now)
     view = shared(
         (reading.failures,),
-        ("errors", reading.freshness, reading.waiting, refresh_s, zone, wording.days(now, zone)),
+        (
+            "errors",
+            reading.shows_attempts,
+            reading.freshness,
+            reading.waiting,
+            refresh_s,
+            zone,
+            wording.days(now, zone),
+        ),
         lambda: compose(reading, length, refresh_s, zone, now),
     )
     status_line.draw(view.notice, view.badges, view.as_of)
@@ -69,7 +82,8 @@ def errors(
     _chart(view)
     _codes(view)
     _shapes(view)
-    _newest(view)
+    if view.shows_attempts:
+        _newest(view)
     _paths(view)
     _unknown_caller(view)
 
@@ -94,7 +108,7 @@ def _codes(view: View) -> None:
     if not view.codes.num_rows:
         st.caption(f"{view.nothing}.")
         return
-    shown, leading = lookup_link.leading(view.codes, errors_tables.NEWEST_ID, key="pick_newest")
+    shown, leading = _leading(view, view.codes, errors_tables.NEWEST_ID, key="pick_newest")
     _table(
         shown,
         "codes",
@@ -130,6 +144,13 @@ def _codes(view: View) -> None:
                     lookup_link.link(each)
 
 
+def _leading(
+    view: View, shown: pa.Table, column: str, *, key: str
+) -> tuple[pa.Table, dict[str, Any]]:
+    """A table whose correlation ids lead on, for who may see any."""
+    return lookup_link.leading(shown, column, key=key) if view.shows_attempts else (shown, {})
+
+
 def _pick() -> None:
     filters.pick_code(st.session_state[_PICK].label)
     st.session_state[_PICKED] = True
@@ -141,9 +162,7 @@ def _shapes(view: View) -> None:
         st.caption(f"{view.nothing}.")
         return
     st.caption(view.shapes_note)
-    shown, leading = lookup_link.leading(
-        view.shapes, errors_tables.CORRELATION_ID, key="pick_shape"
-    )
+    shown, leading = _leading(view, view.shapes, errors_tables.CORRELATION_ID, key="pick_shape")
     _table(
         shown,
         "shapes",
@@ -200,8 +219,8 @@ def _paths(view: View) -> None:
     )
     st.caption(
         "In brackets where the true rate lies: exact bounds, each with 95 % confidence. A"
-        " difference is more than chance where the bounds of the two paths leave a gap. The links"
-        " show the attempts that count against a rate."
+        " difference is more than chance where the bounds of the two paths leave a gap."
+        + (_AGAINST if view.shows_attempts else "")
     )
 
 

@@ -26,6 +26,8 @@ NEWEST_ID: Final = "Newest correlation id"
 DURATION: Final = "Duration, ms"
 HARDENED_LINK: Final = "Show hardened"
 LEGACY_LINK: Final = "Show legacy"
+# What names an attempt, or leads to any.
+OF_ATTEMPTS: Final = (LINK, CORRELATION_ID, NEWEST_ID, HARDENED_LINK, LEGACY_LINK)
 
 
 def codes(found: Failures) -> pd.DataFrame:

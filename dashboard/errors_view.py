@@ -5,11 +5,12 @@ It is made before the first element is sent, so that all parts are of one readin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, overload
 from zoneinfo import ZoneInfo
 
+import pandas as pd
 import pyarrow as pa
 
 from dashboard import code_chart, errors_tables, errors_wording, figures, wording
@@ -65,6 +66,7 @@ class View:
         unknown_caller: how many were refused before an agent was known; None for other traffic.
         unknown_caller_codes: their codes, one a row.
         nothing: what to say in the place of tables when there are no failures.
+        shows_attempts: whether there is anything in it of single attempts.
     """
 
     notice: str
@@ -87,6 +89,7 @@ class View:
     unknown_caller: Said | None
     unknown_caller_codes: pa.Table
     nothing: str
+    shows_attempts: bool
 
 
 def compose(
@@ -116,7 +119,7 @@ def compose(
         waiting=reading.waiting,
     )
     if found is None:
-        return _nothing_read(notice)
+        return _nothing_read(notice, shows_attempts=reading.shows_attempts)
     is_stale = reading.freshness.is_stale
     chosen = code_chart.shown(found) if found.code is not None else []
     sample = chosen[0].sample if chosen else None
@@ -128,23 +131,44 @@ def compose(
         else f"{wording.window_words(length)}, exact as of"
         f" {wording.clock_time(found.read_at, zone, read_at)}",
         end=found.read_at.isoformat(),
-        headline=_headline(found),
+        headline=_shown(_headline(found), reading),
         chart_title=code_chart.title(found),
         figure=code_chart.draw(found, zone),
         told=code_chart.told(found),
         notes=code_chart.notes(found),
-        codes=packed(errors_tables.codes(found)),
-        codes_note=_codes_note(found),
+        codes=_of_all(errors_tables.codes(found), reading),
+        codes_note=_codes_note(found, shows_attempts=reading.shows_attempts),
         code=found.code,
         correlation_ids=() if sample is None else sample.correlation_ids,
-        shapes=packed(errors_tables.shapes(found)),
-        shapes_note=_shapes_note(found),
+        shapes=_of_all(errors_tables.shapes(found), reading),
+        shapes_note=_shapes_note(found, shows_attempts=reading.shows_attempts),
         newest=packed(errors_tables.newest(found)),
-        paths=packed(errors_tables.paths(found)),
-        unknown_caller=_unknown_caller(found),
-        unknown_caller_codes=packed(errors_tables.unknown_caller(found)),
+        paths=_of_all(errors_tables.paths(found), reading),
+        unknown_caller=_shown(_unknown_caller(found), reading),
+        unknown_caller_codes=_of_all(errors_tables.unknown_caller(found), reading),
         nothing=code_chart.nothing(found),
+        shows_attempts=reading.shows_attempts,
     )
+
+
+def _of_all(shown: pd.DataFrame, reading: Reading) -> pa.Table:
+    """A table; without what names an attempt or leads to any, for who may see none."""
+    if not reading.shows_attempts:
+        shown = shown.drop(columns=list(errors_tables.OF_ATTEMPTS), errors="ignore")
+    return packed(shown)
+
+
+@overload
+def _shown(said: Said, reading: Reading) -> Said: ...
+
+
+@overload
+def _shown(said: Said | None, reading: Reading) -> Said | None: ...
+
+
+def _shown(said: Said | None, reading: Reading) -> Said | None:
+    """A sentence leads to its attempts only for who may see them."""
+    return said if said is None or reading.shows_attempts else replace(said, receipt=None)
 
 
 def _badges(refresh_s: int | None, waiting: int) -> tuple[Words, ...]:
@@ -177,17 +201,18 @@ def _headline(found: Failures) -> Said:
     )
 
 
-def _codes_note(found: Failures) -> str:
+def _codes_note(found: Failures, *, shows_attempts: bool) -> str:
     if not found.codes:
         return ""
     return (
         "Share is of all attempts. Trend is the change of that share against the window before."
-        " Agents, quotes and correlation ids are those of the newest"
+        f" Agents{', quotes and correlation ids' if shows_attempts else ' and quotes'} are those of"
+        " the newest"
         f" {wording.count(failures.SAMPLED)} attempts of a code at most; first seen is ever."
     )
 
 
-def _shapes_note(found: Failures) -> str:
+def _shapes_note(found: Failures, *, shows_attempts: bool) -> str:
     """What the shapes are of, and what their links show."""
     if not found.shapes:
         return ""
@@ -207,9 +232,13 @@ def _shapes_note(found: Failures) -> str:
         if cut
         else "Every failed attempt of the window is in one of them."
     )
+    link = (
+        " A shape's link shows its attempts whatever their HTTP status, and whatever fields where"
+        " it has none."
+    )
     return (
-        f"Same code, operation, path, changed fields and HTTP status. {of}{most} A shape's link"
-        " shows its attempts whatever their HTTP status, and whatever fields where it has none."
+        f"Same code, operation, path, changed fields and HTTP status. {of}{most}"
+        f"{link if shows_attempts else ''}"
     )
 
 
@@ -229,7 +258,7 @@ def _unknown_caller(found: Failures) -> Said | None:
     )
 
 
-def _nothing_read(notice: str) -> View:
+def _nothing_read(notice: str, *, shows_attempts: bool) -> View:
     none = pa.table({})
     return View(
         notice=notice,
@@ -252,4 +281,5 @@ def _nothing_read(notice: str) -> View:
         unknown_caller=None,
         unknown_caller_codes=none,
         nothing=NOTHING_READ,
+        shows_attempts=shows_attempts,
     )

@@ -11,12 +11,14 @@ import streamlit as st
 from dashboard import (
     addresses,
     engine_in_process,
+    entry,
     heatmap,
     latency_reads,
     latency_tables,
     lookup_link,
     receipts,
     status_line,
+    viewer,
     wording,
 )
 from dashboard.heatmap import Cells, Column
@@ -44,21 +46,34 @@ def latency(length: timedelta, wanted: Filter, refresh_s: int | None) -> None:
 
     Every refresh draws the same elements in the same places, so that nothing flickers.
     """
-    known = latency_reads.durations(length, wanted)
-    slowest = latency_reads.slowest_attempts(length, wanted)
+    if not entry.allows("latency"):
+        return
+    looking = viewer.current()
+    known = latency_reads.durations(looking, length, wanted)
+    slowest = latency_reads.slowest_attempts(looking, length, wanted)
     now = engine_in_process.runtime().clock.now()
     zone = wording.zone_of(st.context.timezone, now)
     percentile, days = _percentile(), wording.days(now, zone)
     view = shared(
-        (known.value, slowest.value),
-        ("latency", known.freshness, slowest.freshness, percentile, refresh_s, zone, days),
+        (known.value, slowest and slowest.value),
+        (
+            "latency",
+            slowest is not None,
+            known.freshness,
+            slowest and slowest.freshness,
+            percentile,
+            refresh_s,
+            zone,
+            days,
+        ),
         lambda: compose(known, slowest, percentile, refresh_s, zone, now),
     )
     status_line.draw(view.notice, view.badges, view.as_of)
     _percentiles(view)
     _course(view)
     _heatmap(view)
-    _slowest(view)
+    if view.shows_attempts:
+        _slowest(view)
 
 
 def _percentile() -> str:
@@ -126,6 +141,9 @@ def _course(view: View) -> None:
 def _heatmap(view: View) -> None:
     with st.container(border=True, gap="xxsmall"):
         st.header(view.heatmap.title, anchor=False)
+        if not view.shows_attempts:
+            plot(view.heatmap.figure, alt=view.heatmap.told, end=view.end, key="heatmap")
+            return
         picked = pickable_plot(
             view.heatmap.figure, alt=view.heatmap.told, end=view.end, key="heatmap"
         )

@@ -12,6 +12,8 @@ import streamlit as st
 
 from dashboard import engine_in_process
 from dashboard.memory import Known, recall
+from dashboard.viewer import Viewer
+from engine.access.roles import Permission
 from engine.clock import Clock
 from engine.rollups import latency, slowest
 from engine.rollups.grid import window_until
@@ -38,16 +40,20 @@ class Slowest(NamedTuple):
     dropped: Dropped | None
 
 
-def durations(length: timedelta, wanted: Filter) -> Known[Latency]:
+def durations(viewer: Viewer, length: timedelta, wanted: Filter) -> Known[Latency]:
     """How long the attempts of the window that ends now took.
 
     Args:
+        viewer: who asks.
         length: how far back.
         wanted: which attempts to look at.
 
     Raises:
         RuntimeError: this process has no engine.
+        PermissionError: the viewer may not see numbers.
     """
+    if not viewer.may(Permission.SEE_NUMBERS):
+        raise PermissionError
     runtime = engine_in_process.runtime()
 
     def read(connection: psycopg.Connection[Any]) -> Latency:
@@ -57,18 +63,22 @@ def durations(length: timedelta, wanted: Filter) -> Known[Latency]:
     return recall(runtime, ("latency", length, wanted), read)
 
 
-def slowest_attempts(length: timedelta, wanted: Filter) -> Known[Slowest]:
+def slowest_attempts(viewer: Viewer, length: timedelta, wanted: Filter) -> Known[Slowest] | None:
     """The slowest attempts of the window that ends now.
 
-    They are a question of their own: the ledger may take longer to answer than the rollups.
+    They are a question of their own: the ledger may take longer to answer than the rollups. It is
+    not asked for who may not read the ledger; they get None.
 
     Args:
+        viewer: who asks.
         length: how far back.
         wanted: which attempts to look at.
 
     Raises:
         RuntimeError: this process has no engine.
     """
+    if not viewer.may(Permission.READ_LEDGER):
+        return None
     runtime, found = engine_in_process.runtime(), _found()
     return recall(
         runtime,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import pandas as pd
 import pyarrow as pa
 
 from dashboard import figures, heatmap, latency_chart, latency_tables, wording
@@ -41,6 +42,7 @@ class View:
         compared: what they are compared with.
         slowest: attempts, one a row.
         slowest_note: what is not among them, or why there are none; may be empty.
+        shows_attempts: whether there is anything in it of single attempts.
     """
 
     notice: str
@@ -55,11 +57,12 @@ class View:
     compared: str
     slowest: pa.Table
     slowest_note: str
+    shows_attempts: bool
 
 
 def compose(
     known: Known[Latency],
-    slowest: Known[Slowest],
+    slowest: Known[Slowest] | None,
     percentile: str,
     refresh_s: int | None,
     zone: ZoneInfo | None,
@@ -69,7 +72,7 @@ def compose(
 
     Args:
         known: how long attempts took, by the rollups.
-        slowest: the slowest ones, by the ledger.
+        slowest: the slowest ones, by the ledger; None for who may not see any.
         percentile: which one to draw over time.
         refresh_s: seconds between refreshes; None while paused.
         zone: the viewer's; None where that is UTC.
@@ -92,13 +95,23 @@ def compose(
         heatmap=_heatmap(drawn, nothing),
         percentiles=pa.table({})
         if latency is None
-        else packed(latency_tables.percentiles(latency)),
+        else packed(_of_all(latency_tables.percentiles(latency), slowest)),
         compared="" if latency is None else _compared(latency),
         slowest=packed(
-            latency_tables.slowest(slowest.value.attempts if slowest.value else (), zone)
+            latency_tables.slowest(
+                slowest.value.attempts if slowest is not None and slowest.value else (), zone
+            )
         ),
-        slowest_note=_slowest_note(slowest),
+        slowest_note="" if slowest is None else _slowest_note(slowest),
+        shows_attempts=slowest is not None,
     )
+
+
+def _of_all(shown: pd.DataFrame, slowest: Known[Slowest] | None) -> pd.DataFrame:
+    """Without what leads to attempts, for who may see none."""
+    if slowest is not None:
+        return shown
+    return shown.drop(columns=latency_tables.RECEIPT, errors="ignore")
 
 
 def _course(latency: Latency | None, percentile: str, nothing: str) -> Chart:

@@ -12,12 +12,16 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import (
+    audit_address,
+    audit_reads,
+    entry,
     lookup_address,
     lookup_export,
     lookup_logs,
     lookup_race,
     lookup_reads,
     lookup_view,
+    navigation,
     quote_address,
     runbook,
     viewer,
@@ -29,7 +33,9 @@ from dashboard.memory import Known
 from dashboard.panels import ROW_HEIGHT
 from dashboard.plot import plot
 from dashboard.status import stale_since
+from engine.access.audit_trail import Wanted
 from engine.attempts.story import NEAR, NEXT, Neighbour, Story
+from engine.correlation import accepted_correlation_id
 from engine.errors import TAXONOMY
 
 _BOX: Final = "lookup_text"
@@ -55,6 +61,8 @@ _WHERE_WIDTH: Final = 220
 
 def lookup() -> None:
     """The whole page below its title."""
+    if not entry.allows("lookup"):
+        return
     asked = lookup_address.completed(
         lookup_address.read(st.query_params.to_dict()), st.session_state.get(_ENTERED, "")
     )
@@ -64,6 +72,7 @@ def lookup() -> None:
     if not asked.text.strip():
         st.caption(_HINT)
         return
+    _audited(asked)
     known = lookup_reads.look_up(viewer.current(), asked.text, asked.attempt)
     _outage(known)
     if known.value is not None:
@@ -89,6 +98,23 @@ def _ask() -> None:
     entered: str = st.session_state[_BOX]
     st.session_state[_ENTERED] = entered
     st.query_params.from_dict(lookup_address.asking(entered))
+
+
+def _audited(asked: Asked) -> None:
+    """Leads to the audit trail where it has the id: a read that was refused is in no ledger."""
+    request = accepted_correlation_id(asked.text.strip())
+    known = None if request is None else audit_reads.is_known(viewer.current(), request)
+    if request is None or known is None or not known.value:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="is-audited"):
+        st.text("The audit trail has it.", width="content")
+        st.page_link(
+            navigation.PATHS["audit"],
+            label="Audit trail",
+            icon=":material/policy:",
+            query_params=audit_address.parameters(Wanted(), request),
+            width="content",
+        )
 
 
 def _outage(known: Known[Looked]) -> None:
@@ -143,7 +169,8 @@ def _nothing(asked: Asked, looked: Looked) -> None:
         for each in lookup_view.left_out(looked.found):
             st.text(each)
         st.markdown("\n".join(f"- {each}" for each in lookup_view.WHAT_TO_TRY))
-        st.page_link(_ATTEMPTS_PAGE, label="Attempts", icon=":material/list:", width="content")
+        if navigation.has(viewer.current(), "attempts"):
+            st.page_link(_ATTEMPTS_PAGE, label="Attempts", icon=":material/list:", width="content")
     _others(looked)
 
 

@@ -70,8 +70,8 @@ def look_up(viewer: Viewer, text: str, attempt: UUID | None) -> Known[Looked]:
     def read(connection: psycopg.Connection[Any]) -> Looked:
         return _read(connection, viewer, text, attempt, runtime.clock.now())
 
-    # What one viewer was told is nobody else's who may see other agents.
-    return recall(runtime, ("lookup", viewer, text, attempt), read)
+    # By what may be seen, not by who: all who may see the same share it.
+    return recall(runtime, ("lookup", viewer.agent_id, text, attempt), read)
 
 
 def _read(

@@ -5,7 +5,7 @@ Pure functions. Each state is told in a word and a number, and by a colour only 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -21,6 +21,8 @@ from engine.slo.burn import PAIRS, Burn, BurnPair, BurnState, burns
 from engine.slo.coverage import Coverage, CoverageState, LogCoverage
 from engine.slo.objectives import BUDGET_PERIOD, OBJECTIVES, WINDOWS, Objective
 from engine.slo.overview import Overview
+
+_Mark = Callable[[str, Selection | None], str]
 
 _NONE: Final = "-"
 _STATES: Final = {
@@ -54,7 +56,7 @@ def state(found: Assessment) -> Words:
     return _STATES[found.verdict]
 
 
-def table(summary: Overview) -> str:
+def table(summary: Overview, *, has_links: bool = True) -> str:
     """Every objective: the window that was chosen in numbers, the standard ones in words."""
     chosen = wording.window_words(summary.length)
     heads = [
@@ -66,11 +68,12 @@ def table(summary: Overview) -> str:
         *(wording.span(each) for each in WINDOWS),
         f"Budget left, {wording.span(BUDGET_PERIOD)}",
     ]
-    rows = [_row(each, summary) for each in OBJECTIVES.values()]
+    mark = receipts.mark if has_links else _plain
+    rows = [_row(each, summary, mark) for each in OBJECTIVES.values()]
     found = summary.coverage
     rows.append(_coverage("Requests in the ledger", found, found.missing))
     rows.append(_coverage("Requests in the log", found.log, found.log.missing + found.log.lost))
-    rows += [_watched(title, part, summary) for title, part in _WATCHED]
+    rows += [_watched(title, part, summary, mark) for title, part in _WATCHED]
     return _markdown(heads, rows)
 
 
@@ -106,15 +109,20 @@ def _states_told(states: dict[Verdict, list[str]]) -> Iterator[str]:
             yield f"{len(states[verdict])} {words}"
 
 
-def _row(objective: Objective, summary: Overview) -> list[str]:
+def _plain(words: str, _selection: Selection | None) -> str:
+    """The words alone, for who may not see the attempts behind them."""
+    return words
+
+
+def _row(objective: Objective, summary: Overview, mark: _Mark) -> list[str]:
     found = assess(objective, summary.counts)
     return [
         objective.title,
         _value(objective, found, summary),
         objective.target.replace("<", "\\<").replace(">", "\\>"),
-        _bad_of_all(found, summary),
+        _bad_of_all(found, summary, mark),
         _bound(objective, found),
-        *(_stand(objective, length, summary) for length in WINDOWS),
+        *(_stand(objective, length, summary, mark) for length in WINDOWS),
         _budget(assess(objective, summary.by_length[BUDGET_PERIOD])),
     ]
 
@@ -130,11 +138,11 @@ def _coverage(title: str, found: Coverage | LogCoverage, missing: int) -> list[s
     return [title, value, "100 %", numbers, *empty]
 
 
-def _watched(title: str, part: Part, summary: Overview) -> list[str]:
+def _watched(title: str, part: Part, summary: Overview, mark: _Mark) -> list[str]:
     bad, of = part.count(summary.counts), summary.attempts
     value = "no data" if not of else wording.percent_at_least(bad / of)
     empty = [""] * (2 + len(WINDOWS))
-    numbers = _linked(bad, of, Selection(summary.window, summary.wanted, part))
+    numbers = _linked(bad, of, Selection(summary.window, summary.wanted, part), mark)
     return [title, value, _NONE, numbers, *empty]
 
 
@@ -156,16 +164,16 @@ def _value(objective: Objective, found: Assessment, summary: Overview) -> str:
     return f"**{number}** {_coloured(words)}"
 
 
-def _bad_of_all(found: Assessment, summary: Overview) -> str:
+def _bad_of_all(found: Assessment, summary: Overview, mark: _Mark) -> str:
     selection = Selection(summary.window, summary.wanted, found.objective.bad)
-    return _linked(found.bad, found.of, selection)
+    return _linked(found.bad, found.of, selection, mark)
 
 
-def _linked(bad: int, of: int, selection: Selection) -> str:
+def _linked(bad: int, of: int, selection: Selection, mark: _Mark) -> str:
     if not of:
         return _NONE
     numbers = f"{wording.count(bad)} of {wording.count(of)}"
-    return receipts.mark(numbers, selection)
+    return mark(numbers, selection)
 
 
 def _bound(objective: Objective, found: Assessment) -> str:
@@ -186,13 +194,13 @@ def _bound(objective: Objective, found: Assessment) -> str:
     return f"at most {wording.percent_at_least(share)}{suffix}"
 
 
-def _stand(objective: Objective, length: timedelta, summary: Overview) -> str:
+def _stand(objective: Objective, length: timedelta, summary: Overview, mark: _Mark) -> str:
     found = assess(objective, summary.by_length[length])
     words = _coloured(state(found))
     if not found.of:
         return words
     window = window_until(summary.now, length)
-    return receipts.mark(words, Selection(window, summary.wanted, objective.bad))
+    return mark(words, Selection(window, summary.wanted, objective.bad))
 
 
 def _budget(found: Assessment) -> str:

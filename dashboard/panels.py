@@ -9,7 +9,17 @@ from typing import Final
 import pyarrow as pa
 import streamlit as st
 
-from dashboard import engine_in_process, lookup_link, reads, receipts, status_line, tables, wording
+from dashboard import (
+    engine_in_process,
+    entry,
+    lookup_link,
+    reads,
+    receipts,
+    status_line,
+    tables,
+    viewer,
+    wording,
+)
 from dashboard.cards import Card
 from dashboard.plot import plot
 from dashboard.shared import shared
@@ -19,9 +29,9 @@ from engine.rollups.selection import Filter
 
 _READING: Final = (
     "Met and broken are said with 95 % confidence; too few means that the attempts decide nothing"
-    " yet. A pair of windows burns when both rates are above its limit. What is underlined leads to"
-    " the attempts that it counts."
+    " yet. A pair of windows burns when both rates are above its limit."
 )
+_LEADING: Final = " What is underlined leads to the attempts that it counts."
 _NEWEST: Final = "Newest attempts"
 ROW_HEIGHT: Final = 32
 # Widths of columns. Left open they would be those of the first rows that were shown, and cut off
@@ -44,19 +54,30 @@ def overview(length: timedelta, wanted: Filter, refresh_s: int | None) -> None:
 
     Every refresh draws the same elements in the same places, so that nothing flickers.
     """
-    reading = reads.how_saves_are(length, wanted)
+    if not entry.allows("overview"):
+        return
+    reading = reads.how_saves_are(viewer.current(), length, wanted)
     now = engine_in_process.runtime().clock.now()
     zone = wording.zone_of(st.context.timezone, now)
     view = shared(
         (reading.summary,),
-        ("overview", reading.freshness, reading.waiting, refresh_s, zone, wording.days(now, zone)),
+        (
+            "overview",
+            reading.shows_attempts,
+            reading.freshness,
+            reading.waiting,
+            refresh_s,
+            zone,
+            wording.days(now, zone),
+        ),
         lambda: compose(reading, refresh_s, zone, now),
     )
     status_line.draw(view.notice, view.badges, view.as_of)
     _cards(view.cards)
     _charts(view)
     _objectives(view)
-    _newest(view)
+    if view.shows_attempts:
+        _newest(view)
 
 
 def _cards(shown: Sequence[Card]) -> None:
@@ -99,7 +120,7 @@ def _objectives(view: View) -> None:
             return
         st.markdown(view.objectives)
         st.markdown(view.burns)
-        st.caption(_READING)
+        st.caption(_READING + (_LEADING if view.shows_attempts else ""))
 
 
 def _newest(view: View) -> None:

@@ -14,9 +14,11 @@ import streamlit as st
 
 from dashboard import (
     engine_in_process,
+    entry,
     quote_address,
     quote_drawing,
     quote_history_panel,
+    quote_personal,
     quote_reads,
     quote_tables,
     quote_words,
@@ -36,6 +38,8 @@ _OLDER, _NEWER, _ALL_SHOWN = "quote_older", "quote_newer", "quote_all_shown"
 
 def quote() -> None:
     """The whole page below its title."""
+    if not entry.allows("quote"):
+        return
     asked = quote_address.read(st.query_params.to_dict())
     if asked.unread:
         st.warning(quote_words.unread(asked.unread), icon=":material/link_off:")
@@ -69,6 +73,7 @@ def quote() -> None:
     zone = wording.zone_of(st.context.timezone, now)
     asked = replace(asked, agent_id=found.agent_id)
     _head(found.quote)
+    quote_personal.section(found.quote)
     st.caption(f"Read at {wording.clock_time(found.read_at, zone, now)}; reload to read it again")
     quote_history_panel.history(looking, found.quote, asked, zone)
     _comparison(looking, found.quote, asked, zone)
@@ -90,10 +95,7 @@ def _head(shown: QuoteRecord) -> None:
     with st.expander("The quote as it stands", icon=":material/description:"):
         facts = quote_tables.facts(shown)
         quote_drawing.table(facts, "quote_facts", "The quote as it stands", {}, rows_max=len(facts))
-        st.caption(
-            "Of the client only the id is shown; notes, and what was written to the client, are"
-            " not."
-        )
+        st.caption("Of the client only the id is shown; notes are not.")
 
 
 def _status(shown: QuoteRecord) -> str:

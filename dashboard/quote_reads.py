@@ -126,7 +126,8 @@ def find(viewer: Viewer, agent_id: UUID | None, quote_id: UUID) -> Known[Found]:
         quote = versions.read_quote(connection, whose, quote_id) if whose and is_shown else None
         return Found(whose, quote, runtime.clock.now())
 
-    return recall(runtime, ("quote", viewer, named, quote_id), read)
+    # By what may be seen, not by who: all who may see the same share it.
+    return recall(runtime, ("quote", viewer.agent_id, named, quote_id), read)
 
 
 def timeline(

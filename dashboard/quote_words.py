@@ -153,9 +153,14 @@ def amount(said: object, currency: str) -> str:
 
 
 def cut(text: str) -> str:
-    """A text of any length on a screen; what would turn it round or hide a part is spelled out."""
-    shown = _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text[:_LONGEST])
+    """The beginning of a text of any length, as `legible` has it."""
+    shown = legible(text[:_LONGEST])
     return shown if len(text) <= _LONGEST else f"{shown}… ({len(text):,} characters)"
+
+
+def legible(text: str) -> str:
+    """A text in which what would turn it round or hide a part of it is spelled out."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def instant(moment: datetime, zone: ZoneInfo | None = None) -> str:

@@ -7,7 +7,7 @@ another.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -53,6 +53,7 @@ class View:
         burns: the table of burn rates, likewise.
         newest: attempts, one a row.
         nothing: what to say in their place when there are none.
+        shows_attempts: whether there is anything in it of single attempts.
     """
 
     notice: str
@@ -66,6 +67,7 @@ class View:
     burns: str
     newest: pa.Table
     nothing: str
+    shows_attempts: bool
 
 
 def compose(reading: Reading, refresh_s: int | None, zone: ZoneInfo | None, now: datetime) -> View:
@@ -94,14 +96,22 @@ def compose(reading: Reading, refresh_s: int | None, zone: ZoneInfo | None, now:
         else status.badges(fresh, refresh_s, reading.waiting, reading.roll_every),
         as_of="" if fresh is None else status.as_of(fresh, zone, read_at),
         end="" if summary is None else summary.now.isoformat(),
-        cards=headline(summary, freshness),
+        cards=tuple(_shown(each, reading) for each in headline(summary, freshness)),
         durations=_durations(summary, zone),
         errors=_errors(summary),
-        objectives="" if summary is None else objectives.table(summary),
+        objectives=""
+        if summary is None
+        else objectives.table(summary, has_links=reading.shows_attempts),
         burns="" if summary is None else objectives.burn_table(summary),
         newest=_newest(summary, zone),
         nothing=status.nothing_in_window(summary),
+        shows_attempts=reading.shows_attempts,
     )
+
+
+def _shown(card: Card, reading: Reading) -> Card:
+    """A card leads to its attempts only for who may see them."""
+    return card if reading.shows_attempts else replace(card, receipt=None)
 
 
 def _newest(summary: Overview | None, zone: ZoneInfo | None) -> pa.Table:

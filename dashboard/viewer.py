@@ -5,11 +5,14 @@ Every page that shows one agent's data asks here, and hands the answer to what i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
+from dashboard import engine_in_process
+from dashboard.login import Unknowable, in_process, machine_user
 from engine.access.roles import Permission, Role, may
+from engine.access.sign_ins import SignedIn
 
 # Of nobody: whoever may see no agent's data is told of this one's.
 _NO_AGENT: Final = UUID(int=2**128 - 1)
@@ -23,13 +26,20 @@ class Viewer:
         own_agent_id: the agent that this person is; None for none.
         role: what they are here for; None for no role.
         account_id: None for nobody who has signed in.
-        name: what they are called on the page and in the audit trail.
+        name: what they are called on the page.
+        email: of the account, by which the audit trail knows them; empty without one.
     """
 
     own_agent_id: UUID | None = None
     role: Role | None = None
     account_id: UUID | None = None
     name: str = ""
+    email: str = ""
+
+    @property
+    def is_somebody(self) -> bool:
+        """Whether there is anything for this viewer to see."""
+        return self.role is not None or self.own_agent_id is not None
 
     @property
     def agent_id(self) -> UUID | None:
@@ -45,10 +55,40 @@ class Viewer:
         return self.agent_id is None or self.agent_id == agent_id
 
 
+NOBODY: Final = Viewer()
 # Whoever reaches the dashboard of this machine operates it.
 LOCAL_OPERATOR: Final = Viewer(role=Role.ADMIN, name="local")
 
 
 def current() -> Viewer:
-    """Who looks at the page that is being drawn. Nobody signs in yet: the local operator."""
-    return LOCAL_OPERATOR
+    """Who looks at the page that is being drawn, as their account stands now.
+
+    Asked at every run, a fragment's, too: a sign-in that has ended and a role that was taken away
+    count within `identity_lifetime` in tabs that are open.
+
+    Returns:
+        Without a role and an agent for whoever is not signed in, or cannot be told.
+    """
+    if not engine_in_process.is_open():
+        return LOCAL_OPERATOR  # there is nothing to see
+    login = in_process()
+    if login.is_local:
+        account_id = login.local_account_id()
+        return replace(LOCAL_OPERATOR, account_id=account_id, name=machine_user())
+    try:
+        return viewer_of(login.of_this_page().signed_in)
+    except Unknowable:
+        return NOBODY
+
+
+def viewer_of(signed_in: SignedIn | None) -> Viewer:
+    """Somebody who is signed in, as pages ask about them."""
+    if signed_in is None:
+        return NOBODY
+    return Viewer(
+        own_agent_id=signed_in.agent_id,
+        role=signed_in.role,
+        account_id=signed_in.account_id,
+        name=signed_in.name or signed_in.email,
+        email=signed_in.email,
+    )

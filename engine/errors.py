@@ -157,7 +157,7 @@ TAXONOMY: Mapping[ErrorCode, Meaning] = MappingProxyType(
             False,
             401,
             "Credentials missing or wrong",
-            "The request carries no credentials, or wrong ones.",
+            "The request carries no credentials, or some that open nothing.",
             "Log in.",
         ),
         _C.AUTHORIZATION_FAILED: Meaning(
@@ -238,7 +238,7 @@ TAXONOMY: Mapping[ErrorCode, Meaning] = MappingProxyType(
             True,
             429,
             "Too many requests",
-            "The agent sends faster than its rate limit.",
+            "The agent sends faster than its limit, or an address shows too many bad keys.",
             "Wait for the seconds given in Retry-After.",
         ),
         _C.INTERNAL_ERROR: Meaning(

@@ -219,7 +219,7 @@ class Settings(BaseModel):
     )
     oidc_metadata_url: str | None = Field(
         default=None,
-        pattern=r"^https?://\S+$",
+        pattern=r"^https?://[^\s@]+$",  # it is no secret, so it must not hold a password
         description="The provider's address that ends in /.well-known/openid-configuration.",
     )
     oidc_client_id: str | None = Field(

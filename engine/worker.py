@@ -21,6 +21,7 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
+from engine.access.limit_storage import reap as reap_limits
 from engine.access.sign_ins import forget_old as forget_old_sign_ins
 from engine.attempts.line_counts import forget_old
 from engine.attempts.line_recount import Recount
@@ -37,6 +38,7 @@ from engine.slo.objectives import LIMITS
 
 _REVIVE_EVERY: Final = timedelta(seconds=3)
 _EDGE_EVERY: Final = timedelta(seconds=1)
+_KEY_USES_EVERY: Final = timedelta(seconds=10)
 _RECOUNT_EVERY: Final = timedelta(seconds=10)
 _LOGS_EVERY: Final = timedelta(hours=1)
 _EXPIRE_EVERY: Final = timedelta(seconds=30)
@@ -80,6 +82,13 @@ def own_jobs(runtime: Runtime) -> tuple[Job, ...]:
             "edge",
             _EDGE_EVERY,
             lambda: _store_counts(runtime),
+            is_routine=True,
+            runs_at_end=True,
+        ),
+        Job(
+            "key uses",
+            _KEY_USES_EVERY,
+            lambda: _store_key_uses(runtime),
             is_routine=True,
             runs_at_end=True,
         ),
@@ -186,7 +195,11 @@ def _expire(runtime: Runtime) -> int:
 def _reap(runtime: Runtime) -> int:
     with runtime.read_pool.connection() as connection:
         now = runtime.clock.now()
-        return idempotency.reap(connection, now) + forget_old_sign_ins(connection, now)
+        return (
+            idempotency.reap(connection, now)
+            + forget_old_sign_ins(connection, now)
+            + reap_limits(connection)
+        )
 
 
 def _store_counts(runtime: Runtime) -> int:
@@ -202,6 +215,14 @@ def _store_counts(runtime: Runtime) -> int:
         return 0
     with runtime.read_pool.connection() as connection:
         return sum(each.store(connection, runtime.clock.now()) for each in counts)
+
+
+def _store_key_uses(runtime: Runtime) -> int:
+    uses = runtime.identities.uses
+    if not uses.has_news:
+        return 0
+    with runtime.read_pool.connection() as connection:
+        return uses.store(connection)
 
 
 def _recount(runtime: Runtime, recount: Recount) -> int:

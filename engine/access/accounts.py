@@ -17,14 +17,24 @@ class NewAgent(NamedTuple):
 
     agent_id: UUID
     account_id: UUID
+    key_id: UUID
     api_key: str
+
+    def __repr__(self) -> str:
+        """Without the key: what is printed ends up in logs."""
+        return f"NewAgent(agent_id={self.agent_id!r}, key_id={self.key_id!r})"
 
 
 class NewUser(NamedTuple):
     """An account just made, with its key in clear for the one time."""
 
     account_id: UUID
+    key_id: UUID
     api_key: str
+
+    def __repr__(self) -> str:
+        """Without the key: what is printed ends up in logs."""
+        return f"NewUser(account_id={self.account_id!r}, key_id={self.key_id!r})"
 
 
 def add_user(session: Session, clock: Clock, *, email: str) -> NewUser:
@@ -36,7 +46,8 @@ def add_user(session: Session, clock: Clock, *, email: str) -> NewUser:
     account = Account(id=clock.uuid7(), email=email, created_at=clock.now())
     session.add(account)
     session.flush()
-    return NewUser(account.id, add_key(session, clock, account.id).api_key)
+    made = add_key(session, clock, account.id)
+    return NewUser(account.id, made.key_id, made.api_key)
 
 
 def add_agent(
@@ -62,7 +73,7 @@ def add_agent(
         max_active_quotes=max_active_quotes,
         rate_limit_per_minute=rate_limit_per_minute,
     )
-    return NewAgent(agent_id, user.account_id, user.api_key)
+    return NewAgent(agent_id, *user)
 
 
 def add_profile(

@@ -33,6 +33,10 @@ class NewKey(NamedTuple):
     api_key: str
     expires_at: datetime | None = None
 
+    def __repr__(self) -> str:
+        """Without the key: what is printed ends up in logs."""
+        return f"NewKey(key_id={self.key_id!r}, expires_at={self.expires_at!r})"
+
 
 class Unrotatable(Enum):
     """Why a key is not rotated, as the end of a sentence about it."""

@@ -1,106 +1,127 @@
-"""How fast an agent may send, per process.
+"""How often somebody may do something in a minute: agents call, addresses show bad credentials.
 
-A moving minute of elapsed time, kept in this process's memory: setting the machine's clock changes
-nothing about it. Several API processes each allow the whole limit.
+Counted in the database, for all processes together. While it cannot be asked, a process counts in
+its own memory: then nothing can be saved anyway, and a flood stays bounded. Who was told to wait
+is refused until then without being counted or asked for again, since nothing could have changed.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections import OrderedDict, deque
-from dataclasses import dataclass, field
-from typing import Final
-from uuid import UUID
+from collections import OrderedDict
+from typing import Final, NamedTuple
 
+import psycopg
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from psycopg_pool import PoolTimeout
+
+from engine.access.limit_storage import LimitStorage
 from engine.clock import Clock
-from engine.errors import ErrorCode, Refusal
+from engine.database.pool import Pool
 
-_WINDOW_S: Final = 60.0
-# Requests within a second of each other are remembered together and leave the minute with the last
-# of them. So no agent costs more than 61 such groups, however high its limit; and none is ever
-# given more than its limit in a minute, though it may be given room up to a second late.
-_GROUP_S: Final = 1.0
+MINUTE_S: Final = 60
+_REMEMBERED: Final = 10_000
+
+
+class Standing(NamedTuple):
+    """How somebody stands with a limit, the request at hand included.
+
+    Attributes:
+        per_minute: the limit.
+        remaining: how many more would be let in now.
+        reset_s: whole seconds until there is more room; at least 1.
+        is_refused: whether this one was one too many; it is not counted then, and another has to
+            wait for `reset_s`.
+    """
+
+    per_minute: int
+    remaining: int
+    reset_s: int
+    is_refused: bool
+
+
+class _PerMinute(RateLimitItemPerMinute):
+    """A limit under whose change nothing is forgotten: the library's own is part of the key."""
+
+    def key_for(self, *identifiers: bytes | str | float) -> str:
+        return "/".join(map(str, identifiers))
 
 
 class RateLimits:
-    """Counts an agent's requests; safe to use from any thread."""
+    """Counts against limits; safe to use from any thread."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        # Whose latest request is the oldest comes first.
-        self._minutes: OrderedDict[UUID, _Minute] = OrderedDict()
-
-    def refusal(self, agent_id: UUID, per_minute: int | None) -> Refusal | None:
-        """Counts one request; RATE_LIMIT_EXCEEDED, uncounted, when it is one too many.
+        """Starts without knowing anybody.
 
         Args:
-            agent_id: who sends.
-            per_minute: the agent's limit, None for none.
+            clock: for how long somebody was told to wait.
         """
-        if per_minute is None:
-            return None
+        self._clock = clock
+        self._lock = threading.Lock()
+        # When who has to wait no longer, by whom and limit; who was told last comes last.
+        self._waiting: OrderedDict[tuple[str, int], float] = OrderedDict()
+        self._memory: MovingWindowRateLimiter | None = None
+
+    def count(self, who: str, per_minute: int, pool: Pool, deadline: float) -> Standing:
+        """Counts a request, unless it is one too many.
+
+        Args:
+            who: is counted, among all that are.
+            per_minute: how many requests are let in within any minute.
+            pool: lends a connection for one statement.
+            deadline: monotonic seconds after which the database is not waited for.
+        """
+        waits_s = self._still_waits_s(who, per_minute)
+        if waits_s > 0:
+            return Standing(per_minute, 0, _whole(waits_s), is_refused=True)
+        standing, wait_s = self._ask(who, per_minute, pool, deadline)
+        if standing.is_refused:
+            self._told_to_wait(who, per_minute, wait_s)
+        return standing
+
+    def _ask(
+        self, who: str, per_minute: int, pool: Pool, deadline: float
+    ) -> tuple[Standing, float]:
+        item = _PerMinute(per_minute)
+        if not pool.is_unreachable:
+            storage = LimitStorage(pool, deadline)
+            try:
+                granted = MovingWindowRateLimiter(storage).hit(item, who)
+            except (psycopg.Error, PoolTimeout):
+                pass
+            else:
+                window = storage.window
+                wait_s = window.more_room_in_s(per_minute, MINUTE_S)
+                remaining = max(per_minute - window.used, 0) if granted else 0
+                return Standing(per_minute, remaining, _whole(wait_s), not granted), wait_s
+        return self._ask_memory(item, who)
+
+    def _ask_memory(self, item: _PerMinute, who: str) -> tuple[Standing, float]:
+        """The same of this process alone, on its wall clock."""
         with self._lock:
-            now = self._clock.monotonic()
-            self._forget_idle_agents(now)
-            minute = self._minutes.setdefault(agent_id, _Minute())
-            wait_s = minute.wait_s(now, per_minute)
-            if wait_s <= 0:
-                minute.add(now)
-                self._minutes.move_to_end(agent_id)
-                return None
-        seconds = max(math.ceil(wait_s), 1)
-        return Refusal(
-            ErrorCode.RATE_LIMIT_EXCEEDED,
-            f"This agent may send {per_minute} requests a minute; wait {seconds} seconds.",
-            {"limitPerMinute": per_minute, "retryAfterSeconds": seconds},
-        )
+            if self._memory is None:
+                self._memory = MovingWindowRateLimiter(MemoryStorage())
+            memory = self._memory
+        granted = memory.hit(item, who)
+        stats = memory.get_window_stats(item, who)
+        wait_s = min(max(stats.reset_time - self._clock.now().timestamp(), 0.0), float(MINUTE_S))
+        remaining = max(stats.remaining, 0) if granted else 0
+        return Standing(item.amount, remaining, _whole(wait_s), not granted), wait_s
 
-    def _forget_idle_agents(self, now: float) -> None:
-        while self._minutes:
-            agent_id, minute = next(iter(self._minutes.items()))
-            if not minute.is_over(now):
-                return
-            del self._minutes[agent_id]
+    def _still_waits_s(self, who: str, per_minute: int) -> float:
+        until = self._waiting.get((who, per_minute))
+        return 0.0 if until is None else until - self._clock.monotonic()
+
+    def _told_to_wait(self, who: str, per_minute: int, wait_s: float) -> None:
+        with self._lock:
+            self._waiting[who, per_minute] = self._clock.monotonic() + wait_s
+            self._waiting.move_to_end((who, per_minute))
+            while len(self._waiting) > _REMEMBERED:
+                self._waiting.popitem(last=False)
 
 
-@dataclass(slots=True)
-class _Group:
-    """Requests that came within a second: when the first and the last of them did, and how many."""
-
-    first: float
-    last: float
-    count: int
-
-
-@dataclass(slots=True)
-class _Minute:
-    """What an agent has sent in the last minute, oldest first; never empty between two calls."""
-
-    groups: deque[_Group] = field(default_factory=deque)
-
-    def is_over(self, now: float) -> bool:
-        """Whether nothing of it counts any more."""
-        return now - self.groups[-1].last >= _WINDOW_S
-
-    def wait_s(self, now: float, most: int) -> float:
-        """Seconds until another request is allowed; 0 when one is now."""
-        while self.groups and now - self.groups[0].last >= _WINDOW_S:
-            self.groups.popleft()
-        count = sum(group.count for group in self.groups)
-        wait_s = 0.0
-        for group in self.groups:
-            if count < most:
-                break
-            count -= group.count
-            wait_s = _WINDOW_S - (now - group.last)
-        return wait_s
-
-    def add(self, now: float) -> None:
-        """Counts a request."""
-        if self.groups and now - self.groups[-1].first < _GROUP_S:
-            self.groups[-1].last = now
-            self.groups[-1].count += 1
-        else:
-            self.groups.append(_Group(now, now, 1))
+def _whole(wait_s: float) -> int:
+    return max(math.ceil(wait_s), 1)

@@ -68,6 +68,10 @@ class NewSignIn(NamedTuple):
     token: str
     expires_at: datetime
 
+    def __repr__(self) -> str:
+        """Without the token: what is printed ends up in logs."""
+        return f"NewSignIn(account_id={self.account_id!r}, expires_at={self.expires_at!r})"
+
 
 @dataclass(frozen=True, slots=True)
 class OutsideIdentity:

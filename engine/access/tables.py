@@ -7,11 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
+    ARRAY,
     CheckConstraint,
     DateTime,
     ForeignKeyConstraint,
     Index,
+    Integer,
     PrimaryKeyConstraint,
     Text,
     text,
@@ -142,7 +143,7 @@ class SignIn(SQLModel, table=True):
 
 
 class LimitWindow(SQLModel, table=True):
-    """What was used of a limit in the present period and in the one before."""
+    """What somebody has used of a limit in the last minute, in groups of a second at most."""
 
     __tablename__ = "limit_window"
     __table_args__ = (
@@ -151,10 +152,11 @@ class LimitWindow(SQLModel, table=True):
     )
 
     key: str = Field(sa_type=Text)
-    # Whole periods since 1970.
-    period: int = Field(sa_type=BigInteger)
-    used: int
-    used_before: int
+    # The last instant of each group, oldest first, and how many requests were in it.
+    moments: list[datetime] = Field(sa_type=ARRAY(DateTime(timezone=True)))
+    counts: list[int] = Field(sa_type=ARRAY(Integer))
+    # Whether the latest request was let in, and so is counted.
+    is_granted: bool
     expires_at: datetime = Field(sa_type=DateTime(timezone=True))
 
 

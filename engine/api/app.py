@@ -20,9 +20,11 @@ from engine.api.gate import Gate
 from engine.api.health import health_routes
 from engine.api.metrics import Metrics
 from engine.api.reads import Reads
+from engine.api.refused_reads import RefusedReads
 from engine.api.schemas import components
 from engine.api.writes import Writes
 from engine.attempts.edge_counts import EdgeCounts
+from engine.database.pool import Pool
 from engine.payload import encode
 from engine.runtime import Runtime
 
@@ -48,14 +50,24 @@ def open_api(
         is_alone: whether nothing else is served: then every other address is answered, too.
     """
     settings, clock = runtime.settings, runtime.clock
-    gate = Gate(runtime.identities, RateLimits(clock), settings.save_budget)
+    limits = RateLimits(clock)
+
+    def gate(pool: Pool) -> Gate:
+        return Gate(runtime.identities, limits, pool, settings, clock)
+
     with (
         ThreadPoolExecutor(settings.pool_size, "save") as save_threads,
         ThreadPoolExecutor(_READ_THREADS, "read") as read_threads,
     ):
         desk = Desk(
-            writes=Writes(runtime.saver, gate, settings, report),
-            reads=Reads(runtime.quotes, gate, clock),
+            # There is a connection for every thread that saves: none waits for another's.
+            writes=Writes(runtime.saver, gate(runtime.save_pool), settings, report),
+            reads=Reads(
+                runtime.quotes,
+                gate(runtime.read_pool),
+                RefusedReads(runtime.read_pool, clock),
+                clock,
+            ),
             save_threads=save_threads,
             read_threads=read_threads,
             edge_counts=_edge_counts(runtime),

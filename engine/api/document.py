@@ -62,7 +62,17 @@ def _header(description: str, schema: JsonSchema, *, is_required: bool = True) -
 
 
 _COMMON_HEADERS: Final = {
-    "X-Correlation-ID": _header("The id of this request, in the ledger, too.", CORRELATION_ID)
+    "X-Correlation-ID": _header("The id of this request, in the ledger, too.", CORRELATION_ID),
+    "RateLimit-Policy": _header(
+        "The agent's rate limit, if it has one: requests (q) within any so many seconds (w).",
+        {"type": "string", "pattern": '^"agent";q=[0-9]+;w=60$'},
+        is_required=False,
+    ),
+    "RateLimit": _header(
+        "How many more requests would be let in now (r), and in how many seconds more will (t).",
+        {"type": "string", "pattern": '^"agent";r=[0-9]+;t=[0-9]+$'},
+        is_required=False,
+    ),
 }
 _ENTITY_TAG: Final = _header(
     "The version that the quote now has, in quotes.", {"type": "string", "pattern": '^"[0-9]+"$'}

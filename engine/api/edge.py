@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from engine.access.addresses import address_of
 from engine.api.exchange import CORRELATION_HEADER, Answer, Exchange, Unread
 from engine.clock import Clock
 from engine.correlation import (
@@ -57,7 +58,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        inbound = _header(scope, _CORRELATION)
+        inbound = header_of(scope, CORRELATION_HEADER)
         accepted = accepted_correlation_id(inbound)
         attempt_id = self._clock.uuid7()
         correlation_id = accepted or make_correlation_id(attempt_id)
@@ -120,6 +121,7 @@ async def read_exchange(
         traceparent=accepted_traceparent(headers.get("traceparent")),
         attempt_id=arrival.attempt_id,
         started_at=arrival.started_at,
+        address=address_of((scope.get("client") or (None,))[0]),
         received=clock.monotonic(),
     )
 
@@ -168,9 +170,11 @@ def _headers_of(scope: Scope) -> dict[str, str]:
     return headers
 
 
-def _header(scope: Scope, wanted: bytes) -> str | None:
-    for name, value in scope["headers"]:
-        if name == wanted:
+def header_of(scope: Scope, name: str) -> str | None:
+    """The first header with a name in lower case; None for none."""
+    wanted = name.encode()
+    for each, value in scope["headers"]:
+        if each == wanted:
             text: str = value.decode("latin-1")
             return text
     return None

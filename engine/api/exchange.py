@@ -41,19 +41,22 @@ class Exchange:
         traceparent: when there was a well-formed one.
         attempt_id: made before anything else.
         started_at: when it arrived, in UTC.
+        address: of the caller, on the network; None when it is not known.
         received: when all of it had arrived, on the monotonic clock; how long its caller took to
             send it is no time of ours.
     """
 
     method: str
     path: str
-    query_string: bytes
-    headers: Mapping[str, str]
-    body: bytes | Unread
+    # What a caller sends may be a secret, and what is printed ends up in logs.
+    query_string: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | Unread = field(repr=False)
     correlation_id: str
     traceparent: str | None
     attempt_id: UUID
     started_at: datetime
+    address: str | None
     received: float
 
     @property
@@ -75,7 +78,7 @@ class Answer:
     """What is sent back; the correlation id is added to every one."""
 
     status: int
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = JSON
 

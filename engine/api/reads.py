@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import UUID
 
 import msgspec
@@ -10,13 +11,14 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from engine.api.exchange import Answer, Exchange, refusal_to_answer
-from engine.api.gate import Gate
+from engine.api.gate import Admission, Gate, headers_of
 from engine.api.listing import (
     cursor_of,
     cursor_of_revision,
     read_history_listing,
     read_listing,
 )
+from engine.api.refused_reads import RefusedReads
 from engine.clock import Clock
 from engine.database.sqlstate import classify
 from engine.errors import Refusal
@@ -60,39 +62,58 @@ class HistoryAnswer(msgspec.Struct, rename="camel"):
 class Reads:
     """Answers the calls that read; runs in a read thread, not on the event loop."""
 
-    def __init__(self, quotes: QuoteStore, gate: Gate, clock: Clock) -> None:
+    def __init__(self, quotes: QuoteStore, gate: Gate, refused: RefusedReads, clock: Clock) -> None:
         self._quotes = quotes
         self._gate = gate
+        self._refused = refused
         self._clock = clock
 
     def quote(self, exchange: Exchange, quote_id: str) -> Answer:
         """One quote, or 304 when the caller has this version already."""
-        return self._guarded(exchange, lambda agent_id: self._quote(exchange, agent_id, quote_id))
+        known = parse_uuid(quote_id)
+        return self._guarded(
+            exchange, lambda agent_id: self._quote(exchange, agent_id, known), known
+        )
 
     def page(self, exchange: Exchange) -> Answer:
         """A page of the agent's quotes, newest first."""
-        return self._guarded(exchange, lambda agent_id: self._page(exchange, agent_id))
+        return self._guarded(exchange, lambda agent_id: self._page(exchange, agent_id), None)
 
     def history(self, exchange: Exchange, quote_id: str) -> Answer:
         """A page of a quote's versions, newest first."""
-        return self._guarded(exchange, lambda agent_id: self._history(exchange, agent_id, quote_id))
-
-    def _guarded(self, exchange: Exchange, read: Callable[[UUID], Answer | Refusal]) -> Answer:
-        identity, refused = self._gate.admit(exchange)
-        if refused is not None or identity is None or identity.agent_id is None:
-            return self._refuse(exchange, refused or quote_not_found())
-        try:
-            answer = read(identity.agent_id)
-        except (psycopg.Error, PoolTimeout) as error:
-            answer = from_failure(classify(error, write_was_sent=False).code)
-        return self._refuse(exchange, answer) if isinstance(answer, Refusal) else answer
-
-    def _refuse(self, exchange: Exchange, refused: Refusal) -> Answer:
-        return refusal_to_answer(exchange, refused, self._clock.now(), {})
-
-    def _quote(self, exchange: Exchange, agent_id: UUID, quote_id: str) -> Answer | Refusal:
         known = parse_uuid(quote_id)
-        quote = None if known is None else self._quotes.get(agent_id, known)
+        return self._guarded(
+            exchange, lambda agent_id: self._history(exchange, agent_id, known), known
+        )
+
+    def _guarded(
+        self,
+        exchange: Exchange,
+        read: Callable[[UUID], Answer | Refusal],
+        quote_id: UUID | None,
+    ) -> Answer:
+        admission = self._gate.admit(exchange, saves=False)
+        answer = self._read(admission, read)
+        if isinstance(answer, Refusal):
+            self._refused.note(exchange, admission.identity, answer, quote_id)
+            answer = refusal_to_answer(exchange, answer, self._clock.now(), {})
+        limit = headers_of(admission.standing)
+        return replace(answer, headers={**answer.headers, **limit}) if limit else answer
+
+    def _read(
+        self, admission: Admission, read: Callable[[UUID], Answer | Refusal]
+    ) -> Answer | Refusal:
+        if admission.refusal is not None:
+            return admission.refusal
+        if admission.identity is None or admission.identity.agent_id is None:
+            return quote_not_found()
+        try:
+            return read(admission.identity.agent_id)
+        except (psycopg.Error, PoolTimeout) as error:
+            return from_failure(classify(error, write_was_sent=False).code)
+
+    def _quote(self, exchange: Exchange, agent_id: UUID, quote_id: UUID | None) -> Answer | Refusal:
+        quote = None if quote_id is None else self._quotes.get(agent_id, quote_id)
         if quote is None:
             return quote_not_found()
         headers = {"etag": f'"{quote.version}"'}
@@ -120,20 +141,21 @@ class Reads:
         )
         return Answer(_OK, encode(body))
 
-    def _history(self, exchange: Exchange, agent_id: UUID, quote_id: str) -> Answer | Refusal:
+    def _history(
+        self, exchange: Exchange, agent_id: UUID, quote_id: UUID | None
+    ) -> Answer | Refusal:
         asked = read_history_listing(exchange.query)
         if isinstance(asked, Refusal):
             return asked
-        known = parse_uuid(quote_id)
-        if known is None:
+        if quote_id is None:
             return quote_not_found()
-        page = self._quotes.history(agent_id, known, limit=asked.limit, before=asked.before)
+        page = self._quotes.history(agent_id, quote_id, limit=asked.limit, before=asked.before)
         if page is None:
             return quote_not_found()
         body = HistoryAnswer(
             success=True,
             correlation_id=exchange.correlation_id,
-            quote_id=known,
+            quote_id=quote_id,
             revisions=list(page.revisions),
             next_cursor=None if page.next_after is None else cursor_of_revision(page.next_after),
         )

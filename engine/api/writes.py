@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, assert_never
 from uuid import UUID
 
 from engine.access.identities import Identity
 from engine.api.exchange import Answer, Exchange, Unread, refusal_to_answer
-from engine.api.gate import Gate
+from engine.api.gate import Admission, Gate, headers_of
 from engine.api.media import JSON, is_json, is_plain
 from engine.attempts.outcome import UNKNOWN_AGENT
 from engine.errors import ErrorCode, Refusal
@@ -22,6 +23,8 @@ from engine.saving.save import Reporter, Saver
 from engine.settings import Settings
 
 _CREATED, _REQUEST_TIMEOUT, _TOO_LARGE, _UNSUPPORTED_MEDIA_TYPE = 201, 408, 413, 415
+
+_NOBODY: Final = Admission(None, None)
 
 # These make no sense without a body; the others may come without one.
 _NEEDS_BODY: Final = frozenset({Operation.CREATE, Operation.UPDATE})
@@ -38,21 +41,29 @@ class Writes:
 
     def answer(self, exchange: Exchange, operation: Operation, quote_id: str | None) -> Answer:
         """Admits, reads, saves and answers; every way through leaves one attempt."""
+        admission = _NOBODY
         try:
-            request, refusal = self._read(exchange, operation, quote_id)
+            admission = self._gate.admit(exchange, saves=True)
+            request, refusal = self._read(exchange, admission, operation, quote_id)
         except Exception as error:  # noqa: BLE001  # a bug of ours is an attempt all the same
             self._report(exchange.correlation_id, error)
             request = _save_request(exchange, operation, None, None, None)
             refusal = from_failure(ErrorCode.INTERNAL_ERROR)
-        if refusal is None:
-            return self._spell(exchange, self._saver.save(request))
-        return self._spell(exchange, self._saver.refuse(request, refusal))
+        result = (
+            self._saver.save(request) if refusal is None else self._saver.refuse(request, refusal)
+        )
+        answer, limit = self._spell(exchange, result), headers_of(admission.standing)
+        return replace(answer, headers={**answer.headers, **limit}) if limit else answer
 
     def _read(
-        self, exchange: Exchange, operation: Operation, quote_id: str | None
+        self,
+        exchange: Exchange,
+        admission: Admission,
+        operation: Operation,
+        quote_id: str | None,
     ) -> tuple[SaveRequest, Refusal | None]:
         """What is asked, and the refusal if the engine need not look at it."""
-        identity, refusal = self._gate.admit(exchange)
+        identity, refusal, _ = admission
         target = None if quote_id is None else parse_uuid(quote_id)
         body: Mapping[str, Any] | None = None
         if refusal is None:

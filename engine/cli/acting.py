@@ -9,8 +9,10 @@ from typing import TypeVar
 from sqlmodel import Session
 
 from engine.access.audit import Actor, terminal_actor
+from engine.access.settings_trail import Serving, record_settings
 from engine.clock import Clock
 from engine.errors import Refusal, SetupError
+from engine.runtime import Runtime
 
 T = TypeVar("T")
 
@@ -27,6 +29,12 @@ def machine_user() -> str:
 def at_terminal(clock: Clock) -> Actor:
     """Whoever runs this command."""
     return terminal_actor(clock, machine_user())
+
+
+def trail_settings(runtime: Runtime, serving: Serving) -> None:
+    """Writes down, if it is news, with which settings a process of that kind serves."""
+    actor = at_terminal(runtime.clock)
+    record_settings(runtime.read_pool, runtime.settings, runtime.clock, serving, actor)
 
 
 def unless_refusal(session: Session, result: T | Refusal) -> T:

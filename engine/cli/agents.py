@@ -10,8 +10,12 @@ import click
 from sqlmodel import Session
 
 from engine.access.accounts import add_agent, add_profile, find_agent
+from engine.access.administration import Limits
+from engine.access.audit import Action, Actor, Subject, event
+from engine.access.keys import Scope
 from engine.access.tables import Agent
 from engine.cli.accounts import account_of, unless_refused
+from engine.cli.acting import at_terminal
 from engine.cli.facts import show_facts
 from engine.cli.options import (
     EMAIL,
@@ -20,6 +24,7 @@ from engine.cli.options import (
     json_option,
     ready_database,
 )
+from engine.clock import Clock
 from engine.database.sessions import session_of
 from engine.errors import SetupError
 
@@ -85,14 +90,17 @@ def agent_add(
             ),
             session_of(target) as session,
         ):
+            account = account_of(session, email)
             agent_id = add_profile(
                 session,
                 clock,
-                account_of(session, email),
+                account,
                 name=name,
                 max_active_quotes=quota,
                 rate_limit_per_minute=rate_limit,
             )
+            limits = Limits(rate_limit, quota)
+            _note_agent(session, clock, agent_id, account.id, limits, at_terminal(clock))
         show_facts({"agentId": str(agent_id)}, as_json=as_json)
         return
     with (
@@ -109,6 +117,23 @@ def agent_add(
             email=email,
             max_active_quotes=quota,
             rate_limit_per_minute=rate_limit,
+        )
+        actor = at_terminal(clock)
+        account_id, key_id = str(agent.account_id), str(agent.key_id)
+        session.add(
+            event(clock, actor, Action.ACCOUNT_ADDED, subject=Subject("account", account_id))
+        )
+        session.add(
+            event(
+                clock,
+                actor,
+                Action.KEY_ADDED,
+                subject=Subject("api_key", key_id),
+                details={"accountId": account_id, "scope": Scope.WRITE.value, "expiresAt": None},
+            )
+        )
+        _note_agent(
+            session, clock, agent.agent_id, agent.account_id, Limits(rate_limit, quota), actor
         )
     show_facts({"agentId": str(agent.agent_id), "apiKey": agent.api_key}, as_json=as_json)
 
@@ -140,14 +165,16 @@ def agent_set(
         raise click.UsageError("give either --email or --agent")
     if quota is None and rate_limit is None and status is None:
         raise click.UsageError("give what to set: --quota, --rate-limit or --status")
-    with ready_database(data_dir) as (_, target, _clock), session_of(target) as session:
+    with ready_database(data_dir) as (_, target, clock), session_of(target) as session:
         agent = _agent(session, email, agent_id)
-        if quota is not None:
-            agent.max_active_quotes = quota
-        if rate_limit is not None:
-            agent.rate_limit_per_minute = rate_limit.per_minute
-        if status is not None:
-            agent.status = status.upper()
+        # As it stands once nobody else is changing it: what is not named stays.
+        session.refresh(agent, with_for_update=True)
+        limits = Limits(
+            agent.rate_limit_per_minute if rate_limit is None else rate_limit.per_minute,
+            agent.max_active_quotes if quota is None else quota,
+        )
+        _set(session, clock, agent, limits, status)
+        session.flush()
         facts = {
             "agentId": str(agent.id),
             "email": agent.email,
@@ -156,6 +183,43 @@ def agent_set(
             "rateLimitPerMinute": agent.rate_limit_per_minute,
         }
     show_facts(facts, as_json=as_json)
+
+
+def _set(session: Session, clock: Clock, agent: Agent, limits: Limits, status: str | None) -> None:
+    """Changes an agent, and writes down what has changed."""
+    actor, subject = at_terminal(clock), Subject("agent", str(agent.id))
+
+    def note(action: Action, old: object, new: object) -> None:
+        details = {"old": old, "new": new}
+        session.add(event(clock, actor, action, subject=subject, details=details))
+
+    old = Limits(agent.rate_limit_per_minute, agent.max_active_quotes)
+    if limits != old:
+        agent.rate_limit_per_minute, agent.max_active_quotes = limits
+        note(Action.LIMIT_CHANGED, old._asdict(), limits._asdict())
+    if status is not None and agent.status != status.upper():
+        before, agent.status = agent.status, status.upper()
+        note(Action.AGENT_STATUS_CHANGED, before, agent.status)
+
+
+def _note_agent(
+    session: Session,
+    clock: Clock,
+    agent_id: UUID,
+    account_id: UUID,
+    limits: Limits,
+    actor: Actor,
+) -> None:
+    """Writes down that an account has become an agent."""
+    session.add(
+        event(
+            clock,
+            actor,
+            Action.AGENT_ADDED,
+            subject=Subject("agent", str(agent_id)),
+            details={"accountId": str(account_id), "limits": limits._asdict()},
+        )
+    )
 
 
 def _agent(session: Session, email: str | None, agent_id: UUID | None) -> Agent:

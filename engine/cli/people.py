@@ -7,7 +7,9 @@ from uuid import UUID
 
 import click
 
+from engine.access.audit import Action, Subject, event
 from engine.cli.accounts import unless_refused
+from engine.cli.acting import at_terminal
 from engine.cli.facts import show_facts
 from engine.cli.options import (
     EMAIL,
@@ -54,5 +56,14 @@ def client_add(
             first_name=first_name,
             last_name=last_name,
             email=email,
+        )
+        session.add(
+            event(
+                clock,
+                at_terminal(clock),
+                Action.CLIENT_ADDED,
+                subject=Subject("client", str(client_id)),
+                details={"agentId": str(agent_id)},
+            )
         )
     show_facts({"clientId": str(client_id)}, as_json=as_json)

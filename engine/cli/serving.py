@@ -15,8 +15,13 @@ import click
 import uvicorn
 from starlette.routing import Router
 
+from engine.access.settings_trail import Serving
 from engine.api.app import DOCUMENT_PATH, open_api
+from engine.api.hosts import AllowedHosts, HostGuard, allowed_hosts
 from engine.api.metrics import Metrics
+from engine.api.refusing import Refuser
+from engine.api.security_headers import SecurityHeaders, api_headers
+from engine.cli.acting import trail_settings
 from engine.cli.listening import listen, require_free, url_of
 from engine.cli.options import data_dir_option, keep_logs, port_option, settings_of
 from engine.cli.stopping import until_stopped
@@ -55,6 +60,7 @@ def announce_api(host: str, port: int) -> None:
 def api(host: str | None, port: int | None, data_dir: Path | None, *, is_part: bool) -> None:
     """Serves the HTTP API alone."""
     settings = settings_of(host=host, api_port=port, data_dir=data_dir)
+    allowed_hosts(settings)
     keep_logs(settings)
     require_free(settings.host, settings.api_port, _OTHER_PORT)
     if is_part:
@@ -74,13 +80,20 @@ def api(host: str | None, port: int | None, data_dir: Path | None, *, is_part: b
             open_worker(opened, own_jobs),
             open_api(opened, metrics, report, is_alone=True) as routes,
         ):
+            trail_settings(opened, Serving.API)
+            hosts = AllowedHosts(allowed_hosts(settings))
+            headers = api_headers(
+                is_behind_tls=(settings.public_url or "").lower().startswith("https:")
+            )
+            guarded = HostGuard(Router(routes=routes), hosts, Refuser(opened.read_pool, clock))
             server = _Server(
                 uvicorn.Config(
-                    Router(routes=routes),
+                    SecurityHeaders(guarded, lambda _scope: headers),
                     log_level="warning",
                     access_log=False,
                     server_header=False,
-                    proxy_headers=False,
+                    proxy_headers=bool(settings.trusted_proxies.strip()),
+                    forwarded_allow_ips=settings.trusted_proxies,
                     lifespan="off",
                     timeout_graceful_shutdown=_GRACE_S,
                 ),
@@ -108,4 +121,5 @@ def worker(data_dir: Path | None) -> None:
             open_runtime(settings, target, clock=clock, report=report) as opened,
             open_worker(opened),
         ):
+            trail_settings(opened, Serving.WORKER)
             threading.Event().wait()

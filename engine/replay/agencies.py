@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -40,7 +40,7 @@ class Agency:
 
     agent_id: UUID
     account_id: UUID
-    api_key: str
+    api_key: str = field(repr=False)
     client_ids: dict[Party, UUID]
 
 

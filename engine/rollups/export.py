@@ -134,10 +134,11 @@ def _line(row: Sequence[Any], origins: Mapping[int, Sequence[str | None]]) -> It
     values = (*stored, *origins.get(origin_id, _NO_ORIGIN))
     for column, value in zip(COLUMNS, values, strict=True):
         words = _WORDS.get(column)
-        yield _text(value if words is None or value is None else words(value))
+        yield cell_text(value if words is None or value is None else words(value))
 
 
-def _text(value: object) -> str:
+def cell_text(value: object) -> str:
+    """A value in a line; a text that a spreadsheet would run as a formula gets an apostrophe."""
     match value:
         case None:
             return ""

@@ -35,11 +35,16 @@ COLUMNS: Final = (
 _ABORTED: Final = TAXONOMY[ErrorCode.DATABASE_TRANSACTION_ABORTED].number
 _GRAIN: Final = Tier.TEN_SECONDS.length.total_seconds()
 
+# Who shows an ended key is nobody that we know, though the ledger says whose it was: otherwise a
+# key that leaked and was revoked could still spend the error budget.
 # Failures count against us although nobody was known yet: an absent database knows nobody.
+BEFORE_AGENT_SQL: Final = (
+    f"(outcome = {Outcome.REJECTED.value} AND (agent_id = '{UNKNOWN_AGENT}'"
+    f" OR error_code IS NOT DISTINCT FROM {TAXONOMY[ErrorCode.AUTHENTICATION_FAILED].number}))"
+)
 TRAFFIC_SQL: Final = f"""
         CASE
-            WHEN source = {Source.LIVE} AND agent_id = '{UNKNOWN_AGENT}'
-                AND outcome = {Outcome.REJECTED}
+            WHEN source = {Source.LIVE} AND {BEFORE_AGENT_SQL}
             THEN {Traffic.UNKNOWN_CALLER}
             ELSE source
         END"""

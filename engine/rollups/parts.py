@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, LiteralString
 
-from engine.attempts.outcome import UNKNOWN_AGENT, Outcome, Source
+from engine.attempts.outcome import Outcome, Source
 from engine.errors import TAXONOMY, ErrorCode
 from engine.rollups.counts import CRITICAL, Counts, Traffic
+from engine.rollups.fold import BEFORE_AGENT_SQL
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +133,13 @@ def slower(key: str, title: str, count: Callable[[Counts], int], limit_us: int) 
     return Part(key, title, count, f"duration_us >= {limit_us}")
 
 
-# Which of the attempts a kind of traffic has; see `fold.TRAFFIC_SQL`.
-_BEFORE_AGENT: Final = f"(agent_id = '{UNKNOWN_AGENT}' AND outcome = {Outcome.REJECTED.value})"
+# Which of the attempts a kind of traffic has; the same as `fold.TRAFFIC_SQL` says.
 TRAFFIC: Final[Mapping[Traffic, str]] = MappingProxyType(
     {
-        Traffic.LIVE: f"source = {Source.LIVE.value} AND NOT {_BEFORE_AGENT}",
+        Traffic.LIVE: f"source = {Source.LIVE.value} AND NOT {BEFORE_AGENT_SQL}",
         Traffic.SYNTHETIC: f"source = {Source.SYNTHETIC.value}",
         Traffic.DRILL: f"source = {Source.DRILL.value}",
         Traffic.LOAD: f"source = {Source.LOAD.value}",
-        Traffic.UNKNOWN_CALLER: f"source = {Source.LIVE.value} AND {_BEFORE_AGENT}",
+        Traffic.UNKNOWN_CALLER: f"source = {Source.LIVE.value} AND {BEFORE_AGENT_SQL}",
     }
 )

@@ -56,11 +56,11 @@ class SaveRequest:
     started_at: datetime
     received: float
     quote_id: UUID | None = None
-    body: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     is_body_known: bool = True
     if_match: str | None = None
     query_version: str | None = None
-    idempotency_key: str | None = None
+    idempotency_key: str | None = field(default=None, repr=False)
     traceparent: str | None = None
     source: Source = Source.LIVE
     max_active_quotes: int = 100_000
@@ -121,11 +121,20 @@ def fingerprint(request: SaveRequest, body_hash: bytes | None) -> bytes:
     return hashlib.sha256("\0".join(target).encode() + (body_hash or b"")).digest()
 
 
+def well_formed_key(key: str | None) -> str | None:
+    """An idempotency key as the ledger keeps it: one that is none may be anything, even a secret.
+
+    Args:
+        key: the header as it came.
+    """
+    return key if key is not None and _VISIBLE.fullmatch(key) else None
+
+
 def read_request(request: SaveRequest) -> Intent | Refusal:
     """Reads what is wanted, or says everything that is wrong with the request's shape."""
     violations: list[Violation] = []
     key = request.idempotency_key
-    if key is not None and not _VISIBLE.fullmatch(key):
+    if key is not None and well_formed_key(key) is None:
         violations.append(
             Violation("Idempotency-Key", "must be 1 to 255 visible characters", "format")
         )

@@ -23,12 +23,11 @@ from engine.quotes.numbers import QuoteNumbers
 from engine.saving.answer import SaveResult
 from engine.saving.course import Course, Ending, Standing, Tools
 from engine.saving.refusals import journal_full
-from engine.saving.request import SaveRequest, payload_hash
+from engine.saving.request import SaveRequest, payload_hash, well_formed_key
 from engine.settings import Settings
 
 # A refusal's row may take this long to be written before it goes to the spool instead.
 _RECORD_S: Final = 2.0
-_KEY_STORED_MAX: Final = 255
 
 # The attempt's row, what the caller is told, and the seconds from arrival to now.
 Observer = Callable[[AttemptRow, SaveResult, float], None]
@@ -97,7 +96,6 @@ class Saver:
         return ending.result
 
     def _row_of(self, request: SaveRequest) -> AttemptRow:
-        key = request.idempotency_key
         return AttemptRow(
             agent_id=request.agent_id,
             started_at=request.started_at,
@@ -109,7 +107,7 @@ class Saver:
             correlation_id=request.correlation_id,
             traceparent=request.traceparent,
             payload_hash=payload_hash(request),
-            idempotency_key=None if key is None else _storable(key),
+            idempotency_key=well_formed_key(request.idempotency_key),
         )
 
     def _conclude(self, ending: Ending) -> None:
@@ -144,8 +142,3 @@ class Saver:
         """
         self._lines.ended(row)
         self._journal.end(row.id)
-
-
-def _storable(key: str) -> str:
-    """A key that is about to be refused may be anything; the ledger keeps what it can show."""
-    return key[:_KEY_STORED_MAX].encode("ascii", "replace").decode().replace("\0", "?")

@@ -231,8 +231,16 @@ def eventually(condition: Callable[[], object], limit_s: float = 20) -> bool:
 
 
 def settings_in(directory: Path, **more: Any) -> Settings:
-    """Settings with a journal of their own, that look every key up anew."""
-    return Settings.model_validate({"data_dir": directory, "identity_lifetime": 0} | more)
+    """Settings with a journal of their own, that look every key up anew and bear wrong ones."""
+    return Settings.model_validate(
+        {
+            "data_dir": directory,
+            "identity_lifetime": 0,
+            # All tests of a module call from one address.
+            "bad_credentials_per_minute": 100_000,
+        }
+        | more
+    )
 
 
 # --- the document ---------------------------------------------------------------------------------

@@ -7,41 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
 from uuid import UUID
 
-import httpx
 import pytest
 from sqlmodel import Session
 
 from engine.access.accounts import NewUser, add_user
-from engine.clock import SystemClock
 from engine.database.migrate import owner_engine
 from tests.api.caller import Caller, calling, client_of
+from tests.api.calls import CALLS, ON_A_QUOTE, READS, WRITES, Call, MovedClock, send, without_ids
 from tests.api.refusals import refusal
 from tests.api.service import CLOCK, QUOTES, Service, cloned, served, settings_in
 from tests.support import quote_body
 
 NOBODY = UUID(int=0)
 UNKNOWN_KEY = "sgk_" + "A" * 43
-
-# Method, path with `{id}` for a quote's, body.
-Call: TypeAlias = tuple[str, str, dict[str, Any] | None]
-
-# Every call that there is.
-WRITES: list[Call] = [
-    ("POST", "", quote_body(taxes=120.5)),
-    ("PATCH", "/{id}", {"version": 1, "tripName": "Porto"}),
-    ("DELETE", "/{id}", {"version": 1}),
-    ("DELETE", "/{id}", None),
-    ("POST", "/{id}/send", {"channel": "link"}),
-    ("POST", "/{id}/send", None),
-    ("POST", "/{id}/accept", {"reason": "yes"}),
-    ("POST", "/{id}/reject", {"version": 1}),
-]
-READS: list[Call] = [("GET", "", None), ("GET", "/{id}", None), ("GET", "/{id}/history", None)]
-CALLS: list[Call] = [*WRITES, *READS]
-ON_A_QUOTE = [call for call in CALLS if "{id}" in call[1]]
 
 
 def new_user(service: Service) -> NewUser:
@@ -50,12 +30,6 @@ def new_user(service: Service) -> NewUser:
         user = add_user(session, CLOCK, email=f"{CLOCK.uuid7()}@users.example")
         session.commit()
     return user
-
-
-def send(http: httpx.Client, call: Call, quote_id: str, **headers: str) -> httpx.Response:
-    """Makes one of the calls."""
-    method, path, body = call
-    return http.request(method, QUOTES + path.format(id=quote_id), json=body, headers=headers)
 
 
 # Credentials.
@@ -154,17 +128,6 @@ def test_a_suspended_agent_may_do_nothing(service: Service, caller: Caller, call
         assert service.attempt(body["correlationId"])["agent_id"] == caller.agency.agent_id
 
 
-class MovedClock(SystemClock):
-    """The system's clock, with an elapsed time that a test moves."""
-
-    def __init__(self) -> None:
-        self.moved_by = 0.0
-
-    def monotonic(self) -> float:
-        """Seconds, and what they were moved by."""
-        return super().monotonic() + self.moved_by
-
-
 @pytest.fixture
 def moved(server: str, template: str, tmp_path: Path) -> Iterator[tuple[Service, MovedClock]]:
     """A server that trusts a key for two seconds, as it does by default."""
@@ -184,7 +147,7 @@ def test_a_revoked_key_works_no_longer_than_it_was_trusted(
             "UPDATE api_key SET revoked_at = now() WHERE account_id = %s", caller.agency.account_id
         )
         while_trusted = caller.call("GET")
-        clock.moved_by += timedelta(seconds=2).total_seconds()
+        clock.move(timedelta(seconds=2))
         afterwards = [send(caller.http, call, str(CLOCK.uuid7())) for call in CALLS]
 
     assert while_trusted.status_code == 200
@@ -193,18 +156,6 @@ def test_a_revoked_key_works_no_longer_than_it_was_trusted(
 
 
 # What is another agent's.
-
-
-def without_ids(answer: httpx.Response) -> tuple[int, dict[str, str], bytes]:
-    """An answer but for what differs between any two: ids, timestamps, the date."""
-    body = re.sub(rb'"timestamp":\d+', b'"timestamp":0', answer.content)
-    body = body.replace(answer.headers["x-correlation-id"].encode(), b"ID")
-    headers = {
-        name: value
-        for name, value in answer.headers.items()
-        if name not in {"date", "x-correlation-id"}
-    }
-    return answer.status_code, headers, body
 
 
 Prepare = Callable[[Caller], str]

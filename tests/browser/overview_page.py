@@ -137,6 +137,7 @@ def looking_on(
         zone: where the viewer's clock stands.
     """
     context = browser.new_context(
+        bypass_csp=True,  # a test that waits for an expression has the page evaluate it
         viewport={"width": size[0], "height": size[1]},
         color_scheme="dark" if is_dark else "light",
         timezone_id=zone,

@@ -20,6 +20,7 @@ from typing import Final, Protocol
 
 from playwright.sync_api import Browser
 
+from dashboard.panels import ROW_HEIGHT
 from engine.clock import SystemClock
 from tests.browser.chromium import LAPTOP, open_browser
 from tests.browser.latency_page import LatencyPage
@@ -54,6 +55,7 @@ def main() -> None:
         SystemClock().sleep(given.minutes * 60)
         # Bookings are replayed one after the other; some pages show who lost to whom.
         saveguard.lose_a_race()
+        _staff(saveguard)
         take(saveguard.url, given.into, pages)
 
 
@@ -132,6 +134,34 @@ def _take_attempts(browser: Browser, url: str, path: Path, *, is_dark: bool) -> 
         tab.screenshot(path=path)
 
 
+def _take_people(browser: Browser, url: str, path: Path, *, is_dark: bool) -> None:
+    with looking_on(browser, url, size=_WIDE, is_dark=is_dark, zone="Europe/Paris") as viewer:
+        tab = viewer.overview.tab
+        tab.goto(f"{url}/people")
+        people = tab.locator(".st-key-people-table").get_by_test_id("stDataFrame")
+        people.locator("[role=gridcell]").first.wait_for(state="attached")
+        # The grid is a canvas: the account that was added first stands second, by its place.
+        place = people.bounding_box()
+        assert place is not None
+        tab.mouse.click(place["x"] + 35, place["y"] + 2.5 * ROW_HEIGHT)
+        tab.locator(".st-key-person-table [role=gridcell]").first.wait_for(state="attached")
+        tab.mouse.move(0, 0)
+        tab.screenshot(path=path)
+
+
+def _taken_when_filled(name: str, table: str) -> _Taker:
+    """Of a page that stands still, once a table of it is there."""
+
+    def take(browser: Browser, url: str, path: Path, *, is_dark: bool) -> None:
+        with looking_on(browser, url, size=LAPTOP, is_dark=is_dark, zone="Europe/Paris") as viewer:
+            tab = viewer.overview.tab
+            tab.goto(f"{url}/{name}")
+            tab.locator(f".st-key-{table}-table [role=gridcell]").first.wait_for(state="attached")
+            tab.screenshot(path=path)
+
+    return take
+
+
 _TAKERS: Final[Mapping[str, _Taker]] = {
     "overview": _take_overview,
     "errors": _take_errors,
@@ -139,7 +169,32 @@ _TAKERS: Final[Mapping[str, _Taker]] = {
     "lookup": _take_lookup,
     "quote": _take_quote,
     "attempts": _take_attempts,
+    "people": _take_people,
+    "audit": _taken_when_filled("audit", "audit"),
+    "limits": _taken_when_filled("limits", "settings"),
+    "account": _taken_when_filled("account", "own"),
 }
+
+
+def _staff(saveguard: Saveguard) -> None:
+    """Some people of every role, and an agent with limits of its own."""
+    command = [sys.executable, "-m", "dashboard"]
+    place = ["--data-dir", str(saveguard.data_dir)]
+    for name, role in (
+        ("Ada Kowalski", "admin"),
+        ("Maria Lopez", "lead"),
+        ("Theo Janssen", "on-call"),
+        ("Priya Nair", "viewer"),
+    ):
+        email = f"{name.lower().replace(' ', '.')}@agency.example"
+        said = ["--email", email, "--name", name, "--role", role]
+        subprocess.run([*command, "user", "add", *said, *place], check=True, capture_output=True)  # noqa: S603  # ours
+    limits = ["--email", "desk@sunset.example", "--rate-limit", "60", "--quota", "2000"]
+    subprocess.run(  # noqa: S603  # our own interpreter and module
+        [*command, "agent", "add", "Sunset Travel", *limits, *place],
+        check=True,
+        capture_output=True,
+    )
 
 
 @contextmanager

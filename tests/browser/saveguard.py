@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +103,7 @@ def running_saveguard(data_dir: Path) -> Iterator[Saveguard]:
     Args:
         data_dir: where the server's user can enter, too.
     """
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "dashboard"]
     place = ["--data-dir", str(data_dir)]
     serving = subprocess.Popen(  # noqa: S603  # our own interpreter and module
@@ -126,17 +126,68 @@ def running_saveguard(data_dir: Path) -> Iterator[Saveguard]:
         serving.communicate(timeout=_STOP_S)
 
 
-def _await_announcement(serving: subprocess.Popen[str]) -> None:
+@contextmanager
+def starting_dashboard(data_dir: Path, port: int, **environ: str) -> Iterator[Callable[[], str]]:
+    """Serves another dashboard on a database that is served already.
+
+    Yields what waits until it can be asked, and returns its URL: several can start at once.
+
+    Args:
+        data_dir: of a running Saveguard.
+        port: where to listen.
+        environ: settings of this one, and of this one only.
+    """
+    serving = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+        [
+            *(sys.executable, "-m", "dashboard", "dashboard"),
+            *("--data-dir", str(data_dir), "--port", str(port)),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environ,
+    )
+    try:
+
+        def ready() -> str:
+            _await_announcement(serving, "Dashboard on ")
+            return f"http://127.0.0.1:{port}"
+
+        yield ready
+    finally:
+        serving.send_signal(signal.SIGTERM)
+        serving.communicate(timeout=_STOP_S)
+
+
+def command(data_dir: Path, *words: str, said: str = "") -> str:
+    """Runs a command of Saveguard's; returns what it prints.
+
+    Args:
+        data_dir: of a running Saveguard.
+        words: the command.
+        said: to its standard input.
+    """
+    done = subprocess.run(  # noqa: S603  # our own interpreter and module
+        [sys.executable, "-m", "dashboard", *words, "--data-dir", str(data_dir)],
+        input=said,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout
+
+
+def _await_announcement(serving: subprocess.Popen[str], announcement: str = "API on ") -> None:
     assert serving.stderr is not None
     said = []
     for line in serving.stderr:
         said.append(line)
-        if line.startswith("API on "):
+        if line.startswith(announcement):
             return
-    raise AssertionError(f"saveguard up ended: {''.join(said)}")
+    raise AssertionError(f"saveguard ended: {''.join(said)}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

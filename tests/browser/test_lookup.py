@@ -34,7 +34,9 @@ _SPELLED: Final = _HOSTILE.replace("\x1b", "\\u001b").replace("\u202e", "\\u202e
 def tab(browser: Browser) -> Iterator[Page]:
     """A fresh session: no cookie, no cache, nothing opened before."""
     context = browser.new_context(
-        viewport={"width": LAPTOP[0], "height": LAPTOP[1]}, accept_downloads=True
+        bypass_csp=True,  # a test that waits for an expression has the page evaluate it
+        viewport={"width": LAPTOP[0], "height": LAPTOP[1]},
+        accept_downloads=True,
     )
     opened = context.new_page()
     opened.set_default_timeout(_PATIENCE_MS)

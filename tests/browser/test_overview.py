@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from dashboard.asgi import streamlit_config
 from dashboard.panels import ROW_HEIGHT
 from engine.payload import decode_stored
+from engine.settings import Settings
 from tests.browser.chromium import LAPTOP, PHONE, TABLET
 from tests.browser.overview_page import OverviewPage, Viewer
 from tests.browser.saveguard import Saveguard
@@ -177,14 +178,14 @@ def test_the_page_asks_nobody_but_this_machine(
     }
     assert abroad == set()
     assert any(url.startswith("ws://") for url in viewer.asked)
-    assert any("/media/" in url and url.endswith(".png") for url in viewer.asked), "our favicon"
+    assert any(url.endswith("/favicon.png") for url in viewer.asked), "our favicon"
     assert viewer.complaints == []
 
 
 def test_charts_wear_the_themes_palette_and_change_with_it(
     overview: OverviewPage, saveguard: Saveguard
 ) -> None:
-    options = streamlit_config("127.0.0.1", 1)
+    options = streamlit_config(Settings())
     light, dark = (options[f"{name}.chartCategoricalColors"] for name in ("theme", "theme.dark"))
     saveguard.create()
 
@@ -201,7 +202,7 @@ def test_every_text_can_be_read(
     overview: OverviewPage, saveguard: Saveguard, scheme: Literal["light", "dark"]
 ) -> None:
     palette = "theme" if scheme == "light" else "theme.dark"
-    colour = streamlit_config("127.0.0.1", 1)[f"{palette}.chartCategoricalColors"][0]
+    colour = streamlit_config(Settings())[f"{palette}.chartCategoricalColors"][0]
     saveguard.create(currency="XXX")
     expect(overview.charts().nth(1)).to_contain_text("CURRENCY_INVALID")
 

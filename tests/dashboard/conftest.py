@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import plotly.graph_objects as go
 import psycopg
@@ -13,12 +14,15 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import engine_in_process, memory, plot
+from dashboard import engine_in_process, memory, plot, viewer
+from dashboard.viewer import Viewer
+from engine.access.roles import Role
 from engine.clock import FrozenClock
 from engine.database.target import Target
 from engine.runtime import Runtime, open_runtime
 from engine.settings import Settings
 from tests.dashboard.attempts import END
+from tests.dashboard.viewers import Seat, account_of
 
 _PATIENCE_S = 30.0
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
@@ -67,7 +71,26 @@ def connection(engine: Runtime) -> Iterator[psycopg.Connection[Any]]:
         yield opened
 
 
+def plain_texts(page: AppTest) -> list[str]:
+    """What a page says in plain text, but for the line above it that says who looks at it."""
+    return [each.value for each in page.text if not each.value.startswith("Local mode · ")]
+
+
 @pytest.fixture
 def page() -> AppTest:
     """The dashboard, not yet run; it opens on the overview."""
     return AppTest.from_file(str(APP), default_timeout=30)
+
+
+@pytest.fixture
+def seat(engine: Runtime, monkeypatch: pytest.MonkeyPatch) -> Seat:
+    """Seats somebody with a role before the pages, with an account that has it, too."""
+
+    def take(
+        role: Role | None, *, agent_id: UUID | None = None, account_id: UUID | None = None
+    ) -> Viewer:
+        who = Viewer(agent_id, role, account_id or account_of(engine, role), f"the {role}")
+        monkeypatch.setattr(viewer, "current", lambda: who)
+        return who
+
+    return take

@@ -17,6 +17,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard import addresses, attempt_reads
+from engine.access.roles import Role
 from engine.attempts.outcome import UNKNOWN_AGENT
 from engine.attempts.outcome import Path as SavePath
 from engine.clock import FrozenClock
@@ -27,8 +28,10 @@ from engine.rollups.counts import Traffic
 from engine.rollups.grid import Window
 from engine.rollups.roller import roll
 from engine.rollups.selection import Filter, Selection
+from engine.runtime import Runtime
 from engine.slo.objectives import LIMITS, PARTS
 from tests.dashboard.attempts import CLOCK, END, START, add, attempt, mixed_attempts
+from tests.dashboard.viewers import OPERATOR, account_of, actor
 
 _WINDOW: Final = Window(
     END.replace(second=0, microsecond=0) - timedelta(minutes=5),
@@ -344,7 +347,10 @@ def test_a_database_that_does_not_answer_is_no_number(
 
 
 def test_a_file_has_at_most_so_many_rows_and_the_page_says_so(
-    page: AppTest, connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+    page: AppTest,
+    engine: Runtime,
+    connection: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(attempt_reads, "CSV_ROWS", 2)
     monkeypatch.setattr("dashboard.attempts_panel.CSV_ROWS", 2)
@@ -352,7 +358,7 @@ def test_a_file_has_at_most_so_many_rows_and_the_page_says_so(
     selection = Selection(_WINDOW, Filter())
 
     opened(page, selection)
-    written = attempt_reads.csv(selection).decode()
+    written = attempt_reads.csv(actor(account_of(engine, Role.ON_CALL)), selection).decode()
 
     assert "The file has the newest 2 of them" in words(page)
     assert len(list(csv.reader(io.StringIO(written, newline="")))) == 3
@@ -365,11 +371,11 @@ def test_only_one_long_read_is_under_way(engine: Any, monkeypatch: pytest.Monkey
 
     def meanwhile(*_args: Any) -> None:
         with pytest.raises(attempt_reads.BusyError):
-            attempt_reads.recount(selection)
+            attempt_reads.recount(OPERATOR, selection)
         refused.append(True)
 
     monkeypatch.setattr(receipt, "read", meanwhile)
-    attempt_reads.recount(selection)
+    attempt_reads.recount(OPERATOR, selection)
 
     assert refused == [True]
 

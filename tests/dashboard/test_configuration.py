@@ -9,6 +9,7 @@ from streamlit import config
 
 from dashboard import figures
 from dashboard.asgi import environment_name, streamlit_config
+from engine.settings import Settings
 
 _PALETTE = "chartCategoricalColors"
 _GROUNDS = {
@@ -19,7 +20,7 @@ _GROUNDS = {
 
 @pytest.fixture
 def options() -> dict[str, Any]:
-    return streamlit_config("127.0.0.1", 8501)
+    return streamlit_config(Settings())
 
 
 def test_every_option_is_known_to_streamlit(options: dict[str, Any]) -> None:
@@ -77,19 +78,19 @@ def test_every_text_can_be_read(options: dict[str, Any], theme: str, name: str) 
 
 def test_only_names_of_this_machine_may_open_a_session() -> None:
     """Else a page whose name was made to point here could read along."""
-    assert streamlit_config("127.0.0.1", 1)["server.allowedHosts"] == [
+    assert streamlit_config(Settings())["server.allowedHosts"] == [
         "127.0.0.1",
         "localhost",
         "::1",
     ]
-    assert "127.0.0.9" in streamlit_config("127.0.0.9", 1)["server.allowedHosts"]
+    assert "127.0.0.9" in streamlit_config(Settings(host="127.0.0.9"))["server.allowedHosts"]
 
 
 def test_the_operators_environment_outranks_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMLIT_CLIENT_SHOW_ERROR_DETAILS", "full")
     monkeypatch.setenv("STREAMLIT_RUNNER_POST_SCRIPT_GC", "true")
 
-    options = streamlit_config("127.0.0.1", 8501)
+    options = streamlit_config(Settings())
 
     assert "client.showErrorDetails" not in options
     assert "runner.postScriptGC" not in options

@@ -26,6 +26,7 @@ from engine.rollups.selection import Filter
 from engine.runtime import Runtime
 from engine.slo.objectives import LIMITS
 from tests.dashboard.attempts import END, START, WINDOW, add, attempt, mixed_attempts
+from tests.dashboard.viewers import OPERATOR
 
 # The same questions as the page's, put plainly to the view that people read.
 _ORACLE: Final = """
@@ -151,7 +152,7 @@ def test_every_cell_counts_the_rows_behind_its_link(
     add(connection, *mixed_attempts(700))
     roll(connection, FrozenClock(END), LIMITS)
     add(connection, *mixed_attempts(300))
-    known = latency_reads.durations(timedelta(minutes=15), Filter())
+    known = latency_reads.durations(OPERATOR, timedelta(minutes=15), Filter())
     assert known.value is not None
 
     cells = heatmap.cells(known.value)

@@ -22,7 +22,7 @@ from engine.errors import TAXONOMY, ErrorCode
 from engine.quotes.lifecycle import Operation
 from engine.runtime import Runtime
 from tests.dashboard.attempts import AGENT, CLOCK, START, add, attempt
-from tests.dashboard.conftest import APP
+from tests.dashboard.conftest import APP, plain_texts
 from tests.support import new_agency, quote_body
 
 _OURS: Final = make_correlation_id(CLOCK.uuid7())
@@ -58,10 +58,6 @@ def markdown(page: AppTest) -> str:
     return "\n".join(element.value for element in elements)
 
 
-def texts(page: AppTest) -> list[str]:
-    return [each.value for each in page.text]
-
-
 def table(page: AppTest, name: str) -> list[dict[str, Any]]:
     """The rows of a table; none if it is not there."""
     found = [each.value for each in page.dataframe if each.proto.alt == name]
@@ -78,7 +74,7 @@ def test_an_empty_box_says_what_can_be_put_in(page: AppTest) -> None:
     opened(page)
 
     assert "A correlation id, or whatever has one in it" in markdown(page)
-    assert not page.text
+    assert not plain_texts(page)
     assert not page.dataframe
 
 
@@ -92,7 +88,7 @@ def test_an_id_leads_to_sentence_badges_facts_and_steps(page: AppTest, engine: R
 
     opened(page, correlation_id=loser["correlation_id"])
 
-    sentence, how = texts(page)
+    sentence, how = plain_texts(page)
     assert re.fullmatch(
         r"UPDATE of quote QT-\d{4}-\d{6} by agent …[0-9a-f]{8} was refused as a version conflict at"
         r" [-0-9]+ [:.0-9]+ UTC after [0-9.]+ ms \(from version 1, the quote was at 2\); nothing"
@@ -153,7 +149,7 @@ def test_several_attempts_under_one_id_are_listed_and_each_can_be_told(
 
     opened(page, correlation_id="REQ-AGAIN")
     listed = table(page, "Attempts that were found")
-    newest = texts(page)
+    newest = plain_texts(page)
     page.query_params["attempt"] = str(attempts[0].id)
     again(page)
 
@@ -161,7 +157,7 @@ def test_several_attempts_under_one_id_are_listed_and_each_can_be_told(
     assert [each["Shown"] for each in listed] == ["yes", ""]
     assert "was committed" in newest[0]
     assert newest[1].endswith("One of 2 attempts.")
-    assert "failed with DATABASE_TIMEOUT" in texts(page)[0]
+    assert "failed with DATABASE_TIMEOUT" in plain_texts(page)[0]
     assert [each["Shown"] for each in table(page, "Attempts that were found")] == ["", "yes"]
 
 
@@ -190,7 +186,7 @@ def test_an_unknown_id_says_what_was_looked_for_and_what_to_try(
 
     opened(page, correlation_id="REQ-NOBODY-KNOWS")
 
-    assert texts(page)[0] == "Nothing was found for “REQ-NOBODY-KNOWS”."
+    assert plain_texts(page)[0] == "Nothing was found for “REQ-NOBODY-KNOWS”."
     for advice in lookup_view.WHAT_TO_TRY:
         assert advice in markdown(page)
     assert not page.dataframe
@@ -217,7 +213,7 @@ def test_of_a_long_text_all_is_looked_at_that_is_read_and_the_rest_is_said(
 
     page.text_input(key="lookup_text").input(pasted)
     again(page)
-    told, warned = texts(page), [each.value for each in page.warning]
+    told, warned = plain_texts(page), [each.value for each in page.warning]
     fresh = AppTest.from_file(str(APP), default_timeout=30)
     opened(fresh, **said(page))
 
@@ -246,7 +242,7 @@ def test_of_a_long_text_all_is_looked_at_that_is_read_and_the_rest_is_said(
 def test_where_nothing_is_found_the_page_says_why(page: AppTest, text: str, why: str) -> None:
     opened(page, q=text)
 
-    looked_for, reason = texts(page)
+    looked_for, reason = plain_texts(page)
     assert [each.proto.page for each in page.get("page_link")] == ["attempts"]
     assert text in looked_for
     assert reason.startswith(why)
@@ -289,7 +285,7 @@ def test_an_attempt_that_is_not_among_those_found_is_said_to_be_missing(
     opened(page, correlation_id="REQ-HERE", attempt=str(CLOCK.uuid7()))
 
     assert "not among those that were found" in page.warning[0].value
-    assert "was committed" in texts(page)[0]
+    assert "was committed" in plain_texts(page)[0]
 
 
 @pytest.mark.parametrize("evil", HOSTILE)
@@ -327,16 +323,16 @@ def test_hostile_text_in_every_stored_field_stays_text(
     for part in ("evil", "onerror", "<b>", "gnihton", "second line"):
         assert part not in read
     shown = [
-        *texts(page),
+        *plain_texts(page),
         *(each.value for each in page.code),
         *(str(cell) for each in page.dataframe for cell in each.value.to_numpy().flatten()),
     ]
     assert [each for each in shown if not each.isprintable()] == []
-    assert f"of quote {printable(evil)} by" in texts(page)[0]
-    assert "was refused as" in texts(page)[0]
+    assert f"of quote {printable(evil)} by" in plain_texts(page)[0]
+    assert "was refused as" in plain_texts(page)[0]
     page.query_params["attempt"] = str(conflict)
     again(page)
-    assert f"the winner was {printable(evil)} winner, " in texts(page)[0]
+    assert f"the winner was {printable(evil)} winner, " in plain_texts(page)[0]
 
 
 def test_what_the_database_told_is_kept_while_it_is_away(
@@ -344,7 +340,7 @@ def test_what_the_database_told_is_kept_while_it_is_away(
 ) -> None:
     add(connection, attempt(correlation_id="REQ-KEPT"))
     opened(page, correlation_id="REQ-KEPT")
-    before = texts(page)
+    before = plain_texts(page)
 
     def fail(*_args: Any, **_more: Any) -> None:
         raise psycopg.OperationalError
@@ -352,14 +348,14 @@ def test_what_the_database_told_is_kept_while_it_is_away(
     monkeypatch.setattr(lookup, "find", fail)
     monkeypatch.setattr("dashboard.memory._FRESH_S", -1.0)
     again(page)
-    kept, told = texts(page), page.error[0].value
+    kept, told = plain_texts(page), page.error[0].value
     opened(page, correlation_id="REQ-NEVER-READ")
 
     assert kept == before
     assert told.startswith("Stale: the database has not answered since ")
     assert "What is below was read before that." in told
     assert "Nothing can be looked up until it does." in page.error[0].value
-    assert not page.text
+    assert not plain_texts(page)
 
 
 def test_what_is_not_certain_says_so_before_it_is_told(
@@ -369,7 +365,7 @@ def test_what_is_not_certain_says_so_before_it_is_told(
 
     opened(page, q="HALF-OF-MANY")
 
-    how, sentence, *_ = texts(page)
+    how, sentence, *_ = plain_texts(page)
     assert how.startswith("HALF-OF-MANY-")
     assert how.endswith(", one of the ids that start so: HALF-OF-MANY… One of 2 attempts.")
     assert sentence.startswith("UPDATE of a quote by agent ")
@@ -384,7 +380,7 @@ def test_what_is_certain_is_told_first_and_without_a_doubt(
 
     opened(page, correlation_id="REQ-CERTAIN")
 
-    assert texts(page)[1] == "Exact: REQ-CERTAIN, correlation id."
+    assert plain_texts(page)[1] == "Exact: REQ-CERTAIN, correlation id."
     assert "material/help" not in markdown(page)
 
 

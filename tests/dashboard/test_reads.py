@@ -21,6 +21,7 @@ from engine.rollups.selection import Filter
 from engine.runtime import Runtime
 from engine.slo import overview
 from tests.dashboard.attempts import END, WINDOW, add, attempt
+from tests.dashboard.viewers import OPERATOR
 
 _PATIENCE_S = 30.0
 
@@ -109,7 +110,7 @@ def test_viewers_of_the_same_numbers_cost_one_query(queries: list[object]) -> No
 
     def view() -> None:
         together.wait(_PATIENCE_S)
-        readings.append(how_saves_are(WINDOW, Filter()))
+        readings.append(how_saves_are(OPERATOR, WINDOW, Filter()))
 
     threads = [threading.Thread(target=view) for _ in range(viewers)]
     for thread in threads:
@@ -124,7 +125,7 @@ def test_viewers_of_the_same_numbers_cost_one_query(queries: list[object]) -> No
 @pytest.mark.usefixtures("engine")
 def test_each_operation_is_a_reading_of_its_own(queries: list[object]) -> None:
     for operation in (None, Operation.UPDATE, None, Operation.UPDATE):
-        how_saves_are(WINDOW, Filter(operation))
+        how_saves_are(OPERATOR, WINDOW, Filter(operation))
 
     assert queries == [None, Operation.UPDATE]
 
@@ -139,11 +140,11 @@ def test_a_failure_is_shared_too(
 ) -> None:
     """While the database is away it is not asked once for every viewer."""
     break_reading(psycopg.OperationalError("gone"))
-    first = how_saves_are(WINDOW, Filter())
+    first = how_saves_are(OPERATOR, WINDOW, Filter())
     break_reading(None)
     advance(engine, 1)
 
-    assert how_saves_are(WINDOW, Filter()) == first
+    assert how_saves_are(OPERATOR, WINDOW, Filter()) == first
 
 
 def test_viewers_are_answered_from_memory_while_one_question_is_under_way(
@@ -154,19 +155,19 @@ def test_viewers_are_answered_from_memory_while_one_question_is_under_way(
 ) -> None:
     """A page whose refresh waits longer than a glance is faded by Streamlit."""
     assert memory._GLANCE_S == _PATIENCE_S
-    known = how_saves_are(WINDOW, Filter())
+    known = how_saves_are(OPERATOR, WINDOW, Filter())
     add(connection, attempt())
     database = silence()
     advance(engine, 2)
     monkeypatch.setattr(memory, "_GLANCE_S", 0.001)
 
-    while_silent = [how_saves_are(WINDOW, Filter()) for _ in range(3)]
+    while_silent = [how_saves_are(OPERATOR, WINDOW, Filter()) for _ in range(3)]
     database.await_question()
     monkeypatch.setattr(memory, "_GLANCE_S", _PATIENCE_S)
     database.end()
 
     assert while_silent == [known] * 3
-    assert how_saves_are(WINDOW, Filter()).summary != known.summary
+    assert how_saves_are(OPERATOR, WINDOW, Filter()).summary != known.summary
     assert database.asked == 1
 
 
@@ -180,12 +181,12 @@ def test_numbers_of_long_ago_are_not_shown_as_those_of_now(
     engine: Runtime, silence: Callable[[], Silence], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody looked for minutes, and now the database does not even refuse."""
-    known = how_saves_are(WINDOW, Filter())
+    known = how_saves_are(OPERATOR, WINDOW, Filter())
     silence()
     advance(engine, 240)
     monkeypatch.setattr(memory, "_GRACE_S", 0.001 - memory._PATIENCE_S)
 
-    reading = how_saves_are(WINDOW, Filter())
+    reading = how_saves_are(OPERATOR, WINDOW, Filter())
 
     assert reading.summary == known.summary
     assert reading.freshness.reason == "the database has not answered"
@@ -196,11 +197,11 @@ def test_an_outage_of_long_ago_is_not_shown_as_one_of_now(
     engine: Runtime, break_reading: Callable[[BaseException | None], None]
 ) -> None:
     break_reading(psycopg.OperationalError("gone"))
-    assert how_saves_are(WINDOW, Filter()).freshness.is_stale
+    assert how_saves_are(OPERATOR, WINDOW, Filter()).freshness.is_stale
     break_reading(None)
     advance(engine, 3_600)
 
-    reading = how_saves_are(WINDOW, Filter())
+    reading = how_saves_are(OPERATOR, WINDOW, Filter())
 
     assert not reading.freshness.is_stale
     assert reading.summary is not None
@@ -212,13 +213,13 @@ def test_the_last_numbers_are_kept_with_the_instant_since_when_they_are_stale(
     break_reading: Callable[[BaseException | None], None],
 ) -> None:
     add(connection, attempt())
-    read = how_saves_are(WINDOW, Filter()).summary
+    read = how_saves_are(OPERATOR, WINDOW, Filter()).summary
     break_reading(psycopg.OperationalError("gone"))
 
     for _ in range(3):
         advance(engine, 2)
-        how_saves_are(WINDOW, Filter())
-    reading = how_saves_are(WINDOW, Filter())
+        how_saves_are(OPERATOR, WINDOW, Filter())
+    reading = how_saves_are(OPERATOR, WINDOW, Filter())
 
     assert reading.summary == read is not None
     assert reading.freshness.failing_since == END + timedelta(seconds=2)
@@ -228,13 +229,13 @@ def test_the_last_numbers_are_kept_with_the_instant_since_when_they_are_stale(
 def test_another_operation_is_stale_since_the_same_instant_and_has_no_numbers(
     engine: Runtime, break_reading: Callable[[BaseException | None], None]
 ) -> None:
-    how_saves_are(WINDOW, Filter())
+    how_saves_are(OPERATOR, WINDOW, Filter())
     break_reading(psycopg.OperationalError("gone"))
     advance(engine, 2)
-    first = how_saves_are(WINDOW, Filter())
+    first = how_saves_are(OPERATOR, WINDOW, Filter())
     advance(engine, 2)
 
-    reading = how_saves_are(WINDOW, Filter(Operation.SEND))
+    reading = how_saves_are(OPERATOR, WINDOW, Filter(Operation.SEND))
 
     assert reading.summary is None
     assert reading.freshness == first.freshness
@@ -244,14 +245,14 @@ def test_the_next_outage_counts_anew(
     engine: Runtime, break_reading: Callable[[BaseException | None], None]
 ) -> None:
     break_reading(psycopg.OperationalError("gone"))
-    how_saves_are(WINDOW, Filter())
+    how_saves_are(OPERATOR, WINDOW, Filter())
     break_reading(None)
     advance(engine, 2)
-    assert not how_saves_are(WINDOW, Filter()).freshness.is_stale
+    assert not how_saves_are(OPERATOR, WINDOW, Filter()).freshness.is_stale
     break_reading(psycopg.OperationalError("gone"))
     advance(engine, 7)
 
-    reading = how_saves_are(WINDOW, Filter())
+    reading = how_saves_are(OPERATOR, WINDOW, Filter())
 
     assert reading.freshness.failing_since == END + timedelta(seconds=9)
 
@@ -274,7 +275,7 @@ def test_the_reason_says_what_failed_and_never_the_databases_own_words(
 ) -> None:
     break_reading(error)
 
-    assert how_saves_are(WINDOW, Filter()).freshness.reason == reason
+    assert how_saves_are(OPERATOR, WINDOW, Filter()).freshness.reason == reason
 
 
 def test_a_dead_port_is_a_reading_and_not_an_exception(engine: Runtime) -> None:
@@ -284,7 +285,7 @@ def test_a_dead_port_is_a_reading_and_not_an_exception(engine: Runtime) -> None:
     dead.open()
     engine_in_process.provide(replace(engine, read_pool=dead))
     try:
-        reading = how_saves_are(WINDOW, Filter())
+        reading = how_saves_are(OPERATOR, WINDOW, Filter())
     finally:
         dead.close()
 
@@ -299,13 +300,13 @@ def test_a_bug_of_ours_is_not_called_an_outage(
     break_reading(ZeroDivisionError())
 
     with pytest.raises(ZeroDivisionError):
-        how_saves_are(WINDOW, Filter())
+        how_saves_are(OPERATOR, WINDOW, Filter())
 
 
 def test_attempts_that_wait_for_the_ledger_are_counted(engine: Runtime) -> None:
     engine.journal.spool(attempt())
 
-    assert how_saves_are(WINDOW, Filter()).waiting == 1
+    assert how_saves_are(OPERATOR, WINDOW, Filter()).waiting == 1
     engine.journal.end(engine.journal.spooled()[0].id)
 
 
@@ -313,4 +314,4 @@ def test_without_an_engine_there_is_nothing_to_read() -> None:
     engine_in_process.provide(None)
 
     with pytest.raises(RuntimeError, match="saveguard up"):
-        how_saves_are(WINDOW, Filter())
+        how_saves_are(OPERATOR, WINDOW, Filter())

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import lookup_export, lookup_reads, quote_reads, viewer
 from dashboard.quote_address import Span
 from dashboard.viewer import LOCAL_OPERATOR, Viewer
+from engine.access.roles import Role
 from engine.quotes.lifecycle import Operation
 from engine.runtime import Runtime
 from tests.dashboard.conftest import APP
@@ -87,8 +88,12 @@ def marks(agency: Agency, quote_id: UUID) -> dict[str, str]:
     }
 
 
-def test_the_viewer_of_today_may_see_everybodys() -> None:
-    assert viewer.current() is LOCAL_OPERATOR
+def test_who_operates_the_machine_may_see_everybodys(engine: Runtime) -> None:
+    found = viewer.current()
+
+    assert (found.role, found.own_agent_id) == (Role.ADMIN, None)
+    assert found.name
+    assert engine.settings.login == "local"
     assert LOCAL_OPERATOR.may_see(UUID(int=7))
 
 

@@ -117,8 +117,11 @@ _ORACLE: Final = """
         AND (%(operation)s::integer IS NULL OR operation = %(operation)s)
         AND (%(path)s::integer IS NULL OR path = %(path)s)
         AND CASE %(traffic)s::integer
-            WHEN 1 THEN source = 1 AND (agent_id <> %(nobody)s OR outcome <> 3)
-            WHEN 5 THEN source = 1 AND agent_id = %(nobody)s AND outcome = 3
+            WHEN 1 THEN source = 1 AND NOT (
+                outcome = 3 AND (agent_id = %(nobody)s OR coalesce(error_code, 0) = 8)
+            )
+            WHEN 5 THEN source = 1 AND outcome = 3
+                AND (agent_id = %(nobody)s OR coalesce(error_code, 0) = 8)
             ELSE coalesce(source = %(traffic)s, true)
         END
 """

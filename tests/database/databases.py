@@ -172,7 +172,7 @@ ROWS: Final = {
         INSERT INTO sign_in VALUES
             (sha256('token'), '{AGENT}', 'password', now(), now(), NULL, '127.0.0.1')
         """,
-        "INSERT INTO limit_window VALUES ('agent', 1, 2, 3, now())",
+        "INSERT INTO limit_window VALUES ('agent', '{2026-01-01}', '{1}', true, now())",
         f"""
         INSERT INTO audit_event VALUES (
             '{AGENT}', now(), 'signed in', 'done', NULL, '{AGENT}', 'ana@agency.example', 'page',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 
 from engine.access.keys import hash_api_key
+from engine.cli.acting import machine_user
 from engine.database.target import Target
 from tests.api.service import QUOTES, Service, served, settings_in
 from tests.database.databases import CLOCK, value
@@ -286,7 +288,7 @@ def test_another_key_works_beside_the_first_until_that_is_revoked(
     made = saveguard("key", "add", "--email", "a@b.example", "--json")
     listed = saveguard("key", "list", "--email", "a@b.example", "--json").facts
 
-    assert (made.code, made.err, set(made.facts)) == (0, "", {"keyId", "apiKey"})
+    assert (made.code, made.err, set(made.facts)) == (0, "", {"keyId", "apiKey", "expiresAt"})
     second = made.facts["apiKey"]
     assert [status_for(service, key) for key in (first, second)] == [200, 200]
     assert [key["revokedAt"] for key in listed] == [None, None]
@@ -353,7 +355,11 @@ def test_keys_are_listed_for_people_without_the_keys_themselves(saveguard: Shell
         ["key", "revoke", str(UUID(int=1)), "--email", "a@b.example"],
         ["key", "revoke", "no-uuid"],
         ["key", "add"],
+        ["key", "add", "--email", "a@b.example", "--scope", "admin"],
+        ["key", "add", "--email", "a@b.example", "--expires-in", "0"],
         ["key", "list"],
+        ["key", "rotate"],
+        ["key", "rotate", str(UUID(int=1)), "--overlap", "-1"],
     ],
     ids=_command,
 )
@@ -369,10 +375,110 @@ def test_a_key_command_that_is_not_complete_says_how_it_goes(
 def test_a_key_or_account_that_is_not_there_is_named(saveguard: Shell) -> None:
     absent = str(CLOCK.uuid7())
 
-    assert f"there is no key {absent}" in saveguard.refused("key", "revoke", absent)
+    for command in ("revoke", "rotate"):
+        assert f"there is no key {absent}" in saveguard.refused("key", command, absent)
     for command in ("add", "list", "revoke"):
         line = saveguard.refused("key", command, "--email", "x@b.example")
         assert "there is no account for x@b.example" in line
+
+
+def test_a_key_has_the_name_the_scope_and_the_end_that_it_was_given(saveguard: Shell) -> None:
+    saveguard("user", "add", "--email", "a@b.example")
+    saveguard(
+        "key", "add", "--email", "a@b.example",
+        "--name", "nightly import", "--scope", "read", "--expires-in", "30",
+    )  # fmt: skip
+
+    first, second = saveguard("key", "list", "--email", "a@b.example", "--json").facts
+    lines = saveguard("key", "list", "--email", "a@b.example").out.splitlines()
+
+    assert (first["name"], first["scope"], first["expiresAt"]) == (None, "write", None)
+    assert (second["name"], second["scope"]) == ("nightly import", "read")
+    made, ends = (datetime.fromisoformat(second[name]) for name in ("createdAt", "expiresAt"))
+    assert abs(ends - made - timedelta(days=30)) < timedelta(seconds=1)
+    assert "nightly import" in lines[1]
+    assert f"expires {second['expiresAt']}" in lines[1]
+
+
+def test_a_key_is_rotated_into_one_like_it_and_works_on_for_the_overlap(
+    saveguard: Shell, service: Service
+) -> None:
+    saveguard("agent", "add", "Ana", "--email", "a@b.example")
+    old = saveguard(
+        "key", "add", "--email", "a@b.example", "--name", "import", "--expires-in", "30", "--json"
+    ).facts
+
+    new = saveguard("key", "rotate", old["keyId"], "--json").facts
+    again = saveguard.refused("key", "rotate", old["keyId"])
+
+    _, was, now = saveguard("key", "list", "--email", "a@b.example", "--json").facts
+    assert [status_for(service, each["apiKey"]) for each in (old, new)] == [200, 200]
+    assert again == "saveguard: This key was rotated already; nothing was changed."
+    assert (was["replacedBy"], was["expiresAt"]) == (new["keyId"], new["oldKeyExpiresAt"])
+    assert now["keyId"] == new["keyId"]
+    assert (now["name"], now["scope"], now["replacedBy"]) == ("import", "write", None)
+    made, ends, old_ends = (
+        datetime.fromisoformat(each)
+        for each in (now["createdAt"], now["expiresAt"], was["expiresAt"])
+    )
+    assert abs(ends - made - timedelta(days=30)) < timedelta(seconds=1)
+    assert abs(old_ends - made - timedelta(hours=24)) < timedelta(seconds=1)
+
+
+def test_a_rotated_key_without_an_overlap_ends_at_once(saveguard: Shell, service: Service) -> None:
+    first = saveguard("agent", "add", "Ana", "--email", "a@b.example", "--json").facts["apiKey"]
+    (key,) = saveguard("key", "list", "--email", "a@b.example", "--json").facts
+
+    new = saveguard("key", "rotate", key["keyId"], "--overlap", "0", "--json").facts
+
+    assert [status_for(service, each) for each in (first, new["apiKey"])] == [401, 200]
+    assert new["expiresAt"] is None
+
+
+def test_what_a_command_changes_is_in_the_audit_trail_and_what_it_leaves_is_not(
+    saveguard: Shell, target: Target
+) -> None:
+    agent = saveguard("agent", "add", "Ana", "--email", "a@b.example", "--json").facts
+    agent_id = agent["agentId"]
+    (key,) = saveguard("key", "list", "--email", "a@b.example", "--json").facts
+    saveguard("agent", "set", "--agent", agent_id, "--quota", "100000")
+    saveguard("agent", "set", "--agent", agent_id, "--rate-limit", "60", "--status", "suspended")
+    client = saveguard(*client_of(agent_id), "--json").facts
+    new = saveguard("key", "rotate", key["keyId"], "--json").facts
+    saveguard("key", "revoke", key["keyId"])
+    saveguard("key", "revoke", key["keyId"])
+
+    with psycopg.connect(target.owner) as connection:
+        rows = connection.execute(
+            """
+            SELECT action, subject_kind, subject_id, details - 'accountId', outcome, way, actor
+            FROM audit_event ORDER BY happened_at, id
+            """
+        ).fetchall()
+        everything = repr(
+            connection.execute("SELECT audit_event::text FROM audit_event").fetchall()
+        )
+    account_id = value(target.owner, "SELECT id FROM account")
+    unlimited = {"rate_limit_per_minute": None, "max_active_quotes": 100_000}
+    limited = unlimited | {"rate_limit_per_minute": 60}
+    assert [row[:4] for row in rows] == [
+        ("account added", "account", str(account_id), {}),
+        ("key added", "api_key", key["keyId"], {"scope": "write", "expiresAt": None}),
+        ("agent added", "agent", agent_id, {"limits": unlimited}),
+        ("limit changed", "agent", agent_id, {"old": unlimited, "new": limited}),
+        ("agent status changed", "agent", agent_id, {"old": "ACTIVE", "new": "SUSPENDED"}),
+        ("client added", "client", client["clientId"], {"agentId": agent_id}),
+        (
+            "key rotated",
+            "api_key",
+            key["keyId"],
+            {"newKeyId": new["keyId"], "overlapSeconds": 86_400},
+        ),
+        ("key revoked", "api_key", key["keyId"], {}),
+    ]
+    assert {row[4:] for row in rows} == {("done", "terminal", machine_user())}
+    for secret in (agent["apiKey"], new["apiKey"], "Moreira"):
+        assert secret not in everything
 
 
 @pytest.fixture

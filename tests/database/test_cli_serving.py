@@ -11,16 +11,24 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import psutil
+import psycopg
 import pytest
+from sqlmodel import Session
 
 import dashboard.__main__  # noqa: F401  # adds its commands to the group
+from engine.access.accounts import add_agent
 from engine.cli.listening import require_free
+from engine.clock import SystemClock
+from engine.database.migrate import owner_engine
 from engine.database.target import Target
+from tests.api.service import eventually
+from tests.database.databases import value
 from tests.database.shell import Shell, one_line, url_of
+from tests.support import quote_body
 
 ROOT: Final = Path(__file__).parents[2]
 _LIMIT_S: Final = 60
@@ -94,7 +102,7 @@ class Serve:
             "SAVEGUARD_API_PORT": str(self.api_port),
         }
         self._cwd = data_dir
-        self._started: list[Serving] = []
+        self.started: list[Serving] = []
 
     def __call__(self, *arguments: str) -> Serving:
         """Starts `saveguard` with arguments."""
@@ -102,12 +110,12 @@ class Serve:
 
     def run(self, *argv: str, cwd: Path | None = None) -> Serving:
         """Starts a program."""
-        self._started.append(Serving(argv, self.environ, cwd or self._cwd))
-        return self._started[-1]
+        self.started.append(Serving(argv, self.environ, cwd or self._cwd))
+        return self.started[-1]
 
     def end_all(self) -> None:
         """Ends what a failed test left."""
-        for each in self._started:
+        for each in self.started:
             each.kill()
 
 
@@ -163,6 +171,54 @@ def test_what_serves_says_where_and_stops_without_an_error(
         [begun, *(place.format_map(words) for place in places), f"{what} stopped."]
     )
     assert (serving.words[0], serving.words[-1]) == (begun, f"{what} stopped.")
+
+
+@pytest.mark.parametrize(
+    ("argv", "kinds"),
+    [
+        (UP, {"up"}),
+        (SPLIT, {"up", "api"}),
+        (DASHBOARD, {"dashboard"}),
+        (API, {"api"}),
+        (WORKER, {"worker"}),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else None,
+)
+def test_what_serves_writes_its_settings_in_the_audit_trail(
+    serve: Serve, target: Target, argv: list[str], kinds: set[str]
+) -> None:
+    serve.environ["SAVEGUARD_ENVIRONMENT"] = "staging"
+    serving = serve(*argv)
+
+    with psycopg.connect(target.owner, autocommit=True) as connection:
+        assert eventually(lambda: trailed(connection) == {f"staging/{kind}" for kind in kinds}, 40)
+    assert serving.stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("argv", [UP, API], ids=["up", "api"])
+def test_no_address_that_is_asked_for_is_told_on_the_terminal_or_in_a_log(
+    serve: Serve, tmp_path: Path, argv: list[str]
+) -> None:
+    """A query may hold what a caller should not have put there."""
+    canary = "canary-in-a-query"
+    serving = serve(*argv)
+    serving.read_until("API on ")
+    port = serve.port if argv == UP else serve.api_port
+
+    for path in ("/api/agents/quotes", "/healthz", "/metrics", "/lookup", "/nowhere"):
+        httpx.get(f"http://127.0.0.1:{port}{path}?token={canary}", timeout=30)
+    status = serving.stop(signal.SIGTERM)
+
+    assert status == 0
+    assert canary not in "\n".join(serving.lines)
+    logs = [each.read_text() for each in (tmp_path / "logs").glob("*")]
+    assert canary not in "".join(logs)
+
+
+def trailed(connection: psycopg.Connection[Any]) -> set[str]:
+    """Whose settings the audit trail has."""
+    query = "SELECT subject_id FROM audit_event WHERE action = 'settings changed'"
+    return {subject for (subject,) in connection.execute(query).fetchall()}
 
 
 def test_the_api_says_where_it_is_only_once_it_answers_there(serve: Serve) -> None:
@@ -322,3 +378,35 @@ def test_a_split_api_does_not_outlive_the_command(serve: Serve) -> None:
     assert psutil.wait_procs([child], timeout=30) == ([child], [])
     serving.end()
     require_free("127.0.0.1", serve.api_port, "")
+
+
+def test_two_api_processes_share_an_agents_limit(serve: Serve, target: Target) -> None:
+    clock = SystemClock()
+    with Session(owner_engine(target.app)) as session:
+        limited, other = (
+            add_agent(session, clock, name=name, email=f"{name}@a.example", rate_limit_per_minute=6)
+            for name in ("ana", "bea")
+        )
+        session.commit()
+    urls = []
+    for _ in range(2):
+        serve.environ["SAVEGUARD_API_PORT"] = str(free_port())
+        serve("api").read_until("API on ")
+        urls.append(f"http://127.0.0.1:{serve.environ['SAVEGUARD_API_PORT']}/api/agents/quotes")
+
+    def burst(key: str, count: int) -> list[httpx.Response]:
+        headers = {"Authorization": f"Bearer {key}"}
+        return [
+            httpx.post(urls[number % 2], json=quote_body(taxes=1), headers=headers, trust_env=False)
+            for number in range(count)
+        ]
+
+    answers, others = burst(limited.api_key, 12), burst(other.api_key, 6)
+
+    assert [answer.status_code for answer in answers] == [201] * 6 + [429] * 6
+    assert all("retry-after" in answer.headers for answer in answers[6:])
+    assert [answer.status_code for answer in others] == [201] * 6
+    for serving in serve.started:
+        assert serving.stop(signal.SIGTERM) == 0
+    used = value(target.owner, "SELECT count(*) FROM api_key WHERE last_used_at IS NOT NULL")
+    assert used == 2  # stored as the processes ended

@@ -309,9 +309,9 @@ CREATE VIEW public.ledger AS
 
 CREATE UNLOGGED TABLE public.limit_window (
     key text NOT NULL,
-    period bigint NOT NULL,
-    used integer NOT NULL,
-    used_before integer NOT NULL,
+    moments timestamp with time zone[] NOT NULL,
+    counts integer[] NOT NULL,
+    is_granted boolean NOT NULL,
     expires_at timestamp with time zone NOT NULL
 );
 

@@ -75,9 +75,9 @@ def upgrade() -> None:
     op.execute("""
         CREATE UNLOGGED TABLE limit_window (
             key text NOT NULL,
-            period bigint NOT NULL,
-            used integer NOT NULL,
-            used_before integer NOT NULL,
+            moments timestamptz[] NOT NULL,
+            counts integer[] NOT NULL,
+            is_granted boolean NOT NULL,
             expires_at timestamptz NOT NULL,
             CONSTRAINT limit_window_pkey PRIMARY KEY (key)
         )

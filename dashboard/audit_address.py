@@ -1,0 +1,114 @@
+"""The address of the page of the audit trail: which events it asks for.
+
+Pure functions. Its parameters have names that no filter of another page has: see
+`dashboard.addresses`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from engine.access.audit import Action
+from engine.access.audit_trail import Place, Wanted
+
+REQUEST: Final = "request"
+ACTION: Final = "did"
+ACTOR: Final = "actor"
+OUTCOME: Final = "ended"
+SINCE: Final = "since"
+UNTIL: Final = "to"
+BEFORE: Final = "events_before"
+OUTCOMES: Final = ("done", "refused")
+_LONGEST: Final = 200
+_SPAN: Final = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+_TITLES: Final = {
+    ACTION: "did (an action)",
+    OUTCOME: "ended (done or refused)",
+    SINCE: "since (an instant with its zone)",
+    UNTIL: "to (an instant with its zone)",
+    BEFORE: "events_before",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an address asks for.
+
+    Attributes:
+        wanted: which events.
+        request: the correlation id of the only request; empty for all.
+        before: only older ones.
+        unread: parameters that could not be read.
+    """
+
+    wanted: Wanted
+    request: str
+    before: Place | None
+    unread: tuple[str, ...]
+
+
+def read(said: Mapping[str, str]) -> Asked:
+    """What the parameters ask for; anything may stand there."""
+    action, outcome = said.get(ACTION), said.get(OUTCOME)
+    start, end = _moment(said.get(SINCE)), _moment(said.get(UNTIL))
+    before = _place(said.get(BEFORE))
+    understood = {
+        ACTION: action is None or action in set(Action),
+        OUTCOME: outcome is None or outcome in OUTCOMES,
+        SINCE: SINCE not in said or start is not None,
+        UNTIL: UNTIL not in said or end is not None,
+        BEFORE: BEFORE not in said or before is not None,
+    }
+    wanted = Wanted(
+        start=start,
+        end=end,
+        action=action if understood[ACTION] else None,
+        actor=_text(said.get(ACTOR, "")) or None,
+        outcome=outcome if understood[OUTCOME] else None,
+    )
+    unread = tuple(_TITLES[name] for name, is_read in understood.items() if not is_read)
+    return Asked(wanted, _text(said.get(REQUEST, "")), before, unread)
+
+
+def parameters(wanted: Wanted, request: str = "", before: Place | None = None) -> dict[str, str]:
+    """The parameters that ask for some events."""
+    said = {
+        REQUEST: request,
+        ACTION: wanted.action,
+        ACTOR: wanted.actor,
+        OUTCOME: wanted.outcome,
+        SINCE: _instant(wanted.start),
+        UNTIL: _instant(wanted.end),
+        BEFORE: None if before is None else f"{_instant(before.happened_at)}_{before.id}",
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def _text(said: str) -> str:
+    """A text as a database takes it."""
+    return said.strip()[:_LONGEST].replace("\0", " ").encode("utf-8", "replace").decode()
+
+
+def _instant(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _moment(said: str | None) -> datetime | None:
+    with suppress(ValueError, OverflowError):
+        found = datetime.fromisoformat((said or "").strip())
+        if found.tzinfo is not None and _SPAN[0] <= found <= _SPAN[1]:
+            return found.astimezone(UTC)
+    return None
+
+
+def _place(said: str | None) -> Place | None:
+    written, _, number = (said or "").partition("_")
+    happened_at = _moment(written)
+    with suppress(ValueError):
+        return None if happened_at is None else Place(happened_at, UUID(number))
+    return None

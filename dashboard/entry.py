@@ -1,0 +1,63 @@
+"""Who is let into a page: each asks by itself, however it was reached.
+
+A session that is still open goes on asking when a role has been taken away, and what refreshes
+itself asks every two seconds. So a refusal is written down once for each session and page.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import psycopg
+import streamlit as st
+from psycopg_pool import PoolTimeout
+
+from dashboard import acting, engine_in_process, navigation, viewer
+from engine.access import audit
+from engine.access.audit import Action, Subject
+from engine.errors import ErrorCode
+from engine.logs import report
+
+_REFUSED: Final = "pages_refused"
+_PATIENCE_S: Final = 3.0
+
+
+def allows(name: str) -> bool:
+    """Whether whoever looks has a page; if not, the page says so, and the audit trail.
+
+    Args:
+        name: of the page, see `navigation.PAGES`.
+    """
+    if navigation.has(viewer.current(), name):
+        st.session_state.setdefault(_REFUSED, {}).pop(name, None)
+        return True
+    refused: dict[str, str] = st.session_state.setdefault(_REFUSED, {})
+    if name not in refused:
+        refused[name] = _written_down(name)
+    title = navigation.PAGES[name].title
+    st.error(
+        f"{ErrorCode.AUTHORIZATION_FAILED.value}: your role does not open the page {title}."
+        f" Correlation id: {refused[name]}",
+        icon=":material/lock:",
+    )
+    return False
+
+
+def _written_down(name: str) -> str:
+    """Writes a refusal into the audit trail; its correlation id, whether or not that worked."""
+    runtime = engine_in_process.runtime()
+    actor = acting.actor(viewer.current(), runtime.clock)
+    happened = audit.event(
+        runtime.clock,
+        actor,
+        Action.PAGE_REFUSED,
+        subject=Subject("page", name),
+        refused=ErrorCode.AUTHORIZATION_FAILED,
+    )
+    try:
+        with runtime.read_pool.connection(runtime.clock.monotonic() + _PATIENCE_S) as connection:
+            audit.write(connection, happened)
+    except (psycopg.Error, PoolTimeout) as error:
+        # Nothing is shown either way; that it is not in the trail stands in the log.
+        report(actor.correlation_id, error)
+    return actor.correlation_id
