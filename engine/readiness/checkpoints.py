@@ -69,7 +69,9 @@ class Checkpoints:
                 whole = content.rfind(b"\n") + 1
                 file.seek(whole)
                 file.truncate()
-                file.write(b"".join(json.dumps(each, sort_keys=True).encode() + b"\n" for each in new))
+                file.write(
+                    b"".join(json.dumps(each, sort_keys=True).encode() + b"\n" for each in new)
+                )
                 file.flush()
                 os.fsync(file.fileno())
         return len(new)

@@ -227,7 +227,7 @@ def _evidence(
 def _in_its_time(evidence: Evidence, item: Item, release: Release) -> Evidence:
     """The evidence; that of a phase that had not opened says nothing."""
     opens = _opens(item, release)
-    if opens is None:
+    if opens is None or evidence.verdict not in {Verdict.PASSING, Verdict.FAILING}:
         return evidence
     if release.deployed_at is None:
         why = "It was looked at, but the release is not deployed yet"

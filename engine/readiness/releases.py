@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -24,6 +25,7 @@ from engine.readiness.records import (
     RecordKind,
     body_of,
     put_down,
+    read_instant,
     records_of,
     records_of_kind,
     written_instant,
@@ -151,6 +153,32 @@ def release_named(session: Session, name: str, environment: str | None = None) -
         if body_of(each)["name"] == name and environment in {None, body_of(each)["environment"]}
     ]
     return found[-1] if found else None
+
+
+def deployed_release(session: Session, environment: str) -> UUID | None:
+    """The release that an environment runs: the one that was deployed last."""
+    deployed: dict[UUID, datetime] = {
+        each.release_id: read_instant(body_of(each)["deployedAt"])
+        for each in records_of_kind(session, RecordKind.DEPLOYMENT)
+    }
+    ours = [each for each in _made_for(session, environment) if each in deployed]
+    return max(ours, key=lambda each: deployed[each], default=None)
+
+
+def current_releases(session: Session, environment: str) -> Sequence[UUID]:
+    """What an environment runs, and the releases that were made since and are on their way."""
+    made = _made_for(session, environment)
+    running = deployed_release(session, environment)
+    return made if running is None else made[made.index(running) :]
+
+
+def _made_for(session: Session, environment: str) -> list[UUID]:
+    """The releases of an environment, in the order in which they were made."""
+    return [
+        each.release_id
+        for each in records_of_kind(session, RecordKind.RELEASE)
+        if body_of(each)["environment"] == environment
+    ]
 
 
 def _author_id(session: Session, actor: Actor, plan: Plan) -> UUID | None:

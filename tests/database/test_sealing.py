@@ -35,7 +35,7 @@ from engine.readiness.records import RecordKind, as_bundled, put_down
 from engine.readiness.sealing import Sealer, bundle, sealer_of
 from engine.readiness.signing import KEY_FILE, PUBLIC_KEY_FILE
 from engine.readiness.signoff import evidence_body
-from engine.readiness.tables import ReadinessRecord
+from engine.readiness.tables import ReadinessRecord, ReadinessSeal
 from engine.settings import Settings
 
 START = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -315,7 +315,7 @@ def forged_checkpoint(chain: Chain) -> None:
 def checkpoint_of_another_installation(chain: Chain) -> None:
     other = replace(chain.sealer, installation=chain.clock.uuid7())
     with session_of(chain.target) as session:
-        seal = session.get(sealing.ReadinessSeal, 1)
+        seal = session.get(ReadinessSeal, 1)
         assert seal is not None
         message = verifier.signed_bytes(str(other.installation), 1, seal.head.hex())
         checkpoint = other._checkpoint(seal)
@@ -330,9 +330,7 @@ def no_checkpoints(chain: Chain) -> None:
 
 def all_records_twice(chain: Chain) -> None:
     """Every record once more, in the seals of the bundle."""
-    chain.owner(
-        "UPDATE readiness_seal SET count = count + 1, head = sha256(head) WHERE number = 3"
-    )
+    chain.owner("UPDATE readiness_seal SET count = count + 1, head = sha256(head) WHERE number = 3")
 
 
 ATTACKS: list[tuple[Callable[[Chain], None], str]] = [
@@ -381,15 +379,26 @@ def test_an_untouched_chain_verifies_also_while_records_wait_for_a_seal(chain: C
     assert chain.sealer.findings(chain.target) == []
 
 
-def test_no_records_are_as_sealed_once_there_is_a_checkpoint_to_say_so(
-    target: Target, settings: Settings
+def test_where_nothing_was_ever_sealed_digests_are_all_there_is(
+    target: Target, settings: Settings, tmp_path: Path
 ) -> None:
     clock = FrozenClock(START)
     with session_of(target) as session:
         sealer = sealer_of(session, settings, clock)
+    chain = Chain(target, sealer, clock, tmp_path, clock.uuid7(), clock.uuid7())
+    assert sealer.findings(target) == []
 
-    assert sealer.seal_all(target) == 0
-    assert [each.what for each in sealer.findings(target)] == ["unproved"]
+    unsealed_edited(chain)
+
+    assert [each.what for each in sealer.findings(target)] == ["edited"]
+
+
+def test_without_the_key_a_sealed_chain_is_not_said_to_be_whole(
+    chain: Chain, tmp_path: Path
+) -> None:
+    elsewhere = replace(chain.sealer, directory=tmp_path / "elsewhere")
+
+    assert [each.what for each in elsewhere.findings(chain.target)] == ["unproved"]
 
 
 def test_two_sealers_at_once_make_one_chain(chain: Chain) -> None:
@@ -485,9 +494,7 @@ def test_the_key_is_the_users_alone_and_its_public_half_lies_beside_it(chain: Ch
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_neither_the_application_nor_the_owner_may_change_a_row(
-    chain: Chain, table: str
-) -> None:
+def test_neither_the_application_nor_the_owner_may_change_a_row(chain: Chain, table: str) -> None:
     for conninfo in (chain.target.app, chain.target.owner):
         with (
             psycopg.connect(conninfo) as connection,

@@ -86,9 +86,7 @@ class Desk:
     def exempt(self, actor: Actor, box: str, days: float | None, why: str = "Later") -> Any:
         until = None if days is None else self.clock.now() + timedelta(days=days)
         with self.read() as (session, readiness, _):
-            return signoff.exempt(
-                session, self.clock, actor, readiness, box, why, expires_at=until
-            )
+            return signoff.exempt(session, self.clock, actor, readiness, box, why, expires_at=until)
 
     def second(self, actor: Actor, record_id: UUID) -> UUID | Refusal:
         with self.read() as (session, readiness, _):
@@ -245,12 +243,12 @@ def test_nobody_signs_at_a_terminal(settled: Desk) -> None:
 @pytest.mark.parametrize("by", ["account", "address", "account found by address"])
 def test_the_author_signs_nothing(target: Target, settings: Settings, by: str) -> None:
     author = account(target, SystemClock(), Role.LEAD, email="Ada@people.example")
-    named = {
+    plans: dict[str, dict[str, Any]] = {
         "account": {"author_id": author.id, "author": "somebody@people.example"},
         "address": {"author": "ADA@people.example"},
         "account found by address": {"author": "ada@PEOPLE.example"},
-    }[by]
-    desk = Desk(target, settings, checklist=LIST, **named)
+    }
+    desk = Desk(target, settings, checklist=LIST, **plans[by])
     actor = acting(author)
     if by == "account found by address":
         # Called otherwise since.
@@ -400,8 +398,10 @@ def test_a_phase_with_waivers_is_approved_with_waivers_or_not_at_all(desk: Desk)
     assert isinstance(desk.sign(desk.lead, meaning=Meaning.WAIVED), UUID)
 
 
-@pytest.mark.parametrize(("days", "is_taken"), [(0, False), (30, True), (30.01, False), (-1, False)])
-def test_a_waiver_ends_within_thirty_days(desk: Desk, days: float, is_taken: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(
+    ("days", "is_taken"), [(0, False), (30, True), (30.01, False), (-1, False)]
+)
+def test_a_waiver_ends_within_thirty_days(desk: Desk, days: float, *, is_taken: bool) -> None:
     assert timedelta(days=30) == WAIVER_MAX
     assert isinstance(desk.exempt(desk.lead, "PRE-1.1", days), UUID) is is_taken
 

@@ -2,88 +2,31 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime, timedelta
-from typing import Any
-from uuid import UUID
+from datetime import datetime, timedelta
 
 import pytest
 
-from engine.clock import FrozenClock
 from engine.readiness.assessment import State, Verdict, assess
 from engine.readiness.items import Dependency
 from engine.readiness.knowledge import Knowledge, knowledge_of
-from engine.readiness.records import RecordKind, written_instant
-from engine.readiness.releases import own_checklist, own_items
-from engine.readiness.signoff import evidence_body
+from engine.readiness.records import RecordKind
 from engine.readiness.standing import WindowState, phase_standings
-from engine.readiness.tables import ReadinessRecord
+from tests.unit.readiness_records import (
+    HOUR,
+    MINUTE,
+    NOW,
+    OTHER,
+    THINGS,
+    deployed,
+    evidence,
+    record,
+    released,
+)
 
-NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
-HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
-CLOCK = FrozenClock(NOW)
-OURS, OTHER = CLOCK.uuid7(), CLOCK.uuid7()
-THINGS = {each: "as it is" for each in Dependency}
 # Depends on the schema alone, at most a day old; and on the release.
 SCHEMA_BOX, RELEASE_BOX = "PRE-2.2", "PRE-1.1"
 # A machine looks from 30 minutes after the deployment on.
 LIVE_BOX = "POST-3.2"
-
-
-def record(kind: str, body: dict[str, Any], at: datetime, **changes: Any) -> ReadinessRecord:
-    plain = {
-        "id": CLOCK.uuid7(),
-        "release_id": OURS,
-        "kind": kind,
-        "recorded_at": at,
-        "recorded_by": "ops",
-        "body": json.dumps(body),
-        "digest": b"d" * 32,
-    }
-    return ReadinessRecord(**(plain | changes))
-
-
-def released(**changes: Any) -> ReadinessRecord:
-    body = {
-        "name": "2026.48",
-        "commit": "0123abc",
-        "environment": "staging",
-        "plannedFrom": None,
-        "plannedUntil": None,
-        "author": "ada@people.example",
-        "authorId": None,
-        "checklist": own_checklist(),
-        "items": own_items(),
-    }
-    return record(RecordKind.RELEASE, body, NOW - 100 * HOUR, **changes)
-
-
-def deployed(at: datetime) -> ReadinessRecord:
-    return record(RecordKind.DEPLOYMENT, {"deployedAt": written_instant(at)}, at)
-
-
-def evidence(
-    box: str,
-    at: datetime,
-    verdict: Verdict = Verdict.PASSING,
-    *,
-    of: UUID = OURS,
-    things: dict[Dependency, str] | None = None,
-    is_attested: bool = False,
-) -> ReadinessRecord:
-    body = evidence_body(
-        of,
-        CLOCK.uuid7(),
-        verdict,
-        "Two of two",
-        started_at=at,
-        ended_at=at,
-        fingerprints=THINGS if things is None else things,
-        numbers={},
-        witness="",
-        is_attested=is_attested,
-    )
-    return record(RecordKind.EVIDENCE, body, at, item_id=box, release_id=of)
 
 
 def state(known: Knowledge, box: str, now: datetime = NOW) -> State:

@@ -19,14 +19,18 @@ VECTORS = [
     (
         "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
         "",
-        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701c"
-        "f9b46bd25bf5f0595bbe24655141438e7a100b",
+        (
+            "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555f"
+            "b8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"
+        ),
     ),
     (
         "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
         "72",
-        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0"
-        "f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+        (
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da08"
+            "5ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
+        ),
     ),
 ]
 EMPTY = {"format": verifier.FORMAT, "installation": "one", "records": [], "seals": []}
@@ -72,7 +76,7 @@ def test_a_digest_tells_fields_apart_that_only_together_read_alike() -> None:
     ],
 )
 def test_a_record_may_commit_five_minutes_after_its_instant(
-    recorded_at: str, sealed_at: str, is_late: bool
+    recorded_at: str, sealed_at: str, *, is_late: bool
 ) -> None:
     assert is_backdated(recorded_at, sealed_at) is is_late
 
@@ -101,8 +105,9 @@ def test_what_is_no_bundle_is_refused_in_one_line(tmp_path: Path, content: str) 
 
 
 def run(tmp_path: Path, content: str) -> subprocess.CompletedProcess[str]:
-    (tmp_path / "bundle.json").write_text(content)
-    command = ["-I", "-S", verifier.__file__, tmp_path / "bundle.json", "--key", "00" * 32]
+    path = tmp_path / "bundle.json"
+    path.write_text(content)
+    command = ["-I", "-S", verifier.__file__, str(path), "--key", "00" * 32]
     return subprocess.run(  # noqa: S603  # our own file
         [sys.executable, *command, "--checkpoints", tmp_path / "none.jsonl"],
         check=False,
