@@ -26,7 +26,9 @@ from engine.readiness.signing import PUBLIC_KEY_FILE
 @data_dir_option
 @json_option
 def verify_command(output: Path | None, data_dir: Path | None, *, as_json: bool) -> None:
-    """Seals what waits, then holds every record against seals, checkpoints and key.
+    """Verifies that all records are what was put down.
+
+    Seals what waits, then holds every record against seals, checkpoints and key.
 
     Exits 1 when something was edited, put in, taken out, moved or brought back.
     """
@@ -35,7 +37,7 @@ def verify_command(output: Path | None, data_dir: Path | None, *, as_json: bool)
             sealer = sealer_of(session, settings, clock)
         try:
             sealed, refusal = sealer.seal_all(target), ""
-        except SetupError as error:  # then what is there is looked at all the same
+        except (SetupError, OSError) as error:  # what is there is looked at all the same
             sealed, refusal = 0, str(error)
         try:
             found = sealer.findings(target)
@@ -70,9 +72,10 @@ def verify_command(output: Path | None, data_dir: Path | None, *, as_json: bool)
 @data_dir_option
 @json_option
 def key(data_dir: Path | None, *, as_json: bool) -> None:
-    """Shows the public key that records are verified with, and where it and the checkpoints lie.
+    """Shows the public key of the records.
 
-    Keep both outside of this machine: they are what a verifier trusts.
+    And where it and the checkpoints lie: keep copies of both outside of this machine, for they are
+    what a verifier trusts.
     """
     with ready_database(data_dir) as (settings, target, clock), session_of(target) as session:
         sealer = sealer_of(session, settings, clock)

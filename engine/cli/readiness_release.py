@@ -19,9 +19,8 @@ from engine.clock import Clock
 from engine.database.sessions import session_of
 from engine.errors import SetupError
 from engine.readiness.fingerprints import fingerprints_now
-from engine.readiness.knowledge import knowledge_of
-from engine.readiness.looking import Readiness, look, releases
-from engine.readiness.records import body_of, records_of, written_instant
+from engine.readiness.looking import Readiness, look, read_release, releases
+from engine.readiness.records import body_of, written_instant
 from engine.readiness.releases import (
     Plan,
     deployed_release,
@@ -56,12 +55,13 @@ def readiness_of(session: Session, settings: Settings, clock: Clock, name: str) 
         SetupError: there is none of this name.
     """
     release_id = release_id_of(session, name)
-    release = knowledge_of(records_of(session, release_id)).release
-    fingerprints = fingerprints_now(session, settings, release)
-    found = look(session, release_id, fingerprints, clock.now())
-    if found is None:
-        raise SetupError(f"there is no release {name}")
-    return found
+    release = read_release(session, release_id)
+    if release is not None:
+        fingerprints = fingerprints_now(session, settings, release)
+        found = look(session, release_id, fingerprints, clock.now())
+        if found is not None:
+            return found
+    raise SetupError(f"there is no release {name}")
 
 
 @click.group("release")
@@ -136,7 +136,10 @@ def release_list(data_dir: Path | None, *, as_json: bool) -> None:
 @click.option("--at", "deployed_at", type=INSTANT, help="When; now unless given.")
 @data_dir_option
 def deploy(name: str, deployed_at: datetime | None, data_dir: Path | None) -> None:
-    """Puts down when a release was deployed; the windows of its phases run from there."""
+    """Puts down when a release was deployed.
+
+    The windows of its phases run from there; said again, the last word counts.
+    """
     with ready_database(data_dir) as (_, target, clock), session_of(target) as session:
         release_id = release_id_of(session, name)
         instant = deployed_at or clock.now()
@@ -146,14 +149,15 @@ def deploy(name: str, deployed_at: datetime | None, data_dir: Path | None) -> No
 
 
 def _listed(session: Session, release_id: UUID, body: dict[str, Any]) -> dict[str, Any]:
-    release = knowledge_of(records_of(session, release_id)).release
+    release = read_release(session, release_id)
+    deployed_at = None if release is None else release.deployed_at
     return {
         "releaseId": str(release_id),
         "name": body["name"],
         "environment": body["environment"],
         "commit": body["commit"],
         "author": body["author"],
-        "deployedAt": None if release.deployed_at is None else written_instant(release.deployed_at),
+        "deployedAt": None if deployed_at is None else written_instant(deployed_at),
         "isRunning": deployed_release(session, body["environment"]) == release_id,
     }
 

@@ -34,7 +34,9 @@ def contacts_group() -> None:
 @_environment_option
 @data_dir_option
 def contacts_set(file: Path, environment: str | None, data_dir: Path | None) -> None:
-    """Puts down the contacts in FILE, all of them; those before stay as a record.
+    """Puts down the contacts in FILE.
+
+    All of them: those before stay as a record and count no more.
 
     TOML, a table [[contacts]] for each, with part (on-call, escalation or channel) and role; a
     person with name, phone and email, a channel with address.
@@ -52,7 +54,7 @@ def contacts_set(file: Path, environment: str | None, data_dir: Path | None) -> 
 @data_dir_option
 @json_option
 def contacts_list(environment: str | None, data_dir: Path | None, *, as_json: bool) -> None:
-    """Lists the contacts that are wanted and those that are there; exits 1 when one is red."""
+    """Lists the contacts; exits 1 when one is red."""
     with ready_database(data_dir) as (settings, target, _clock), session_of(target) as session:
         judged = roster_of(session, environment or settings.environment).judged()
     if as_json:
@@ -80,7 +82,7 @@ def risks_group() -> None:
 @data_dir_option
 @json_option
 def risks_list(name: str, data_dir: Path | None, *, as_json: bool) -> None:
-    """Lists the risks with the tier that the boxes say; exits 1 when one is raised."""
+    """Lists the risks; exits 1 when one is raised."""
     with ready_database(data_dir) as (settings, target, clock), session_of(target) as session:
         readiness = readiness_of(session, settings, clock, name)
     standings = assess_risks(own_risks(), readiness.standings)

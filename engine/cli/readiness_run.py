@@ -29,9 +29,10 @@ from engine.runtime import Runtime, open_runtime
 @click.option("--box", "boxes", type=NAME, multiple=True, help="Only this one; may be repeated.")
 @data_dir_option
 def run_command(name: str, boxes: Sequence[str], data_dir: Path | None) -> None:
-    """Looks at the boxes that a machine can look at, and puts down what it finds.
+    """Looks at boxes, and puts down what it finds.
 
-    Evidence is of the system that it is taken from: SAVEGUARD_ENVIRONMENT has to be the release's.
+    All that a machine can look at, unless --box names some. Evidence is of the system that it is
+    taken from: SAVEGUARD_ENVIRONMENT has to be the release's.
     Exits 1 when a box is found failing.
     """
     with ready_database(data_dir) as (settings, target, clock):

@@ -32,7 +32,10 @@ _SHOWN: Final = 12
 @data_dir_option
 @json_option
 def status(name: str, phase_id: str | None, data_dir: Path | None, *, as_json: bool) -> None:
-    """Shows how a release stands: boxes by state, phases, what blocks, the shortest way on."""
+    """Shows how a release stands.
+
+    Boxes by state, phases, what keeps them, and the shortest path to green.
+    """
     with ready_database(data_dir) as (settings, target, clock), session_of(target) as session:
         readiness = readiness_of(session, settings, clock, name)
     phases = readiness.phases if phase_id is None else [_phase(readiness, phase_id)]
@@ -54,7 +57,9 @@ def status(name: str, phase_id: str | None, data_dir: Path | None, *, as_json: b
 @data_dir_option
 @json_option
 def gate(name: str, phase_id: str | None, data_dir: Path | None, *, as_json: bool) -> None:
-    """For pipelines: exits 0 when every phase up to one is signed off, else 1 with what to do.
+    """Tells a pipeline whether a release may go on.
+
+    Exits 0 when every phase up to one is signed off, else 1 with what is left to do.
 
     Without --until-phase: every phase that is not bound to a time after the deployment. Where this
     host has the signing key, the records have to be as they were sealed, too.

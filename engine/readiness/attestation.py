@@ -18,7 +18,7 @@ from typing import Any, Final
 from sqlmodel import Session, col, select
 
 from engine.readiness.export import as_facts
-from engine.readiness.looking import Readiness
+from engine.readiness.looking import Readiness, records_that_count
 from engine.readiness.signing import Signer
 from engine.readiness.tables import ReadinessRecord, ReadinessSeal
 from engine.readiness.verifier import is_signed
@@ -36,11 +36,7 @@ def statement(readiness: Readiness, session: Session) -> dict[str, Any]:
         session: to read its records with.
     """
     release = readiness.release
-    records = session.exec(
-        select(ReadinessRecord)
-        .where(col(ReadinessRecord.release_id) == release.id)
-        .order_by(col(ReadinessRecord.recorded_at), col(ReadinessRecord.id))
-    ).all()
+    records = records_that_count(session, release)
     last = session.exec(
         select(ReadinessSeal).order_by(col(ReadinessSeal.number).desc()).limit(1)
     ).one_or_none()

@@ -137,7 +137,8 @@ class Sealer:
                 be told.
 
         Raises:
-            OSError: the file cannot be read or written.
+            SetupError: the file is gone.
+            OSError: it cannot be read or written.
         """
 
         def after(known: int) -> list[dict[str, Any]]:
@@ -148,7 +149,10 @@ class Sealer:
             )
             return [self._checkpoint(seal) for seal in seals]
 
-        return self.checkpoints.add(after) if self.signer.has_key else 0
+        if not self.signer.has_key:
+            return 0  # nothing was ever sealed here
+        self._begin()
+        return self.checkpoints.add(after)
 
     def seal_all(self, target: Target) -> int:
         """Seals all that waits, and writes the checkpoints; returns how many records it sealed.

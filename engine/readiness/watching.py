@@ -24,10 +24,9 @@ from engine.readiness.contradictions import (
     contradicted,
 )
 from engine.readiness.fingerprints import fingerprints_now
-from engine.readiness.knowledge import knowledge_of
 from engine.readiness.live import due, is_live
-from engine.readiness.looking import Readiness, look
-from engine.readiness.records import RecordKind, put_down, records_of, written_instant
+from engine.readiness.looking import Readiness, look, read_release
+from engine.readiness.records import RecordKind, put_down, written_instant
 from engine.readiness.releases import current_releases, deployed_release
 from engine.readiness.running import run, runnable
 from engine.readiness.sealing import sealer_of
@@ -75,12 +74,12 @@ def look_again(runtime: Runtime) -> int:
         release_id = deployed_release(session, runtime.settings.environment)
         if release_id is None:
             return 0
-        known, now = knowledge_of(records_of(session, release_id)), runtime.clock.now()
-        if not is_live(known.release, now):
+        readiness = _look(session, runtime, release_id)
+        if readiness is None or not is_live(readiness.release, readiness.read_at):
             return 0
-        items = due(known.release, runnable(known.release), known.evidence, now)
-        actor = terminal_actor(runtime.clock, WORKER)
-        return len(run(runtime, actor, known.release, items))
+        release, evidence = readiness.release, readiness.knowledge.evidence
+        items = due(release, runnable(release), evidence, readiness.read_at)
+        return len(run(runtime, terminal_actor(runtime.clock, WORKER), release, items))
 
 
 def note_contradictions(runtime: Runtime) -> int:
@@ -97,7 +96,9 @@ def note_contradictions(runtime: Runtime) -> int:
 
 
 def _look(session: Session, runtime: Runtime, release_id: UUID) -> Readiness | None:
-    release = knowledge_of(records_of(session, release_id)).release
+    release = read_release(session, release_id)
+    if release is None:
+        return None
     fingerprints = fingerprints_now(session, runtime.settings, release)
     return look(session, release_id, fingerprints, runtime.clock.now())
 
