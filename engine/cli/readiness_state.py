@@ -88,7 +88,7 @@ def gate(name: str, phase_id: str | None, data_dir: Path | None, *, as_json: boo
         signed = sum(each.is_signed_off for each in phases)
         click.echo(f"{signed} of {len(phases)} phases are signed off.")
         if not is_verified:
-            click.echo("The records were not verified: the signing key is elsewhere.", err=True)
+            click.echo("The records were not verified: this host has no signing key.", err=True)
         click.echo("\n".join(path_lines(steps)))
     sys.exit(0 if is_open else 1)
 
@@ -155,8 +155,8 @@ def path_lines(steps: Sequence[Action]) -> Iterator[str]:
     for step in steps:
         more = f", and {len(step.boxes) - _SHOWN} more" if len(step.boxes) > _SHOWN else ""
         boxes = ", ".join(step.boxes[:_SHOWN]) + more
-        # What speaks of one box names it.
-        names = f" ({boxes})" if len(step.boxes) > 1 else ""
+        # What speaks of one box alone names it already.
+        names = "" if not step.boxes or step.boxes[0] in step.words else f" ({boxes})"
         yield f"  {step.kind.value:<6} {step.words}{names}"
 
 
@@ -164,7 +164,11 @@ def _told(
     readiness: Readiness, phases: Sequence[PhaseStanding], *, is_whole: bool
 ) -> Iterator[str]:
     release = readiness.release
-    deployed = "not deployed" if release.deployed_at is None else f"since {release.deployed_at}"
+    deployed = (
+        "not deployed"
+        if release.deployed_at is None
+        else f"deployed at {release.deployed_at:%Y-%m-%d %H:%M} UTC"
+    )
     yield f"{release.name}, commit {release.commit}, for {release.environment}, {deployed}"
     boxes = [box for phase in phases for box in phase.phase.boxes]
     yield from count_lines(readiness.standings[box.id] for box in boxes)

@@ -205,8 +205,7 @@ def _phase_html(readiness: Readiness, phase: PhaseStanding) -> str:
             "☑" if readiness.standings[box.id].state.is_settled else "☐",
             box.id,
             box.text,
-            readiness.standings[box.id].state.value,
-            _note(readiness, readiness.standings[box.id]),
+            *_note(readiness, readiness.standings[box.id]).split("; ", 1),
         )
         for box in phase.phase.boxes
     )

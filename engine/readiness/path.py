@@ -1,7 +1,7 @@
 """The shortest path to green: the fewest actions that settle boxes, in the order of who can act.
 
 Pure. One run of the machine looks at any number of boxes, and one drill answers all boxes that it
-is the probe of; each box that needs a person is an action of its own. What no action of anybody
+is the probe of; each word that somebody gives is an action of its own. What no action of anybody
 settles now (what nothing looks for yet, what was looked at and is wrong, what opens later) is said
 as that.
 """
@@ -95,30 +95,31 @@ def _leaves(readiness: Readiness, box: str) -> Iterator[str]:
 def _steps(
     readiness: Readiness, boxes: Iterable[str], runnable: Collection[str]
 ) -> Iterator[Action]:
-    runs: list[str] = []
-    drills: dict[str, list[str]] = {}
+    # Boxes that one step settles, by what it is; in the order in which they come.
+    together: dict[tuple[ActionKind, str], list[str]] = {}
     for box in boxes:
         standing = readiness.standings[box]
         opens = _opens_later(readiness, box)
         if opens is not None:
-            yield Action(ActionKind.WAIT, (box,), opens)
+            together.setdefault((ActionKind.WAIT, opens), []).append(box)
         elif _helps_to_run(standing, runnable):
-            runs.append(box)
+            together.setdefault((ActionKind.RUN, "Let a machine look"), []).append(box)
         elif _waits_for_second(readiness, box):
             exemption = readiness.knowledge.exemptions[box]
             words = f"Agree to the waiver of {box} that {exemption.granted_by} has asked for"
             yield Action(ActionKind.SECOND, (box,), words)
         elif standing.item.kind is Kind.DRILL and standing.state in _TO_BE_RUN:
-            drills.setdefault(standing.item.probe or box, []).append(box)
+            words = f"Run the drill {standing.item.probe}, or put its evidence down"
+            together.setdefault((ActionKind.DRILL, words), []).append(box)
+        elif standing.evidence is None and standing.item.kind is Kind.AUTOMATIC:
+            together.setdefault((ActionKind.WAIVE, _NOTHING_LOOKS), []).append(box)
         else:
             yield _by_somebody(standing)
-    if runs:
-        yield Action(ActionKind.RUN, tuple(runs), f"Run the probes of {len(runs)} boxes")
-    for probe, drilled in drills.items():
-        words = f"Run the drill {probe}, or put its evidence down"
-        yield Action(ActionKind.DRILL, tuple(drilled), words)
+    for (kind, words), settled in together.items():
+        yield Action(kind, tuple(settled), words)
 
 
+_NOTHING_LOOKS = "Nothing looks for it yet: ask for a waiver of each, to which somebody else agrees"
 _TO_BE_RUN = frozenset({State.UNKNOWN, State.STALE})
 
 
@@ -148,10 +149,7 @@ def _by_somebody(standing: Standing) -> Action:
         return Action(ActionKind.VOUCH, (box,), f"Vouch for {box}: {reason}")
     if state is State.FAILING:
         return Action(ActionKind.MEND, (box,), f"Mend what {box} has found: {reason}")
-    if standing.evidence is not None:
-        return Action(ActionKind.WAIT, (box,), f"{box} cannot be told yet: {reason}")
-    words = f"Ask for a waiver of {box}, to which somebody else agrees: nothing looks for it yet"
-    return Action(ActionKind.WAIVE, (box,), words)
+    return Action(ActionKind.WAIT, (box,), f"{box} cannot be told yet: {reason}")
 
 
 def _opens_later(readiness: Readiness, box: str) -> str | None:
@@ -161,8 +159,8 @@ def _opens_later(readiness: Readiness, box: str) -> str | None:
     if phase.window is not WindowState.WAITING:
         return None
     if phase.opens_at is None:
-        return f"{box} comes after the deployment, which has not been put down"
-    return f"{box} comes when its phase opens, at {phase.opens_at:%Y-%m-%d %H:%M} UTC"
+        return "Put the deployment down: these phases come after it"
+    return f"{phase.phase.id} opens at {phase.opens_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _signatures(phases: Iterable[PhaseStanding]) -> Iterator[Action]:

@@ -40,6 +40,7 @@ _EXPLAINED: Final = [
     meaning.number for code, meaning in TAXONOMY.items() if code is not ErrorCode.INTERNAL_ERROR
 ]
 _TRY_LOOKING: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('saveguard.readiness.look'))")
+_WAIT: Final = text("SET LOCAL idle_in_transaction_session_timeout = 0")
 _TRY_NOTING: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('saveguard.readiness.note'))")
 # Live attempts that ended with the catch-all code, or with one that this release does not know; by
 # the index of the few that have a code.
@@ -67,14 +68,15 @@ def seal(runtime: Runtime) -> int:
 
 def look_again(runtime: Runtime) -> int:
     """Looks at the boxes of the running release whose evidence is soon too old; how many."""
-    with session_of(runtime.target) as session:
-        # Held while the probes run, which have connections of their own.
-        if session.execute(_TRY_LOOKING).scalar() is not True:
+    with session_of(runtime.target) as alone:
+        if alone.execute(_TRY_LOOKING).scalar() is not True:
             return 0
-        release_id = deployed_release(session, runtime.settings.environment)
-        if release_id is None:
-            return 0
-        readiness = _look(session, runtime, release_id)
+        # The lock is held while the probes run, which takes as long as it takes; nothing is read
+        # in its transaction, so that it keeps nobody from anything else.
+        alone.execute(_WAIT)
+        with session_of(runtime.target) as session:
+            release_id = deployed_release(session, runtime.settings.environment)
+            readiness = None if release_id is None else _look(session, runtime, release_id)
         if readiness is None or not is_live(readiness.release, readiness.read_at):
             return 0
         release, evidence = readiness.release, readiness.knowledge.evidence

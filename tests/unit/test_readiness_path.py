@@ -66,10 +66,10 @@ def test_one_drill_answers_all_boxes_that_it_is_the_probe_of() -> None:
 
 
 def test_what_nothing_looks_for_yet_takes_a_waiver_and_that_is_said() -> None:
-    (step,) = [each for each in path(readiness(), "PRE-1") if each.boxes == ("PRE-1.4",)]
+    (step,) = [each for each in path(readiness(), "PRE-1") if each.kind is ActionKind.WAIVE]
 
-    assert step.kind is ActionKind.WAIVE
-    assert "nothing looks for it yet" in step.words
+    assert step.boxes == tuple(f"PRE-1.{number}" for number in range(4, 11))
+    assert "Nothing looks for it yet" in step.words
 
 
 def test_a_waiver_that_waits_for_somebody_is_agreed_to() -> None:
@@ -103,9 +103,10 @@ def test_what_opens_later_waits_and_says_for_what() -> None:
     before = path(readiness(), "POST-3")
     early = path(readiness(deployed(NOW)), "POST-3")
 
-    assert set(kinds(before)) == {"wait", "sign"}
-    assert "has not been put down" in before[0].words
-    assert "2026-11-26 12:30 UTC" in early[0].words
+    assert kinds(before) == kinds(early) == ["wait", "sign"]
+    assert "Put the deployment down" in before[0].words
+    assert early[0].words == "POST-3 opens at 2026-11-26 12:30 UTC"
+    assert len(early[0].boxes) == 7
 
 
 def test_steps_come_in_the_order_of_who_can_do_them_and_the_signature_last() -> None:
