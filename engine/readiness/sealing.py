@@ -22,13 +22,12 @@ from engine.database.target import Target
 from engine.errors import SetupError
 from engine.readiness.checkpoints import CHECKPOINTS_FILE, Checkpoints
 from engine.readiness.records import as_bundled, written_instant
-from engine.readiness.signing import Signer
+from engine.readiness.signing import Signer, is_signed
 from engine.readiness.tables import ReadinessRecord, ReadinessSeal, ReadinessSealed
 from engine.readiness.verifier import (
     FIRST_HEAD,
     FORMAT,
     Finding,
-    is_signed,
     seal_head,
     signed_bytes,
     verify,
@@ -187,7 +186,7 @@ class Sealer:
         with session_of(target) as session:
             bundled = bundle(session, self.installation)
         if self.signer.has_key:
-            return verify(bundled, checkpoints, self.signer.public_key)
+            return verify(bundled, checkpoints, self.signer.public_key, is_signed)
         if bundled["seals"]:
             return [Finding("unproved", "key", f"there is none in {self.directory}")]
         return [each for each in verify(bundled, [], b"") if each.what != "unproved"]
