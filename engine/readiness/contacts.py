@@ -7,7 +7,7 @@ the reason is said.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,10 +20,14 @@ from engine.access.permits import Permit
 from engine.access.roles import Permission
 from engine.clock import Clock
 from engine.errors import ErrorCode, Refusal
+from engine.readiness.assessment import Evidence, Verdict
+from engine.readiness.items import Item
 from engine.readiness.records import RecordKind, body_of, put_down, records_of
 
 # Contacts are of an environment and of no release: their records have an id of its name.
 _OF_ENVIRONMENTS: Final = UUID("5d3b5a0e-6d1f-5c57-9a52-0f5c6d8a4b11")
+# What looks for the boxes that on-call can be reached.
+_CALLS: Final = "oncall.page"
 _WORDS_MAX: Final = 200
 _PLACEHOLDER: Final = re.compile(r"\[.*\]|<.*>|tbd|todo|n/?a|x{3,}", re.IGNORECASE)
 # Domains that are reserved for examples (RFC 2606), and lead nowhere.
@@ -96,12 +100,14 @@ class Roster:
         contacts: those that were put down.
         changed_by: who did; empty when nobody has.
         changed_at: when; None when nobody has.
+        digest: of their record.
     """
 
     environment: str
     contacts: tuple[Contact, ...]
     changed_by: str = ""
     changed_at: datetime | None = None
+    digest: str = ""
 
     def judged(self) -> tuple[Judged, ...]:
         """Each contact that is wanted, and each other that is there, with what is wrong."""
@@ -134,7 +140,40 @@ def roster_of(session: Session, environment: str) -> Roster:
         return Roster(environment, ())
     newest = records[-1]
     contacts = tuple(Contact(**each) for each in body_of(newest)["contacts"])
-    return Roster(environment, contacts, newest.recorded_by, newest.recorded_at)
+    return Roster(
+        environment, contacts, newest.recorded_by, newest.recorded_at, newest.digest.hex()
+    )
+
+
+def evidence_against(roster: Roster, items: Mapping[str, Item]) -> dict[str, Evidence]:
+    """What speaks against the boxes that somebody can be called: contacts that are red.
+
+    Nothing does while there are none at all: then nobody knows.
+
+    Args:
+        roster: of the release's environment.
+        items: how each box is decided.
+    """
+    red = [each for each in roster.judged() if not each.is_good]
+    if roster.changed_at is None or not red:
+        return {}
+    first = red[0]
+    return {
+        item.id: Evidence(
+            item_id=item.id,
+            verdict=Verdict.FAILING,
+            # Which, and no name or number: a reason goes into exports.
+            reason=f"{len(red)} contacts are red, {first.contact.part}, {first.contact.role}"
+            " among them: see saveguard readiness contacts list",
+            ended_at=roster.changed_at,
+            fingerprints={},
+            digest=roster.digest,
+            runner=roster.changed_by,
+            numbers={"red": len(red)},
+        )
+        for item in items.values()
+        if item.probe == _CALLS
+    }
 
 
 def set_contacts(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from engine.readiness.assessment import Standing, assess
+from engine.readiness.contacts import evidence_against, roster_of
 from engine.readiness.items import Dependency, Item, Kind
 from engine.readiness.knowledge import Knowledge, Release, knowledge_of
 from engine.readiness.records import RecordKind, body_of, records_of_kind
@@ -76,7 +77,10 @@ def look(
     if release is None:
         return None
     knowledge = knowledge_of(records_that_count(session, release), _carried(session, release))
-    standings = assess(knowledge.release.items, knowledge.known(fingerprints), now)
+    known = knowledge.known(fingerprints)
+    against = evidence_against(roster_of(session, release.environment), release.items)
+    known = replace(known, evidence={**known.evidence, **against})
+    standings = assess(release.items, known, now)
     return Readiness(knowledge, standings, phase_standings(knowledge, standings, now), now)
 
 

@@ -126,6 +126,22 @@ def test_evidence_of_before_a_migration_is_stale_wherever_it_came_from(looks: Lo
     assert found.standings["PRE-2.1"].reason == "What it speaks of has changed since: schema"
 
 
+def test_contacts_that_are_red_make_the_box_red_and_those_that_nobody_put_down_do_not(
+    looks: Looks,
+) -> None:
+    _, actor = lead(looks.target, looks.clock)
+    before = looks.state(looks.one, "PRE-10.10")
+    with session_of(looks.target) as session:
+        contact = Contact("on-call", "primary", name="[Name]")
+        set_contacts(session, looks.clock, actor, "staging", [contact])
+    now = readiness_of(looks.target, looks.settings, looks.clock, looks.one)
+
+    assert (before, looks.state(looks.elsewhere, "PRE-10.10")) == (State.UNKNOWN, State.UNKNOWN)
+    assert now.standings["PRE-10.10"].state is State.FAILING
+    assert "8 contacts are red, on-call, primary" in now.standings["PRE-10.10"].reason
+    assert now.standings["READY-1"].state is State.FAILING
+
+
 def test_there_is_no_release_of_an_id_that_nobody_has_given(looks: Looks) -> None:
     with session_of(looks.target) as session:
         nobody = looks.clock.uuid7()
