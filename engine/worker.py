@@ -3,8 +3,9 @@
 A process that saves looks after itself: nobody else may empty its journal while it lives, knows
 what its edge has counted, and it may be the only one that uses the embedded server. Everything
 else (expiring, reaping, rolling, making partitions and dropping them) is done by whoever comes.
-Every job is safe to run in several processes at once; expiring and rolling are kept to one by a
-lock, so that two do not race for the same rows.
+Every job is safe to run in several processes at once; expiring, rolling, and what is done for
+releases (sealing their records, looking at live boxes again, putting down what contradicts) are
+kept to one by a lock, so that two do not race for the same rows.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Final
 import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
+from sqlalchemy.exc import DBAPIError
 
 from engine.access.limit_storage import reap as reap_limits
 from engine.access.sign_ins import forget_old as forget_old_sign_ins
@@ -29,6 +31,7 @@ from engine.attempts.partitions import ensure_partitions, strays
 from engine.database.pool import EngineConnection
 from engine.errors import SetupError
 from engine.logs import report
+from engine.readiness.watching import look_again, note_contradictions, seal
 from engine.rollups.retention import drop_due
 from engine.rollups.roller import roll
 from engine.runtime import PROCESS_LOG, Runtime, log_file
@@ -44,6 +47,10 @@ _LOGS_EVERY: Final = timedelta(hours=1)
 _EXPIRE_EVERY: Final = timedelta(seconds=30)
 _REAP_EVERY: Final = timedelta(minutes=5)
 _PARTITIONS_EVERY: Final = timedelta(hours=1)
+_SEAL_EVERY: Final = timedelta(seconds=10)
+# Evidence that lasts 5 minutes is taken anew after 2.
+_LOOK_EVERY: Final = timedelta(minutes=1)
+_NOTE_EVERY: Final = timedelta(minutes=1)
 # Locks give up after seconds; only a line that has fallen silent takes all of it. Dropping counts
 # the rows of a day first.
 _PARTITIONS_S: Final = 60.0
@@ -109,6 +116,9 @@ def all_jobs(runtime: Runtime) -> tuple[Job, ...]:
         Job("reap", _REAP_EVERY, lambda: _reap(runtime)),
         Job("roll", runtime.settings.roll_interval, lambda: _roll(runtime), is_routine=True),
         Job("partitions", _PARTITIONS_EVERY, partial(_make_partitions, runtime, StrayWatch())),
+        Job("seal", _SEAL_EVERY, partial(seal, runtime), is_routine=True, runs_at_end=True),
+        Job("look", _LOOK_EVERY, partial(look_again, runtime), is_routine=True),
+        Job("contradictions", _NOTE_EVERY, partial(note_contradictions, runtime)),
         Job("retention", _PARTITIONS_EVERY, lambda: _drop_old_days(runtime)),
     )
 
@@ -163,7 +173,7 @@ def _run(job: Job, *, was_failing: bool) -> bool:
     log = structlog.get_logger().bind(job=job.name)
     try:
         done = job.run()
-    except (psycopg.Error, PoolTimeout, OSError, SetupError) as error:
+    except (psycopg.Error, DBAPIError, PoolTimeout, OSError, SetupError) as error:
         if not was_failing:  # once for each outage, not once for each try
             log.warning("job_failed", error=type(error).__name__)
         return True

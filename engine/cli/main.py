@@ -17,6 +17,7 @@ from engine.cli.ledger import attempts, verify_command
 from engine.cli.logs import logs
 from engine.cli.migrating import migrate_group
 from engine.cli.people import client_group
+from engine.cli.readiness import readiness_group
 from engine.cli.replay import replay
 from engine.cli.rollups import retention, rollup_group
 from engine.cli.serving import api, worker
@@ -41,6 +42,7 @@ for command in (
     key_group,
     logs,
     migrate_group,
+    readiness_group,
     replay,
     retention,
     rollup_group,

@@ -115,6 +115,17 @@ class Checklist:
         for phase in self.phases:
             yield from phase.boxes
 
+    def phase_of(self, box_id: str) -> Phase:
+        """The phase that a box is of.
+
+        Raises:
+            KeyError: there is no such box.
+        """
+        for phase in self.phases:
+            if any(box.id == box_id for box in phase.boxes):
+                return phase
+        raise KeyError(box_id)
+
     def children(self, box_id: str) -> tuple[Box, ...]:
         """The boxes right under one."""
         return tuple(box for box in self.boxes if box.parent_id == box_id)

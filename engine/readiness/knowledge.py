@@ -1,14 +1,15 @@
 """What the records of a release come to: the release itself, and what is known of its boxes.
 
 Pure: records in, knowledge out. The newest evidence of a box counts; a revoked record does not; an
-exemption of two people counts once both have spoken.
+exemption of two people counts once both have spoken. A machine's look at a box of a phase that
+runs after the deployment counts from when that phase opens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from engine.readiness.assessment import (
     Verdict,
 )
 from engine.readiness.checklist import Checklist, read_checklist
-from engine.readiness.items import Dependency, Item, attested_items, read_items
+from engine.readiness.items import Dependency, Item, Kind, attested_items, read_items
 from engine.readiness.records import RecordKind, body_of, read_instant
 from engine.readiness.tables import ReadinessRecord
 
@@ -119,8 +120,8 @@ def knowledge_of(
 
     Args:
         records: all of them, oldest first; the first is the release itself.
-        carried: evidence of other releases of the same environment, oldest first. It counts for
-            boxes that do not depend on the release, and only where there is none of its own.
+        carried: evidence of other releases of the same environment, oldest first. It counts, where
+            it is the newest, for boxes that do not depend on the release.
 
     Raises:
         ValueError: there is no release among them.
@@ -131,7 +132,9 @@ def knowledge_of(
     release = _release(held)
     own = [each for each in held if _is(each, RecordKind.EVIDENCE)]
     others = [each for each in carried if _is_carried(each, release)]
-    evidence, evidence_ids = _evidence([*others, *own], release.items)
+    evidence, evidence_ids = _evidence(
+        sorted([*others, *own], key=lambda each: (each.recorded_at, each.id)), release
+    )
     exemptions, exemption_ids = _exemptions(held)
     return Knowledge(
         release,
@@ -177,20 +180,28 @@ def _release(records: Sequence[ReadinessRecord]) -> Release:
 
 def _is_carried(record: ReadinessRecord, release: Release) -> bool:
     item = release.items.get(record.item_id or "")
-    if record.release_id == release.id or item is None:
+    if record.release_id == release.id or item is None or _opens(item, release) is not None:
         return False
     return Dependency.RELEASE not in item.depends_on and not body_of(record)["attested"]
 
 
+def _opens(item: Item, release: Release) -> timedelta | None:
+    """How long after the deployment a machine may look at a box; None if whenever it likes."""
+    if item.kind is not Kind.AUTOMATIC:
+        return None
+    phase = release.checklist.phase_of(item.id)
+    return None if phase.window is None else phase.window.opens
+
+
 def _evidence(
-    records: Sequence[ReadinessRecord], items: Mapping[str, Item]
+    records: Sequence[ReadinessRecord], release: Release
 ) -> tuple[dict[str, Evidence], dict[str, UUID]]:
-    """The newest of each box; of one that several people vouch for, what all of them say."""
+    """The newest of each box; of one that people vouch for, what all of them say."""
     found: dict[str, Evidence] = {}
     ids: dict[str, UUID] = {}
-    vouched: dict[str, dict[object, str]] = {}
+    boxes: dict[str, _Words] = {}
     for record in records:
-        item = items.get(record.item_id or "")
+        item = release.items.get(record.item_id or "")
         if item is None:
             continue
         body = body_of(record)
@@ -204,24 +215,80 @@ def _evidence(
             runner=record.recorded_by,
             numbers=body["numbers"],
         )
-        if body["attested"] and item.signatures > 1:
-            people = vouched.setdefault(item.id, {})
-            if evidence.verdict is Verdict.PASSING:
-                people[record.account_id] = record.recorded_by
-            evidence = _by_several(evidence, item, people)
+        words = boxes.setdefault(item.id, _Words(item))
+        if body["attested"]:
+            evidence = words.heard(evidence, record.account_id)
+        else:
+            evidence = words.looked(_in_its_time(evidence, item, release))
         found[item.id], ids[item.id] = evidence, record.id
     return found, ids
 
 
-def _by_several(evidence: Evidence, item: Item, people: Mapping[object, str]) -> Evidence:
-    names = ", ".join(sorted(people.values()))
-    if len(people) >= item.signatures or evidence.verdict is not Verdict.PASSING:
+def _in_its_time(evidence: Evidence, item: Item, release: Release) -> Evidence:
+    """The evidence; that of a phase that had not opened says nothing."""
+    opens = _opens(item, release)
+    if opens is None or evidence.verdict not in {Verdict.PASSING, Verdict.FAILING}:
         return evidence
-    return replace(
-        evidence,
-        verdict=Verdict.INSUFFICIENT,
-        reason=f"{len(people)} of {item.signatures} people have vouched for it: {names}",
-    )
+    if release.deployed_at is None:
+        why = "It was looked at, but the release is not deployed yet"
+    elif evidence.ended_at < release.deployed_at + opens:
+        why = "It was looked at before its phase had opened"
+    else:
+        return evidence
+    return replace(evidence, verdict=Verdict.UNKNOWN, reason=why)
+
+
+class _Words:
+    """What a machine and people say of one box, in the order in which they said it."""
+
+    def __init__(self, item: Item) -> None:
+        self._item = item
+        self._looked: Evidence | None = None
+        # The newest good word of each.
+        self._people: dict[object, Evidence] = {}
+
+    def looked(self, evidence: Evidence) -> Evidence:
+        """A machine has looked; people vouch for this very look, so that they have to anew."""
+        self._looked, self._people = evidence, {}
+        return self._vouched(evidence) if self._item.signatures > 1 else evidence
+
+    def heard(self, evidence: Evidence, account_id: UUID | None) -> Evidence:
+        """Somebody has spoken; a word against it puts an end to those for it."""
+        if evidence.verdict is not Verdict.PASSING:
+            self._people = {}
+            return evidence
+        self._people[account_id] = evidence
+        if self._item.kind is Kind.ATTESTED:
+            return self._vouched(evidence) if self._item.signatures > 1 else evidence
+        if self._looked is None:
+            return replace(evidence, verdict=Verdict.UNKNOWN, reason="It was never run")
+        return self._vouched(replace(self._looked, digest=evidence.digest))
+
+    def _vouched(self, newest: Evidence) -> Evidence:
+        """The newest, which counts once enough people say the same of things as they are."""
+        if newest.verdict is not Verdict.PASSING:
+            return newest
+        needed = self._item.signatures
+        same = [each for each in self._people.values() if self._is_alike(each, newest)]
+        names = ", ".join(sorted(each.runner for each in same)) or "nobody yet"
+        if len(same) < needed:
+            return replace(
+                newest,
+                verdict=Verdict.INSUFFICIENT,
+                reason=f"{len(same)} of {needed} people have vouched for it: {names}",
+            )
+        return replace(
+            newest,
+            reason=f"{newest.reason} (vouched for by {names})",
+            # It is as old as the oldest word that it needs.
+            ended_at=min(newest.ended_at, *(each.ended_at for each in same)),
+        )
+
+    def _is_alike(self, one: Evidence, two: Evidence) -> bool:
+        return all(
+            one.fingerprints.get(each) == two.fingerprints.get(each)
+            for each in self._item.depends_on
+        )
 
 
 def _exemptions(

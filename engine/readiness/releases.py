@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -12,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import Session
 
+from engine.access.accounts import find_account
 from engine.access.audit import Action, Actor, Subject
 from engine.access.permits import Permit
 from engine.access.roles import Permission
@@ -23,6 +25,7 @@ from engine.readiness.records import (
     RecordKind,
     body_of,
     put_down,
+    read_instant,
     records_of,
     records_of_kind,
     written_instant,
@@ -44,8 +47,8 @@ class Plan:
         environment: where it is going.
         planned_from: the earliest instant of its deployment; None if not planned.
         planned_until: the latest.
-        author: who made it, by e-mail address.
-        author_id: of their account; None if they have none. They do not sign.
+        author: who made it, by e-mail address; whoever asks unless it is given. They do not sign.
+        author_id: of their account; looked for by the address unless it is given.
         checklist: Markdown; None for ours.
     """
 
@@ -88,7 +91,7 @@ def make_release(session: Session, clock: Clock, actor: Actor, plan: Plan) -> UU
     if fault is not None:
         unfit = Refusal(ErrorCode.QUOTE_VALIDATION_FAILED, fault)
         return permit.refused(Action.RELEASE_MADE, None, unfit)
-    release_id = clock.uuid7()
+    release_id, author_id = clock.uuid7(), _author_id(session, actor, plan)
     put_down(
         session,
         clock,
@@ -102,7 +105,7 @@ def make_release(session: Session, clock: Clock, actor: Actor, plan: Plan) -> UU
             "plannedFrom": _written(plan.planned_from),
             "plannedUntil": _written(plan.planned_until),
             "author": plan.author or actor.name,
-            "authorId": None if plan.author_id is None else str(plan.author_id),
+            "authorId": None if author_id is None else str(author_id),
             "checklist": plan.checklist if plan.checklist is not None else own_checklist(),
             "items": own_items() if plan.checklist is None else None,
         },
@@ -150,6 +153,41 @@ def release_named(session: Session, name: str, environment: str | None = None) -
         if body_of(each)["name"] == name and environment in {None, body_of(each)["environment"]}
     ]
     return found[-1] if found else None
+
+
+def deployed_release(session: Session, environment: str) -> UUID | None:
+    """The release that an environment runs: the one that was deployed last."""
+    deployed: dict[UUID, datetime] = {
+        each.release_id: read_instant(body_of(each)["deployedAt"])
+        for each in records_of_kind(session, RecordKind.DEPLOYMENT)
+    }
+    ours = [each for each in _made_for(session, environment) if each in deployed]
+    return max(ours, key=lambda each: deployed[each], default=None)
+
+
+def current_releases(session: Session, environment: str) -> Sequence[UUID]:
+    """What an environment runs, and the releases that were made since and are on their way."""
+    made = _made_for(session, environment)
+    running = deployed_release(session, environment)
+    return made if running is None else made[made.index(running) :]
+
+
+def _made_for(session: Session, environment: str) -> list[UUID]:
+    """The releases of an environment, in the order in which they were made."""
+    return [
+        each.release_id
+        for each in records_of_kind(session, RecordKind.RELEASE)
+        if body_of(each)["environment"] == environment
+    ]
+
+
+def _author_id(session: Session, actor: Actor, plan: Plan) -> UUID | None:
+    if plan.author_id is not None:
+        return plan.author_id
+    if not plan.author:
+        return actor.account_id
+    account = find_account(session, plan.author)
+    return None if account is None else account.id
 
 
 def _fault(session: Session, plan: Plan) -> str | None:

@@ -1,37 +1,43 @@
 """Seals: batches of records, hash-linked after they were committed, signed, and told elsewhere.
 
 Nobody waits for it: records commit on their own, and a job seals what has come since. A checkpoint
-of every seal is written to a file outside of the database, so that a chain that was cut off, or a
-backup that was brought back, does not pass for the whole.
-
-The key lies in DATA_DIR, readable by the engine's user alone; who has the database has not the key.
+of every seal is written to a file outside of the database (`checkpoints`), and the key that signs
+lies outside of it, too (`signing`).
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from engine.clock import Clock
+from engine.database.sessions import session_of
+from engine.database.target import Target
 from engine.errors import SetupError
+from engine.readiness.checkpoints import CHECKPOINTS_FILE, Checkpoints
 from engine.readiness.records import as_bundled, written_instant
+from engine.readiness.signing import Signer, is_signed
 from engine.readiness.tables import ReadinessRecord, ReadinessSeal, ReadinessSealed
-from engine.readiness.verifier import FIRST_HEAD, FORMAT, seal_head, signed_bytes
+from engine.readiness.verifier import (
+    FIRST_HEAD,
+    FORMAT,
+    Finding,
+    seal_head,
+    signed_bytes,
+    verify,
+)
+from engine.settings import Settings
 
-KEY_FILE: Final = "readiness-signing.key"
-CHECKPOINTS_FILE: Final = "readiness-checkpoints.jsonl"
 # As many in one seal: a batch is one transaction.
 _BATCH_MAX: Final = 10_000
 _LOCK: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('saveguard.readiness.seal'))")
+_INSTALLATION: Final = text("SELECT id FROM installation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +55,24 @@ class Sealer:
     clock: Clock
 
     @property
+    def signer(self) -> Signer:
+        """Signs as this installation."""
+        return Signer(self.directory)
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """What is written down elsewhere."""
+        return Checkpoints(self.directory / CHECKPOINTS_FILE)
+
+    @property
     def public_key(self) -> bytes:
         """The key that seals are held against, 32 bytes.
 
         Raises:
             SetupError: there is no key, and none can be made.
         """
-        return self._key().public_key().public_bytes_raw()
+        self._begin()
+        return self.signer.public_key
 
     def seal(self, session: Session) -> int:
         """Seals the records that are not yet, in the order they came; returns how many.
@@ -63,22 +80,28 @@ class Sealer:
         The session is committed by the caller; `write_checkpoints` follows.
 
         Raises:
-            SetupError: the key cannot be read.
+            SetupError: the key cannot be read or is not the one that sealed so far, or the
+                checkpoints are gone.
         """
         if session.execute(_LOCK).scalar() is not True:
             return 0
         waiting = _unsealed(session)
         if not waiting:
             return 0
+        self._begin()
         last = session.exec(
             select(ReadinessSeal).order_by(col(ReadinessSeal.number).desc()).limit(1)
         ).one_or_none()
+        if last is not None:
+            self._must_be_ours(last)
         previous = FIRST_HEAD if last is None else last.head.hex()
         number = 1 if last is None else last.number + 1
         count = len(waiting) + (0 if last is None else last.count)
-        # Never before what it seals, whatever became of the clock.
-        sealed_at = max(self.clock.now(), waiting[-1].recorded_at)
-        if last is not None:
+        sealed_at = self.clock.now()
+        if len(waiting) == _BATCH_MAX:
+            # There may be more, older than now: they are not older than this seal.
+            sealed_at = min(sealed_at, waiting[-1].recorded_at)
+        if last is not None:  # whatever became of the clock
             sealed_at = max(sealed_at, last.sealed_at)
         head = seal_head(
             previous,
@@ -87,7 +110,7 @@ class Sealer:
             count,
             [(str(each.id), each.digest.hex()) for each in waiting],
         )
-        signature = self._key().sign(signed_bytes(str(self.installation), number, head))
+        signature = self.signer.sign(signed_bytes(str(self.installation), number, head))
         session.add(
             ReadinessSeal(
                 number=number,
@@ -108,24 +131,65 @@ class Sealer:
     def write_checkpoints(self, session: Session) -> int:
         """Writes down elsewhere the seals that are not there yet; returns how many.
 
+        Args:
+            session: of another transaction than the one that sealed: what is not committed must not
+                be told.
+
         Raises:
-            OSError: the file cannot be read or written.
+            SetupError: the file is gone.
+            OSError: it cannot be read or written.
         """
-        path = self.directory / CHECKPOINTS_FILE
-        known = max((int(each["number"]) for each in read_checkpoints(path)), default=0)
-        new = session.exec(
-            select(ReadinessSeal)
-            .where(col(ReadinessSeal.number) > known)
-            .order_by(col(ReadinessSeal.number))
-        ).all()
-        if not new:
-            return 0
-        lines = [json.dumps(self._checkpoint(seal), sort_keys=True) + "\n" for seal in new]
-        with path.open("a", encoding="utf-8") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        return len(new)
+
+        def after(known: int) -> list[dict[str, Any]]:
+            seals = session.exec(
+                select(ReadinessSeal)
+                .where(col(ReadinessSeal.number) > known)
+                .order_by(col(ReadinessSeal.number))
+            )
+            return [self._checkpoint(seal) for seal in seals]
+
+        if not self.signer.has_key:
+            return 0  # nothing was ever sealed here
+        self._begin()
+        return self.checkpoints.add(after)
+
+    def seal_all(self, target: Target) -> int:
+        """Seals all that waits, and writes the checkpoints; returns how many records it sealed.
+
+        Raises:
+            SetupError: as `seal`.
+            OSError: the checkpoints cannot be written.
+        """
+        sealed = 0
+        while True:
+            with session_of(target) as session:
+                done = self.seal(session)
+            sealed += done
+            if done < _BATCH_MAX:
+                break
+        with session_of(target) as session:
+            self.write_checkpoints(session)
+        return sealed
+
+    def findings(self, target: Target) -> list[Finding]:
+        """What is wrong with the records, held against the checkpoints; nothing if all is well.
+
+        Records of which none was ever sealed, by nobody, are held against their digests alone.
+
+        Raises:
+            SetupError: the key cannot be read.
+            OSError: the checkpoints cannot be read.
+            ValueError: neither a bundle nor checkpoints.
+        """
+        # First: what is told was committed before, so that the bundle has it.
+        checkpoints = self.checkpoints.read() if self.checkpoints.is_there else []
+        with session_of(target) as session:
+            bundled = bundle(session, self.installation)
+        if self.signer.has_key:
+            return verify(bundled, checkpoints, self.signer.public_key, is_signed)
+        if bundled["seals"]:
+            return [Finding("unproved", "key", f"there is none in {self.directory}")]
+        return [each for each in verify(bundled, [], b"") if each.what != "unproved"]
 
     def _checkpoint(self, seal: ReadinessSeal) -> dict[str, Any]:
         return {
@@ -137,32 +201,62 @@ class Sealer:
             "signature": seal.signature.hex(),
         }
 
-    def _key(self) -> Ed25519PrivateKey:
-        """The installation's key, made the first time."""
-        path = self.directory / KEY_FILE
-        try:
-            if not path.exists():
-                _make_key(path)
-            return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
-        except (OSError, ValueError) as error:
+    def _begin(self) -> None:
+        """The first time, an empty file of checkpoints comes before the key.
+
+        So one that is missing later was taken away, and is not written anew over a chain that was
+        cut off.
+        """
+        if self.checkpoints.is_there:
+            return
+        if self.signer.has_key:
             raise SetupError(
-                f"the signing key {path} cannot be used: {type(error).__name__}"
+                f"the checkpoints {self.checkpoints.path} are gone: without them nothing more is"
+                " sealed; bring the file back"
+            )
+        try:
+            self.checkpoints.begin()
+        except OSError as error:
+            raise SetupError(
+                f"the checkpoints {self.checkpoints.path} cannot be written: {error.strerror}"
             ) from None
+
+    def _must_be_ours(self, last: ReadinessSeal) -> None:
+        message = signed_bytes(str(self.installation), last.number, last.head.hex())
+        if not is_signed(self.signer.public_key, last.signature, message):
+            raise SetupError(
+                f"seal {last.number} is not of the key in {self.directory}: records are sealed"
+                " where the key is that has sealed them so far"
+            )
+
+
+def sealer_of(session: Session, settings: Settings, clock: Clock) -> Sealer:
+    """The sealer of the installation that a database is, with its key in the data directory.
+
+    Two databases may be used from one data directory: each has a directory of its own in it.
+    """
+    installation = session.execute(_INSTALLATION).scalar_one()
+    directory = settings.data_dir / "readiness" / str(installation)
+    return Sealer(installation, directory, clock)
 
 
 def bundle(session: Session, installation: UUID) -> dict[str, Any]:
-    """All records and seals, as the verifier takes them."""
+    """All records and seals, as the verifier takes them; also while more are put down.
+
+    Seals are read first: what they seal was committed before.
+    """
+    seals = session.exec(select(ReadinessSeal).order_by(col(ReadinessSeal.number))).all()
+    last = seals[-1].number if seals else 0
+    places: dict[int, list[str]] = {}
+    for sealed in session.exec(
+        select(ReadinessSealed)
+        .where(col(ReadinessSealed.seal_number) <= last)
+        .order_by(col(ReadinessSealed.seal_number), col(ReadinessSealed.place))
+    ):
+        places.setdefault(sealed.seal_number, []).append(str(sealed.record_id))
     records = session.exec(
         select(ReadinessRecord).order_by(col(ReadinessRecord.recorded_at), col(ReadinessRecord.id))
     ).all()
-    seals = session.exec(select(ReadinessSeal).order_by(col(ReadinessSeal.number))).all()
-    places: dict[int, list[str]] = {}
-    for sealed in session.exec(
-        select(ReadinessSealed).order_by(
-            col(ReadinessSealed.seal_number), col(ReadinessSealed.place)
-        )
-    ):
-        places.setdefault(sealed.seal_number, []).append(str(sealed.record_id))
     return {
         "format": FORMAT,
         "installation": str(installation),
@@ -182,18 +276,6 @@ def bundle(session: Session, installation: UUID) -> dict[str, Any]:
     }
 
 
-def read_checkpoints(path: Path) -> list[dict[str, Any]]:
-    """The checkpoints in a file; none where there is no file.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: a line is no checkpoint.
-    """
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
-
-
 def _unsealed(session: Session) -> Sequence[ReadinessRecord]:
     return session.exec(
         select(ReadinessRecord)
@@ -202,22 +284,3 @@ def _unsealed(session: Session) -> Sequence[ReadinessRecord]:
         .order_by(col(ReadinessRecord.recorded_at), col(ReadinessRecord.id))
         .limit(_BATCH_MAX)
     ).all()
-
-
-def _make_key(path: Path) -> None:
-    """Makes it under another name first: two processes that start at once agree on one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    key = Ed25519PrivateKey.generate().private_bytes_raw()
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(descriptor, key)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    try:
-        path.hardlink_to(draft)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()

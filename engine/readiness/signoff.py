@@ -21,7 +21,7 @@ from engine.errors import ErrorCode, Refusal
 from engine.readiness.assessment import State, Verdict
 from engine.readiness.items import Dependency, Item, Kind
 from engine.readiness.looking import Readiness
-from engine.readiness.records import RecordKind, put_down, written_instant
+from engine.readiness.records import RecordKind, body_of, put_down, written_instant
 from engine.readiness.standing import Meaning, PhaseStanding
 from engine.readiness.tables import ReadinessRecord
 
@@ -87,7 +87,7 @@ def sign(
         return refusal
     phase = readiness.phase(phase_id)
     why = (
-        _not_by(actor, readiness)
+        _not_by(permit, readiness)
         or _words_fault(comment, is_needed=meaning is Meaning.REVIEWED)
         or _not_ready(phase, meaning, seen)
     )
@@ -142,8 +142,8 @@ def attest(
     if refusal is not None:
         return refusal
     why = (
-        _not_by(actor, readiness)
-        or _not_attested(readiness.release.items.get(item_id))
+        _not_by(permit, readiness)
+        or _not_attested(readiness, item_id, is_good=is_good)
         or _words_fault(comment, is_needed=True)
     )
     if why is not None:
@@ -199,8 +199,8 @@ def exempt(
     if refusal is not None:
         return refusal
     why = (
-        _not_by(actor, readiness)
-        or (None if item_id in readiness.release.items else _NO_BOX)
+        _not_by(permit, readiness)
+        or _not_exempt(readiness.release.items.get(item_id))
         or _words_fault(reason, is_needed=True)
         or _expiry_fault(expires_at, clock.now())
     )
@@ -225,7 +225,7 @@ def second(
         return refusal
     waiver = _record(session, readiness, record_id)
     is_waiver = waiver is not None and waiver.kind == RecordKind.WAIVER
-    why = _not_by(actor, readiness) or (None if is_waiver else _NO_WAIVER)
+    why = _not_by(permit, readiness) or (None if is_waiver else _NO_WAIVER)
     if why is None and waiver is not None and waiver.account_id == actor.account_id:
         why = _SOMEBODY_ELSE
     if why is not None or waiver is None:
@@ -257,8 +257,11 @@ def revoke(
     if refusal is not None:
         return refusal
     record = _record(session, readiness, record_id)
-    is_revocable = record is not None and record.kind in _REVOCABLE
-    why = (None if is_revocable else _NO_RECORD) or _words_fault(reason, is_needed=True)
+    why = (
+        _not_by(permit, readiness)
+        or (None if record is not None and _is_revocable(record) else _NO_RECORD)
+        or _words_fault(reason, is_needed=True)
+    )
     if why is not None or record is None:
         return permit.refused(Action.RECORD_REVOKED, subject, why or _NO_RECORD)
     revoked = put_down(
@@ -321,10 +324,16 @@ _REVOCABLE: Final = frozenset(
         RecordKind.SIGN_OFF.value,
         RecordKind.WAIVER.value,
         RecordKind.NOT_APPLICABLE.value,
-        RecordKind.EVIDENCE.value,
         RecordKind.SECOND.value,
     }
 )
+
+
+def _is_revocable(record: ReadinessRecord) -> bool:
+    """Whether it is somebody's word; what a machine has found stays found."""
+    if record.kind == RecordKind.EVIDENCE:
+        return bool(body_of(record)["attested"])
+    return record.kind in _REVOCABLE
 
 
 def _permit(session: Session, clock: Clock, actor: Actor) -> Permit:
@@ -335,26 +344,49 @@ def _subject(readiness: Readiness) -> Subject:
     return Subject("release", str(readiness.release.id))
 
 
-def _not_by(actor: Actor, readiness: Readiness) -> Refusal | None:
-    """Why this person does not sign this release."""
-    if actor.account_id is None:
+def _not_by(permit: Permit, readiness: Readiness) -> Refusal | None:
+    """Why this person does not speak for this release."""
+    account = permit.account
+    if account is None:
         return _NOBODY
     release = readiness.release
-    is_author = actor.account_id == release.author_id or (
-        actor.name.casefold() == release.author.casefold()
+    is_author = account.id == release.author_id or (
+        # However they are called where they ask.
+        release.author.casefold() in {account.email.casefold(), permit.actor.name.casefold()}
     )
     return _AUTHOR if is_author else None
 
 
-def _not_attested(item: Item | None) -> Refusal | None:
+def _not_attested(readiness: Readiness, item_id: str, *, is_good: bool) -> Refusal | None:
+    """Why nobody's word is taken for this box now."""
+    item = readiness.release.items.get(item_id)
     if item is None:
         return _NO_BOX
-    if item.kind is Kind.ATTESTED or item.signatures > 1:
+    if item.kind is Kind.ATTESTED:
         return None
-    return Refusal(
-        ErrorCode.QUOTE_STATE_INVALID,
-        f"This box is {item.kind.value}: nobody ticks it by hand; nothing was put down.",
-    )
+    if item.kind is Kind.DERIVED or item.signatures == 1:
+        return Refusal(
+            ErrorCode.QUOTE_STATE_INVALID,
+            f"This box is {item.kind.value}: nobody ticks it by hand; nothing was put down.",
+        )
+    # Two people vouch for what was run; they do not stand in for it.
+    if is_good and readiness.standings[item_id].state is State.UNKNOWN:
+        return Refusal(
+            ErrorCode.QUOTE_STATE_INVALID,
+            "It has to be run first, then people vouch for it; nothing was put down.",
+        )
+    return None
+
+
+def _not_exempt(item: Item | None) -> Refusal | None:
+    if item is None:
+        return _NO_BOX
+    if item.kind is Kind.DERIVED:
+        return Refusal(
+            ErrorCode.QUOTE_STATE_INVALID,
+            "This box follows from others: exempt those; nothing was put down.",
+        )
+    return None
 
 
 def _not_ready(phase: PhaseStanding | None, meaning: Meaning, seen: str) -> Refusal | None:

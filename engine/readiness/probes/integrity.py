@@ -14,7 +14,7 @@ from engine.database.sessions import session_of
 from engine.integrity.report import offender_line
 from engine.integrity.rules import RULES, RuleResult
 from engine.integrity.verification import verify
-from engine.readiness.probes.asking import SHOWN, rows
+from engine.readiness.probes.asking import SHOWN
 from engine.readiness.probes.probe import (
     Found,
     Question,
@@ -24,16 +24,8 @@ from engine.readiness.probes.probe import (
     passing,
 )
 from engine.readiness.probes.spans import of_phase
-from engine.readiness.sealing import (
-    CHECKPOINTS_FILE,
-    KEY_FILE,
-    Sealer,
-    bundle,
-    read_checkpoints,
-)
+from engine.readiness.sealing import sealer_of
 from engine.readiness.verifier import Finding
-from engine.readiness.verifier import record_digest as digest_of
-from engine.readiness.verifier import verify as verify_chain
 
 _SHARED: Final = "integrity"
 _OF_VERSION: Final = ("DI-1", "DI-2", "DI-16")
@@ -49,7 +41,6 @@ _MODIFIED: Final = """
     LEFT JOIN quote_revision AS r
         ON r.agent_id = q.agent_id AND r.quote_id = q.id AND r.version = q.version
 """
-_INSTALLATION: Final = "SELECT id FROM installation"
 
 
 def swept(question: Question) -> Mapping[str, RuleResult]:
@@ -140,19 +131,9 @@ def _judged(results: Sequence[RuleResult], what: str) -> Found:
 def _chain_faults(question: Question) -> list[Finding]:
     """What of the records is not as it was put down, or as it was sealed where there are seals."""
     runtime = question.runtime
-    directory = runtime.settings.data_dir
-    [(installation,)] = rows(question, _INSTALLATION)
     with session_of(runtime.target) as session:
-        everything = bundle(session, installation)
-    if everything["seals"] and (directory / KEY_FILE).exists():
-        sealer = Sealer(installation, directory, runtime.clock)
-        checkpoints = read_checkpoints(directory / CHECKPOINTS_FILE)
-        return verify_chain(everything, checkpoints, sealer.public_key)
-    return [
-        Finding("edited", f"record {record['id']}", "its digest is another's")
-        for record in everything["records"]
-        if digest_of(record) != record["digest"]
-    ]
+        sealer = sealer_of(session, runtime.settings, runtime.clock)
+    return sealer.findings(runtime.target)
 
 
 def revisions_agree(question: Question) -> Found:

@@ -1,0 +1,170 @@
+"""`saveguard readiness release` and `deploy`: which releases there are, and when they went out."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import click
+from sqlmodel import Session
+
+from engine.cli.acting import at_terminal, unless_refusal
+from engine.cli.export import InstantParameter
+from engine.cli.facts import show_facts
+from engine.cli.options import EMAIL, NAME, data_dir_option, json_option, ready_database
+from engine.clock import Clock
+from engine.database.sessions import session_of
+from engine.errors import SetupError
+from engine.readiness.fingerprints import fingerprints_now
+from engine.readiness.looking import Readiness, look, read_release, releases
+from engine.readiness.records import body_of, written_instant
+from engine.readiness.releases import (
+    Plan,
+    deployed_release,
+    make_release,
+    put_down_deployment,
+    release_named,
+)
+from engine.settings import Settings
+
+INSTANT: Final = InstantParameter()
+release_option = click.option(
+    "--release", "name", type=NAME, required=True, help="The release's name; the newest of it."
+)
+
+
+def release_id_of(session: Session, name: str) -> UUID:
+    """The newest release with a name.
+
+    Raises:
+        SetupError: there is none.
+    """
+    found = release_named(session, name)
+    if found is None:
+        raise SetupError(f"there is no release {name}; see: saveguard readiness release list")
+    return found
+
+
+def readiness_of(session: Session, settings: Settings, clock: Clock, name: str) -> Readiness:
+    """A release as it stands now.
+
+    Raises:
+        SetupError: there is none of this name.
+    """
+    release_id = release_id_of(session, name)
+    release = read_release(session, release_id)
+    if release is not None:
+        fingerprints = fingerprints_now(session, settings, release)
+        found = look(session, release_id, fingerprints, clock.now())
+        if found is not None:
+            return found
+    raise SetupError(f"there is no release {name}")
+
+
+@click.group("release")
+def release_group() -> None:
+    """Releases, each with a run of the checklist of its own."""
+
+
+@release_group.command("add")
+@click.argument("name", type=NAME)
+@click.option("--commit", type=NAME, required=True, help="Of the source.")
+@click.option("--environment", type=NAME, required=True, help="Where it is going.")
+@click.option("--author", type=EMAIL, help="Who made it; they do not sign it.")
+@click.option("--from", "start", type=INSTANT, help="When it is deployed at the earliest.")
+@click.option("--until", "end", type=INSTANT, help="When at the latest.")
+@click.option(
+    "--checklist",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A Markdown checklist of your own; ours unless given.",
+)
+@data_dir_option
+@json_option
+def release_add(
+    name: str,
+    commit: str,
+    environment: str,
+    author: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    checklist: Path | None,
+    data_dir: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Makes a release, with the checklist as it is now.
+
+    Without --author it is the machine's user, who has no account: name the author, or anybody may
+    sign.
+    """
+    plan = Plan(
+        name=name,
+        commit=commit,
+        environment=environment,
+        planned_from=start,
+        planned_until=end,
+        author=author or "",
+        checklist=None if checklist is None else _read(checklist),
+    )
+    with ready_database(data_dir) as (_, target, clock), session_of(target) as session:
+        made = make_release(session, clock, at_terminal(clock), plan)
+        release_id = unless_refusal(session, made)
+    show_facts({"releaseId": str(release_id)}, as_json=as_json)
+
+
+@release_group.command("list")
+@data_dir_option
+@json_option
+def release_list(data_dir: Path | None, *, as_json: bool) -> None:
+    """Lists the releases, newest first."""
+    with ready_database(data_dir) as (_, target, _clock), session_of(target) as session:
+        listed = [_listed(session, each.release_id, body_of(each)) for each in releases(session)]
+    if as_json:
+        click.echo(json.dumps(listed))
+        return
+    for each in listed:
+        deployed = each["deployedAt"] or "not deployed"
+        running = ", runs now" if each["isRunning"] else ""
+        click.echo(f"{each['name']}  {each['environment']}, {each['commit']}, {deployed}{running}")
+
+
+@click.command("deploy")
+@release_option
+@click.option("--at", "deployed_at", type=INSTANT, help="When; now unless given.")
+@data_dir_option
+def deploy(name: str, deployed_at: datetime | None, data_dir: Path | None) -> None:
+    """Puts down when a release was deployed.
+
+    The windows of its phases run from there; said again, the last word counts.
+    """
+    with ready_database(data_dir) as (_, target, clock), session_of(target) as session:
+        release_id = release_id_of(session, name)
+        instant = deployed_at or clock.now()
+        refusal = put_down_deployment(session, clock, at_terminal(clock), release_id, instant)
+        unless_refusal(session, refusal)
+    click.echo(f"{name} was deployed at {written_instant(instant)}")
+
+
+def _listed(session: Session, release_id: UUID, body: dict[str, Any]) -> dict[str, Any]:
+    release = read_release(session, release_id)
+    deployed_at = None if release is None else release.deployed_at
+    return {
+        "releaseId": str(release_id),
+        "name": body["name"],
+        "environment": body["environment"],
+        "commit": body["commit"],
+        "author": body["author"],
+        "deployedAt": None if deployed_at is None else written_instant(deployed_at),
+        "isRunning": deployed_release(session, body["environment"]) == release_id,
+    }
+
+
+def _read(path: Path) -> str:
+    try:
+        # As it is: a checklist is written back byte for byte.
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(f"{path} cannot be read: {type(error).__name__}") from None

@@ -1,0 +1,160 @@
+"""What a worker does for releases: looks at live boxes again, and puts down what contradicts.
+
+Each is done by one process at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from engine.access.audit import terminal_actor
+from engine.attempts.outcome import Source
+from engine.database.sessions import session_of
+from engine.errors import TAXONOMY, ErrorCode
+from engine.readiness.contradictions import (
+    UNEXPLAINED,
+    Fact,
+    broken_rules,
+    contradicted,
+)
+from engine.readiness.fingerprints import fingerprints_now
+from engine.readiness.live import due, is_live
+from engine.readiness.looking import Readiness, look, read_release
+from engine.readiness.records import RecordKind, put_down, written_instant
+from engine.readiness.releases import current_releases, deployed_release
+from engine.readiness.running import run, runnable
+from engine.readiness.sealing import sealer_of
+from engine.runtime import Runtime
+
+# As the records name it.
+WORKER: Final = "worker"
+# Older facts were there for every look since.
+_BACK: Final = timedelta(hours=24)
+_EXPLAINED: Final = [
+    meaning.number for code, meaning in TAXONOMY.items() if code is not ErrorCode.INTERNAL_ERROR
+]
+_TRY_LOOKING: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('saveguard.readiness.look'))")
+_WAIT: Final = text("SET LOCAL idle_in_transaction_session_timeout = 0")
+_TRY_NOTING: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('saveguard.readiness.note'))")
+# Live attempts that ended with the catch-all code, or with one that this release does not know; by
+# the index of the few that have a code.
+_UNEXPLAINED: Final = text("""
+    SELECT error_code, count(*), max(started_at)
+    FROM attempt
+    WHERE error_code IS NOT NULL AND error_code <> ALL(:explained)
+        AND started_at > :since AND source = :live
+    GROUP BY error_code
+    ORDER BY error_code
+""")
+
+
+def seal(runtime: Runtime) -> int:
+    """Seals what has come, and writes the checkpoints; returns how many records it sealed.
+
+    Raises:
+        SetupError: nothing can be sealed here, see `sealing.Sealer.seal`.
+        OSError: the checkpoints cannot be written.
+    """
+    with session_of(runtime.target) as session:
+        sealer = sealer_of(session, runtime.settings, runtime.clock)
+    return sealer.seal_all(runtime.target)
+
+
+def look_again(runtime: Runtime) -> int:
+    """Looks at the boxes of the running release whose evidence is soon too old; how many."""
+    with session_of(runtime.target) as alone:
+        if alone.execute(_TRY_LOOKING).scalar() is not True:
+            return 0
+        # The lock is held while the probes run, which takes as long as it takes; nothing is read
+        # in its transaction, so that it keeps nobody from anything else.
+        alone.execute(_WAIT)
+        with session_of(runtime.target) as session:
+            release_id = deployed_release(session, runtime.settings.environment)
+            readiness = None if release_id is None else _look(session, runtime, release_id)
+        if readiness is None or not is_live(readiness.release, readiness.read_at):
+            return 0
+        release, evidence = readiness.release, readiness.knowledge.evidence
+        items = due(release, runnable(release), evidence, readiness.read_at)
+        return len(run(runtime, terminal_actor(runtime.clock, WORKER), release, items))
+
+
+def note_contradictions(runtime: Runtime) -> int:
+    """Puts down the facts that contradict evidence of current releases; how many boxes reopen."""
+    with session_of(runtime.target) as session:
+        if session.execute(_TRY_NOTING).scalar() is not True:
+            return 0
+        reopened = 0
+        for release_id in current_releases(session, runtime.settings.environment):
+            readiness = _look(session, runtime, release_id)
+            if readiness is not None:
+                reopened += _note(session, runtime, readiness)
+        return reopened
+
+
+def _look(session: Session, runtime: Runtime, release_id: UUID) -> Readiness | None:
+    release = read_release(session, release_id)
+    if release is None:
+        return None
+    fingerprints = fingerprints_now(session, runtime.settings, release)
+    return look(session, release_id, fingerprints, runtime.clock.now())
+
+
+def _note(session: Session, runtime: Runtime, readiness: Readiness) -> int:
+    known = readiness.knowledge
+    facts = [
+        *broken_rules(readiness.release.items, known.evidence),
+        *_unexplained(session, runtime, readiness),
+    ]
+    # One reason a box is enough: it is open then.
+    reopened = {box: fact for fact in facts for box in contradicted(fact, readiness.standings)}
+    for item_id, fact in reopened.items():
+        put_down(
+            session,
+            runtime.clock,
+            terminal_actor(runtime.clock, WORKER),
+            RecordKind.CONTRADICTION,
+            readiness.release.id,
+            {
+                "fact": fact.name,
+                "reason": fact.reason,
+                "happenedAt": written_instant(fact.happened_at),
+            },
+            item_id=item_id,
+        )
+    return len(reopened)
+
+
+def _unexplained(session: Session, runtime: Runtime, readiness: Readiness) -> Iterator[Fact]:
+    since = _oldest(readiness)
+    if since is None:
+        return
+    values = {
+        "explained": _EXPLAINED,
+        "since": max(since, runtime.clock.now() - _BACK),
+        "live": Source.LIVE.value,
+    }
+    names = {meaning.number: code.value for code, meaning in TAXONOMY.items()}
+    for number, count, last_at in session.execute(_UNEXPLAINED, values):
+        name = names.get(number, f"code {number}, which nobody knows,")
+        yield Fact(
+            UNEXPLAINED,
+            last_at,
+            f"{count} live attempts have ended with {name} since, the last of them"
+            f" at {last_at:%Y-%m-%d %H:%M:%S} UTC",
+        )
+
+
+def _oldest(readiness: Readiness) -> datetime | None:
+    """When the oldest evidence was taken that an unexplained code would contradict."""
+    # A fact that is newer than all evidence finds every box that facts of its name contradict.
+    everything = Fact(UNEXPLAINED, readiness.read_at + timedelta(days=1), "")
+    evidence = (
+        readiness.standings[box].evidence for box in contradicted(everything, readiness.standings)
+    )
+    return min((each.ended_at for each in evidence if each is not None), default=None)

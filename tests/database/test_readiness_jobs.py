@@ -1,0 +1,201 @@
+"""What a worker does for releases: seals, looks again, and puts down what contradicts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from engine.access.audit import terminal_actor
+from engine.clock import SystemClock
+from engine.database.sessions import session_of
+from engine.errors import TAXONOMY, ErrorCode
+from engine.readiness import running, watching
+from engine.readiness.assessment import State, Verdict
+from engine.readiness.probes.probe import Found, passing
+from engine.readiness.records import RecordKind, body_of, records_of
+from engine.readiness.releases import current_releases, deployed_release, put_down_deployment
+from engine.readiness.running import run
+from engine.readiness.sealing import sealer_of
+from engine.runtime import Runtime
+from engine.worker import all_jobs
+from tests.database.attempt_rows import attempt, write
+from tests.database.releases import lead, readiness_of, released
+
+HERE = "development"
+INTERNAL = TAXONOMY[ErrorCode.INTERNAL_ERROR].number
+TIMEOUT = TAXONOMY[ErrorCode.DATABASE_TIMEOUT].number
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def release_id(runtime: Runtime) -> UUID:
+    assert runtime.settings.environment == HERE
+    _, actor = lead(runtime.target, runtime.clock)
+    return released(runtime.target, runtime.clock, actor, environment=HERE)
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> dict[str, Found]:
+    """What the probes find, by name; nothing else is looked at."""
+    answers: dict[str, Found] = {}
+
+    class Probes(dict[str, Any]):
+        def __contains__(self, name: object) -> bool:
+            return name in answers
+
+        def get(self, name: str, _default: Any = None) -> Any:
+            return (lambda _question: answers[name]) if name in answers else None
+
+    monkeypatch.setattr(running, "PROBES", Probes())
+    return answers
+
+
+def deploy(runtime: Runtime, release_id: UUID, ago: timedelta) -> None:
+    _, actor = lead(runtime.target, runtime.clock)
+    with session_of(runtime.target) as session:
+        at = runtime.clock.now() - ago
+        assert put_down_deployment(session, runtime.clock, actor, release_id, at) is None
+
+
+def look_at(runtime: Runtime, release_id: UUID, *boxes: str) -> None:
+    release = readiness_of(runtime.target, runtime.settings, runtime.clock, release_id).release
+    actor = terminal_actor(runtime.clock, "ops")
+    run(runtime, actor, release, [release.items[box] for box in boxes])
+
+
+def state(runtime: Runtime, release_id: UUID, box: str) -> tuple[State, str]:
+    now = readiness_of(runtime.target, runtime.settings, runtime.clock, release_id)
+    return now.standings[box].state, now.standings[box].reason
+
+
+def kinds(runtime: Runtime, release_id: UUID, kind: RecordKind) -> list[dict[str, Any]]:
+    with session_of(runtime.target) as session:
+        return [
+            body_of(each) | {"box": each.item_id}
+            for each in records_of(session, release_id)
+            if each.kind == kind
+        ]
+
+
+def test_the_worker_seals_what_has_come_and_tells_it_elsewhere(
+    runtime: Runtime, release_id: UUID
+) -> None:
+    assert release_id is not None
+    (job,) = [each for each in all_jobs(runtime) if each.name == "seal"]
+
+    assert (job.run(), job.run(), job.interval, job.runs_at_end) == (
+        1,
+        0,
+        timedelta(seconds=10),
+        True,
+    )
+    with session_of(runtime.target) as session:
+        sealer = sealer_of(session, runtime.settings, SystemClock())
+    assert sealer.findings(runtime.target) == []
+    assert len(sealer.checkpoints.read()) == 1
+
+
+def test_live_boxes_of_the_running_release_are_looked_at_and_only_when_they_are_due(
+    runtime: Runtime, release_id: UUID, found: dict[str, Found]
+) -> None:
+    found["db.probe"] = passing("It answers in 2 ms")
+    found["mig.applied"] = passing("At revision 0010")  # lasts until the schema changes
+
+    assert watching.look_again(runtime) == 0  # not deployed
+    deploy(runtime, release_id, MINUTE)
+
+    assert watching.look_again(runtime) == 2  # PRE-5.2 and POST-1.4
+    assert watching.look_again(runtime) == 0
+    assert state(runtime, release_id, "POST-1.4") == (State.PASSING, "It answers in 2 ms")
+    assert state(runtime, release_id, "PRE-2.1")[0] is State.UNKNOWN
+
+
+def test_a_release_whose_last_window_is_over_or_that_another_has_followed_is_left_alone(
+    runtime: Runtime, release_id: UUID, found: dict[str, Found]
+) -> None:
+    found["db.probe"] = passing("It answers in 2 ms")
+    _, actor = lead(runtime.target, runtime.clock)
+    later = released(runtime.target, runtime.clock, actor, environment=HERE, name="later")
+    elsewhere = released(runtime.target, runtime.clock, actor, environment="staging", name="other")
+    deploy(runtime, release_id, MINUTE)
+    deploy(runtime, later, timedelta(hours=49))
+    deploy(runtime, elsewhere, MINUTE)
+    with session_of(runtime.target) as session:
+        assert deployed_release(session, HERE) == release_id
+        assert list(current_releases(session, HERE)) == [release_id, later]
+
+    deploy(runtime, release_id, timedelta(hours=50))
+    assert watching.look_again(runtime) == 0
+    with session_of(runtime.target) as session:
+        assert deployed_release(session, HERE) == later
+
+
+def test_two_workers_do_not_look_at_the_same_time(
+    runtime: Runtime, release_id: UUID, found: dict[str, Found]
+) -> None:
+    found["db.probe"] = passing("It answers in 2 ms")
+    deploy(runtime, release_id, MINUTE)
+    with psycopg.connect(runtime.target.app) as other:
+        other.execute("SELECT pg_advisory_xact_lock(hashtext('saveguard.readiness.look'))")
+        assert watching.look_again(runtime) == 0
+        other.rollback()
+
+    assert watching.look_again(runtime) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_reopened"),
+    [
+        ({"error_code": INTERNAL}, True),
+        ({"error_code": 99}, True),
+        ({"error_code": TIMEOUT}, False),
+        ({"error_code": INTERNAL, "source": 4}, False),
+        ({"error_code": None, "outcome": 1}, False),
+    ],
+    ids=["catch-all", "unknown", "explained", "of a load run", "none"],
+)
+def test_a_code_that_nobody_explains_reopens_a_green_box_once(
+    runtime: Runtime,
+    release_id: UUID,
+    found: dict[str, Found],
+    changes: dict[str, Any],
+    *,
+    is_reopened: bool,
+) -> None:
+    found["taxonomy.registry"] = passing("18 codes")
+    look_at(runtime, release_id, "PRE-1.1")
+    assert watching.note_contradictions(runtime) == 0
+    write(runtime.target.app, attempt(runtime.clock.now(), **{"outcome": 5, **changes}))
+
+    counts = [watching.note_contradictions(runtime) for _ in range(2)]
+
+    assert counts == [int(is_reopened), 0]
+    if is_reopened:
+        reopened, reason = state(runtime, release_id, "PRE-1.1")
+        assert reopened is State.FAILING
+        assert reason.startswith("Reopened: 1 live attempts have ended with ")
+    look_at(runtime, release_id, "PRE-1.1")
+    assert state(runtime, release_id, "PRE-1.1")[0] is State.PASSING
+    assert watching.note_contradictions(runtime) == 0
+    assert len(kinds(runtime, release_id, RecordKind.CONTRADICTION)) == int(is_reopened)
+
+
+def test_a_sweep_that_finds_a_rule_broken_reopens_what_rests_on_it(
+    runtime: Runtime, release_id: UUID, found: dict[str, Found]
+) -> None:
+    found["lock.race"] = passing("1 of 50, 20 times")
+    found["inv.version"] = Found(Verdict.FAILING, "DI-16 is broken by 1 of 9 rows")
+    look_at(runtime, release_id, "PRE-1.3", "PRE-1.9")
+
+    assert watching.note_contradictions(runtime) == 1
+
+    (noted,) = kinds(runtime, release_id, RecordKind.CONTRADICTION)
+    assert (noted["box"], noted["fact"]) == ("PRE-1.3", "DI-16")
+    assert state(runtime, release_id, "PRE-1.3") == (
+        State.FAILING,
+        "Reopened: PRE-1.9 has found: DI-16 is broken by 1 of 9 rows",
+    )

@@ -1,0 +1,162 @@
+"""What records come to: carried over only where it is fresh and of no release, and in its time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from engine.readiness.assessment import State, Verdict, assess
+from engine.readiness.items import Dependency
+from engine.readiness.knowledge import Knowledge, knowledge_of
+from engine.readiness.records import RecordKind
+from engine.readiness.standing import WindowState, phase_standings
+from tests.unit.readiness_records import (
+    HOUR,
+    MINUTE,
+    NOW,
+    OTHER,
+    THINGS,
+    deployed,
+    evidence,
+    record,
+    released,
+)
+
+# Depends on the schema alone, at most a day old; and on the release.
+SCHEMA_BOX, RELEASE_BOX = "PRE-2.2", "PRE-1.1"
+# A machine looks from 30 minutes after the deployment on.
+LIVE_BOX = "POST-3.2"
+
+
+def state(known: Knowledge, box: str, now: datetime = NOW) -> State:
+    return assess(known.release.items, known.known(THINGS), now)[box].state
+
+
+def test_nothing_is_green_of_a_new_release() -> None:
+    known = knowledge_of([released()])
+    standings = assess(known.release.items, known.known(THINGS), NOW)
+
+    assert len(standings) == 170
+    assert {each.state for each in standings.values()} == {State.UNKNOWN}
+
+
+@pytest.mark.parametrize(
+    ("box", "age", "of_the_other"),
+    [
+        (SCHEMA_BOX, HOUR, State.PASSING),
+        (SCHEMA_BOX, 25 * HOUR, State.STALE),
+        (RELEASE_BOX, HOUR, State.UNKNOWN),
+    ],
+)
+def test_fresh_evidence_is_carried_over_where_it_does_not_depend_on_the_release(
+    box: str, age: timedelta, of_the_other: State
+) -> None:
+    known = knowledge_of([released()], [evidence(box, NOW - age, of=OTHER)])
+
+    assert state(known, box) is of_the_other
+
+
+def test_evidence_of_another_schema_is_not_carried_over_as_green() -> None:
+    before = {**THINGS, Dependency.SCHEMA: "as it was"}
+    known = knowledge_of([released()], [evidence(SCHEMA_BOX, NOW - HOUR, of=OTHER, things=before)])
+
+    assert state(known, SCHEMA_BOX) is State.STALE
+
+
+def test_somebodys_word_is_given_anew_for_each_release() -> None:
+    word = evidence("PRE-6.4", NOW - HOUR, of=OTHER, is_attested=True)
+
+    assert state(knowledge_of([released()], [word]), "PRE-6.4") is State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("ours", "others", "expected"),
+    [
+        (2 * HOUR, HOUR, State.FAILING),
+        (HOUR, 2 * HOUR, State.PASSING),
+    ],
+)
+def test_of_two_releases_side_by_side_the_newest_look_at_what_they_share_counts(
+    ours: timedelta, others: timedelta, expected: State
+) -> None:
+    known = knowledge_of(
+        [released(), evidence(SCHEMA_BOX, NOW - ours)],
+        [evidence(SCHEMA_BOX, NOW - others, Verdict.FAILING, of=OTHER)],
+    )
+
+    assert state(known, SCHEMA_BOX) is expected
+
+
+def test_what_depends_on_a_release_stands_apart_in_each() -> None:
+    ours = evidence(RELEASE_BOX, NOW - 2 * HOUR)
+    theirs = evidence(RELEASE_BOX, NOW - HOUR, Verdict.FAILING, of=OTHER)
+
+    assert state(knowledge_of([released(), ours], [theirs]), RELEASE_BOX) is State.PASSING
+    other = knowledge_of([released(release_id=OTHER), theirs], [ours])
+    assert state(other, RELEASE_BOX) is State.FAILING
+
+
+@pytest.mark.parametrize(
+    ("deployed_at", "expected"),
+    [
+        (None, State.UNKNOWN),
+        (NOW - 30 * MINUTE, State.UNKNOWN),
+        (NOW - 31 * MINUTE, State.PASSING),
+    ],
+)
+def test_a_machines_look_counts_from_when_its_phase_has_opened(
+    deployed_at: datetime | None, expected: State
+) -> None:
+    deployments = [] if deployed_at is None else [deployed(deployed_at)]
+    known = knowledge_of([released(), *deployments, evidence(LIVE_BOX, NOW - MINUTE)])
+
+    assert state(known, LIVE_BOX) is expected
+
+
+def test_what_another_release_shows_live_says_nothing_of_this_one() -> None:
+    live = evidence(LIVE_BOX, NOW - MINUTE, of=OTHER)
+    known = knowledge_of([released(), deployed(NOW - 2 * HOUR)], [live])
+
+    assert state(known, LIVE_BOX) is State.UNKNOWN
+
+
+def test_a_release_that_is_deployed_again_is_looked_at_anew() -> None:
+    records = [released(), deployed(NOW - 5 * HOUR), evidence(LIVE_BOX, NOW - MINUTE)]
+
+    assert state(knowledge_of(records), LIVE_BOX) is State.PASSING
+    again = [*records, deployed(NOW - 2 * MINUTE)]
+    assert state(knowledge_of(again), LIVE_BOX) is State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("deployed_at", "expected"),
+    [
+        (None, WindowState.WAITING),
+        (NOW - 14 * MINUTE, WindowState.WAITING),
+        (NOW - 15 * MINUTE, WindowState.OPEN),
+        (NOW - 30 * MINUTE, WindowState.CLOSED),
+    ],
+)
+def test_the_windows_of_phases_run_from_the_deployment(
+    deployed_at: datetime | None, expected: WindowState
+) -> None:
+    known = knowledge_of([released(), *([] if deployed_at is None else [deployed(deployed_at)])])
+    standings = assess(known.release.items, known.known(THINGS), NOW)
+    phases = {each.phase.id: each for each in phase_standings(known, standings, NOW)}
+
+    assert phases["POST-2"].window is expected
+    assert phases["PRE-1"].window is WindowState.NONE
+
+
+def test_a_revoked_word_is_as_if_it_had_not_been_said() -> None:
+    word = evidence("PRE-6.4", NOW - HOUR, is_attested=True)
+    revocation = record(RecordKind.REVOCATION, {"recordId": str(word.id), "reason": "A slip"}, NOW)
+
+    assert state(knowledge_of([released(), word]), "PRE-6.4") is State.PASSING
+    assert state(knowledge_of([released(), word, revocation]), "PRE-6.4") is State.UNKNOWN
+
+
+def test_without_a_release_there_is_nothing_to_know() -> None:
+    with pytest.raises(ValueError, match="no release"):
+        knowledge_of([evidence(SCHEMA_BOX, NOW)])
