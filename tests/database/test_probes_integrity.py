@@ -13,9 +13,9 @@ from engine.integrity.rules import RuleResult
 from engine.integrity.verification import verify
 from engine.readiness.assessment import Verdict
 from engine.readiness.records import RecordKind, put_down
-from engine.readiness.sealing import Sealer
+from engine.readiness.sealing import sealer_of
 from engine.runtime import Runtime
-from tests.database.databases import rows, run
+from tests.database.databases import run
 from tests.database.releases import Lookout, superuser
 from tests.support import Agency
 
@@ -129,14 +129,12 @@ def test_evidence_that_was_altered_shows(
     look: Lookout, server: str, target: Target, *, is_sealed: bool
 ) -> None:
     runtime = look.runtime
-    [(installation,)] = rows(target.owner, "SELECT id FROM installation")
     with session_of(target) as session:
         put_down(session, runtime.clock, look.actor, RecordKind.CONTACTS, look.release_id, {})
     if is_sealed:
-        sealer = Sealer(installation, runtime.settings.data_dir, runtime.clock)
         with session_of(target) as session:
-            sealer.seal(session)
-            sealer.write_checkpoints(session)
+            sealer = sealer_of(session, runtime.settings, runtime.clock)
+        sealer.seal_all(target)
     untouched = look("inv.sweep")
     run(
         superuser(server, target),

@@ -22,6 +22,7 @@ from engine.readiness.probes.probe import (
     failing,
     insufficient,
     passing,
+    unknown,
 )
 from engine.readiness.probes.spans import of_phase
 from engine.readiness.sealing import sealer_of
@@ -86,6 +87,12 @@ def sweep(question: Question) -> Found:
         return span
     found = _judged([swept(question)[rule] for rule in RULES], "rows")
     faults = _chain_faults(question)
+    if any(each.what == "unproved" for each in faults):
+        return unknown(
+            f"The chain of evidence cannot be held against its seals: {faults[0].why}",
+            "readiness_record, readiness_seal, readiness_sealed",
+            **found.numbers,
+        )
     if faults:
         return failing(
             f"{len(faults)} records of evidence are not what was put down:"
