@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from hmac import compare_digest
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl, urlencode
@@ -30,7 +31,9 @@ from dashboard.sign_in_form import (
     sign_in_page,
     style,
 )
-from engine.access.audit import Action, Actor, event
+from engine.access.addresses import network_of
+from engine.access.audit import Action, Actor, event, write
+from engine.access.rate_limits import RateLimits
 from engine.access.sign_ins import SignedIn
 from engine.access.signing_in import NewSignIn, sign_in_with_password, sign_out
 from engine.api.exchange import CORRELATION_HEADER
@@ -48,6 +51,8 @@ _FORM_S: Final = 12 * 3600
 # Each works for a fraction of a second on a hash; more at once only take each other's time.
 _THREADS: Final = 2
 _WAITING_MAX: Final = 16
+# The database gets no longer to count, and to take a row.
+_PATIENCE_S: Final = 2.0
 _SEE_OTHER, _OK = 303, 200
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _KEPT_FOR_EVER: Final = {"cache-control": "public, max-age=31536000, immutable"}
@@ -95,6 +100,7 @@ class _Desk:
         self._login = login
         self._cookies = login.cookies
         self._clock = login.runtime.clock
+        self._limits = RateLimits(self._clock)
         self._threads = ThreadPoolExecutor(_THREADS, "sign-in")
         self._waiting = 0
 
@@ -131,6 +137,9 @@ class _Desk:
         if not is_ours or not is_from_our_page(request.headers, self._login.origin):
             await self._note(actor, Action.SIGNED_IN, _STALE)
             return self._refused(request, goal, _STALE, email=email, actor=actor)
+        too_many = await asyncio.to_thread(self._too_many_from, actor)
+        if too_many is not None:
+            return self._refused(request, goal, too_many, email=email, actor=actor)
         done = await self._one_of_few(lambda: self._check(actor, email, fields.get("password", "")))
         if isinstance(done, Refusal):
             return self._refused(request, goal, done, email=email, actor=actor)
@@ -163,6 +172,24 @@ class _Desk:
         answer.headers.append("set-cookie", self._cookies.removal(SIGN_IN))
         return answer
 
+    def _too_many_from(self, actor: Actor) -> Refusal | None:
+        """Whether an address tries too often, whoever it says it is; asked before any hash is."""
+        standing = self._limits.count(
+            f"sign-in/{network_of(actor.address)}",
+            self._login.settings.bad_credentials_per_minute,
+            self._login.runtime.read_pool,
+            self._clock.monotonic() + _PATIENCE_S,
+        )
+        if not standing.is_refused:
+            return None
+        refusal = Refusal(
+            ErrorCode.RATE_LIMIT_EXCEEDED,
+            f"Too many sign-ins are tried from here; wait {standing.reset_s} seconds.",
+            {"retryAfterSeconds": standing.reset_s},
+        )
+        self._put_down(actor, Action.SIGNED_IN, refusal)
+        return refusal
+
     def _check(self, actor: Actor, email: str, password: str) -> NewSignIn | Refusal:
         try:
             with session_of(self._login.runtime.target) as session:
@@ -188,15 +215,16 @@ class _Desk:
 
     async def _note(self, actor: Actor, action: Action, refusal: Refusal) -> None:
         """Writes a refusal of our own into the audit trail, if it can be."""
+        await self._one_of_few(lambda: self._put_down(actor, action, refusal))
 
-        def write() -> None:
-            try:
-                with session_of(self._login.runtime.target) as session:
-                    session.add(event(self._clock, actor, action, refused=refusal.code))
-            except (SQLAlchemyError, psycopg.Error):
-                return
-
-        await self._one_of_few(write)
+    def _put_down(self, actor: Actor, action: Action, refusal: Refusal) -> None:
+        happened = event(self._clock, actor, action, refused=refusal.code)
+        deadline = self._clock.monotonic() + _PATIENCE_S
+        with (
+            suppress(psycopg.Error, PoolTimeout),
+            self._login.runtime.read_pool.connection(deadline) as connection,
+        ):
+            write(connection, happened)
 
     async def _one_of_few(self, work: Callable[[], T]) -> T | Refusal:
         """Does what takes long, unless too many wait for that already."""

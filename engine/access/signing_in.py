@@ -15,13 +15,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text, update
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from engine.access.accounts import find_account, find_agent
+from engine.access.addresses import network_of
 from engine.access.audit import Action, Actor, Subject, event
 from engine.access.passwords import hash_password, is_outdated, is_right
 from engine.access.roles import Role, role_of
@@ -32,6 +34,8 @@ from engine.settings import Settings
 
 # Wrong passwords count for so long.
 _COUNTED: Final = timedelta(minutes=15)
+# Of one name, from everywhere: more of them come from more addresses than one has.
+_LOOKED_AT: Final = 5_000
 _TOKEN_BYTES: Final = 32
 # A provider says to the second when it let somebody in, on a clock of its own.
 _CLOCKS_DIFFER: Final = timedelta(seconds=2)
@@ -133,7 +137,7 @@ def sign_in_with_password(
     # One at a time for each name and address, or a burst would be let in before it is counted.
     session.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
-        {"key": f"saveguard.sign-in {subject.id} {actor.address}"},
+        {"key": f"saveguard.sign-in {subject.id} {network_of(actor.address)}"},
     )
     wait_s = _wait_s(session, clock.now(), settings.bad_passwords, subject, actor.address)
     if wait_s > 0:
@@ -272,27 +276,28 @@ def _subject(account: Account | None, email: str) -> Subject:
 def _wait_s(
     session: Session, now: datetime, most: int, subject: Subject, address: str | None
 ) -> float:
-    """Seconds until another password may be tried; 0 when one may be now."""
+    """Seconds until another password may be tried; 0 when one may be now.
+
+    Counted by network: whoever has one address of an IPv6 network has all of them.
+    """
     happened = col(AuditEvent.happened_at)
-    of_subject = (
-        col(AuditEvent.subject_kind) == subject.kind,
-        col(AuditEvent.subject_id) == subject.id,
-        happened > now - _COUNTED,
-        col(AuditEvent.action) == Action.SIGNED_IN.value,
-        col(AuditEvent.address).is_not_distinct_from(address),
-    )
-    since: datetime | None = session.exec(
-        select(func.max(happened)).where(*of_subject, col(AuditEvent.outcome) == "done")
-    ).one()
-    wrong = (*of_subject, col(AuditEvent.error_code) == ErrorCode.AUTHENTICATION_FAILED.value)
-    newest = session.exec(
-        select(happened)
-        .where(*wrong, happened > (now - _COUNTED if since is None else since))
+    tried = session.exec(
+        select(happened, col(AuditEvent.outcome), col(AuditEvent.address))
+        .where(
+            col(AuditEvent.subject_kind) == subject.kind,
+            col(AuditEvent.subject_id) == subject.id,
+            happened > now - _COUNTED,
+            col(AuditEvent.action) == Action.SIGNED_IN.value,
+            col(AuditEvent.error_code).is_distinct_from(ErrorCode.RATE_LIMIT_EXCEEDED.value),
+        )
         .order_by(happened.desc())
-        .limit(most)
+        .limit(_LOOKED_AT)
     ).all()
+    network = network_of(address)
+    from_here = [(at, outcome) for at, outcome, where in tried if network_of(where) == network]
+    wrong = [at for at, _ in takewhile(lambda each: each[1] != "done", from_here)]
     # The one that makes it too many has to be long enough ago.
-    return (newest[-1] + _COUNTED - now).total_seconds() if len(newest) == most else 0.0
+    return (wrong[most - 1] + _COUNTED - now).total_seconds() if len(wrong) >= most else 0.0
 
 
 def _too_many(wait_s: float) -> Refusal:

@@ -10,14 +10,14 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 from pydantic import SecretStr
-from sqlmodel import col, update
+from sqlmodel import col, select, update
 
 from dashboard.cookies import Cookies
 from dashboard.login import Login
 from engine.access import passwords
 from engine.access.administration import set_role
 from engine.access.roles import Role
-from engine.access.tables import Account
+from engine.access.tables import Account, AuditEvent
 from engine.clock import FrozenClock
 from engine.database.sessions import session_of
 from engine.database.target import Target
@@ -183,6 +183,23 @@ def test_whatever_was_wrong_the_same_is_said(runtime: Runtime, login: Login) -> 
 def _without_ids(page: str) -> str:
     page = re.sub(r"REQ-\w+", "REQ", re.sub(r'name="token" value="[^"]*"', "", page))
     return re.sub(r'value="[^"]*"', "", page.replace(" autofocus", ""))
+
+
+def test_an_address_that_tries_many_accounts_has_to_wait_and_no_other_does(
+    runtime: Runtime, login: Login
+) -> None:
+    most = login.settings.bad_credentials_per_minute
+    guesser = Visitor(login)
+
+    answers = [guesser.sign_in(f"{number}@people.example") for number in range(most + 1)]
+
+    assert [each.status_code for each in answers] == [401] * most + [429]
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 60
+    elsewhere = Visitor(login, "203.0.113.5").sign_in("x@people.example")
+    assert elsewhere.status_code == 401
+    with session_of(runtime.target) as session:
+        codes = session.exec(select(AuditEvent.error_code)).all()
+    assert codes.count("RATE_LIMIT_EXCEEDED") == 1
 
 
 def test_too_many_wrong_passwords_make_that_address_wait_and_no_other(login: Login) -> None:

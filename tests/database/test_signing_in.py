@@ -217,6 +217,17 @@ def test_the_rightful_owner_comes_in_from_elsewhere_meanwhile(door: Door, lead: 
     assert code_of(door.try_password(lead.email)) == "RATE_LIMIT_EXCEEDED"
 
 
+def test_a_network_of_many_addresses_counts_as_one(door: Door, lead: Account) -> None:
+    for number in range(3):
+        door.try_password(lead.email, "wrong", replace(NOBODY, address=f"2001:db8::{number}"))
+
+    near = door.try_password(lead.email, actor=replace(NOBODY, address="2001:db8::ffff"))
+    far = door.try_password(lead.email, actor=replace(NOBODY, address="2001:db8:0:1::1"))
+
+    assert code_of(near) == "RATE_LIMIT_EXCEEDED"
+    assert isinstance(far, NewSignIn)
+
+
 def test_who_waits_as_told_may_try_again(door: Door, lead: Account) -> None:
     for _ in range(3):
         door.try_password(lead.email, "wrong")
