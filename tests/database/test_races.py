@@ -20,6 +20,7 @@ from sqlalchemy import Update
 from engine.database.target import Target
 from engine.errors import ErrorCode
 from engine.quotes.lifecycle import Operation
+from engine.readiness.probes.history import History, facts_of, judge
 from engine.runtime import open_runtime
 from engine.saving import course, statements, write
 from engine.saving.answer import Refused, Saved, SaveResult
@@ -28,7 +29,6 @@ from engine.saving.request import SaveRequest
 from engine.saving.write import Write
 from engine.settings import Settings
 from tests.faults.calls import Calls, saved
-from tests.faults.history import History, facts_of, judge
 from tests.faults.scene import check_integrity
 from tests.support import new_agency
 
