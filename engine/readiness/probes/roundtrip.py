@@ -61,7 +61,7 @@ def roundtrip(question: Question, stage: Stage) -> Found:
         "ledger": len(rows),
         "log": len(lines),
         "codes": sorted(reached),
-        "outOfReach": sorted(_OUT_OF_REACH),
+        "outOfReach": sorted(each.value for each in _OUT_OF_REACH),
         "faults": faults[:_NAMED],
     }
     if missing:
