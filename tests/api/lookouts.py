@@ -18,7 +18,9 @@ class Lookout:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         _, actor = lead(runtime.target, runtime.clock)
-        release_id = released(runtime.target, runtime.clock, actor)
+        # Several may look at one database.
+        name = str(runtime.clock.uuid7())
+        release_id = released(runtime.target, runtime.clock, actor, name=name)
         self.readiness = readiness_of(runtime.target, runtime.settings, runtime.clock, release_id)
 
     def __call__(self, probe: str, *, box: str = "", shared: dict[str, Any] | None = None) -> Found:

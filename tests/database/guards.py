@@ -1,4 +1,4 @@
-"""What keeps two saves from starting at one version, taken away in tests; and the narrowest race."""
+"""What keeps two saves from starting at one version, taken away; and the narrowest race."""
 
 from __future__ import annotations
 

@@ -104,14 +104,16 @@ def test_a_save_that_does_not_ask_for_the_version_shows(
         without(monkeypatch, target, *GUARDS["one-statement"]),
         all_have_read_before_one_writes(monkeypatch, clients),
     ):
-        narrowed = course.write_save
+        # The quote that they change is created alone.
+        waiting = vars(course)["write_save"]
 
         def only_changes_wait(connection: Any, asked: Write, *rest: Any) -> Any:
-            real = write.write_save if asked.operation is Operation.CREATE else narrowed
+            real = write.write_save if asked.operation is Operation.CREATE else waiting
             return real(connection, asked, *rest)
 
-        monkeypatch.setattr(course, "write_save", only_changes_wait)
-        found = look(probe)
+        with monkeypatch.context() as patch:
+            patch.setattr(course, "write_save", only_changes_wait)
+            found = look(probe)
 
     assert found.verdict is Verdict.FAILING, found
 
@@ -130,12 +132,10 @@ def test_a_sent_quote_that_is_edited_in_a_race_shows(
 ) -> None:
     """Whatever version the edit names: its plan asks for the one that stands."""
 
-    def any_version(*given: Any, **named: Any) -> Any:
-        return decision.plan_change(
-            *(replace(each, expected_version=None) if isinstance(each, Edit) else each
-              for each in given),
-            **named,
-        )  # fmt: skip
+    def any_version(operation: Any, intent: Any, current: Any, *rest: Any, **more: Any) -> Any:
+        if isinstance(intent, Edit):
+            intent = replace(intent, expected_version=current.version)
+        return decision.plan_change(operation, intent, current, *rest, **more)
 
     monkeypatch.setattr(course, "plan_change", any_version)
     monkeypatch.setattr(races, "at_once", lambda _threads, calls: [calls[1](), calls[0]()][::-1])

@@ -227,8 +227,8 @@ def test_an_offer_is_accepted_or_it_expires_and_never_both(
 
 # --- the checks above are alive -------------------------------------------------------------------
 #
-# See `guards`: each of them suffices by itself; without all of them the race is lost, and is seen to
-# be.
+# See `guards`: each of them suffices by itself; without all of them the race is lost, and is seen
+# to be.
 
 
 @pytest.mark.parametrize(

@@ -21,13 +21,14 @@ from engine.attempts.outcome import UNKNOWN_AGENT
 from engine.errors import SetupError
 from engine.payload import encode
 from engine.readiness.probes.probe import Found, Probe, Question, unknown
-from engine.replay.http_sender import must_answer, must_know
+from engine.replay.http_sender import must_answer
 from engine.replay.line import Address, Broken, Line
 from engine.runtime import Runtime
 from engine.settings import Settings
 
 QUOTES: Final = "/api/agents/quotes"
 OK, CREATED = 200, 201
+_UNAUTHORIZED: Final = 401
 _JSON: Final = "application/json"
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # not to listen on
 _ADDRESS: Final = "calling.address"
@@ -258,9 +259,21 @@ def staged(question: Question, *canaries: Canary) -> Iterator[Stage]:
         keys_of_canaries(runtime.target, runtime.clock, *canaries) as keys,
     ):
         if _ADDRESS not in question.shared:
-            must_know(address, keys[Canary.AGENT])
+            _must_know(address, keys[Canary.AGENT])
             question.shared[_ADDRESS] = address
         yield Stage(runtime, address, keys, opened)
+
+
+def _must_know(address: Address, api_key: str) -> None:
+    """Makes sure that an API uses this database; whether it is well is for the look to find."""
+    caller = Caller(address, api_key)
+    try:
+        if caller("GET", "?limit=1").status == _UNAUTHORIZED:
+            raise SetupError(
+                f"The API at {address.url} does not know this database's agents: it uses another"
+            )
+    finally:
+        caller.close()
 
 
 def addresses(settings: Settings) -> tuple[str, ...]:
