@@ -58,11 +58,14 @@ class Canary(Enum):
 
     AGENT = _Profile(1, "Readiness canary")
     STRANGER = _Profile(2, "Readiness canary, another agent")
-    LIMITED = _Profile(3, "Readiness canary with a limit", rate_limit_per_minute=20)
-    HURRIED = _Profile(4, "Readiness canary with the least limit", rate_limit_per_minute=1)
-    FULL = _Profile(5, "Readiness canary without quota", max_active_quotes=0)
-    SUSPENDED = _Profile(6, "Readiness canary, suspended", status="SUSPENDED")
-    NO_AGENT = _Profile(7, "Readiness canary without a profile", is_agent=False)
+    HURRIED = _Profile(3, "Readiness canary with the least limit", rate_limit_per_minute=1)
+    FULL = _Profile(4, "Readiness canary without quota", max_active_quotes=0)
+    SUSPENDED = _Profile(5, "Readiness canary, suspended", status="SUSPENDED")
+    NO_AGENT = _Profile(6, "Readiness canary without a profile", is_agent=False)
+    # Several, so that a look at the limit need not wait until the one before is forgotten.
+    LIMITED_1 = _Profile(7, "Readiness canary with a limit, 1", rate_limit_per_minute=20)
+    LIMITED_2 = _Profile(8, "Readiness canary with a limit, 2", rate_limit_per_minute=20)
+    LIMITED_3 = _Profile(9, "Readiness canary with a limit, 3", rate_limit_per_minute=20)
 
     @property
     def id(self) -> UUID:

@@ -187,6 +187,14 @@ def judged(
     }
     witness = f"JUnit XML {digest} of {commit}"
     proof = f", and {len(saboteurs)} planted faults were found" if suite.sabotage else ""
+    skips = (
+        f"{len(skipped)} of {len(own)} were skipped, {_first(skipped)} among them; have it run, or"
+        " the box waived naming it"
+    )
+    unproved = (
+        f"all {len(own)} passed, but nothing shows that they would find a fault:"
+        f" {(unsabotaged or [''])[0]} is missing"
+    )
     # The first that holds decides.
     verdicts: tuple[tuple[bool, Says, str], ...] = (
         (not own, insufficient, "has no test in these results"),
@@ -195,14 +203,12 @@ def judged(
         (
             bool(skipped),
             failing,
-            f"{len(skipped)} of {len(own)} were skipped, {_first(skipped)} among them; have it run,"
-             " or the box waived naming it",
+            skips,
         ),
         (
             bool(unsabotaged),
             insufficient,
-            f"all {len(own)} passed, but nothing shows that they would find a fault:"
-             f" {(unsabotaged or [''])[0]} is missing",
+            unproved,
         ),
         (
             suite.count_may_not_fall and len(own) < count_before,

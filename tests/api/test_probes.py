@@ -14,13 +14,14 @@ from engine.access.identities import Identities
 from engine.api import exchange, reads, writes
 from engine.attempts.ledger import AttemptRow
 from engine.attempts.line_writer import LineWriter
+from engine.attempts.outcome import UNKNOWN_AGENT
 from engine.clock import SystemClock
 from engine.errors import TAXONOMY, ErrorCode
 from engine.quotes import validation
 from engine.quotes.shape import QUOTE_FIELDS, Rule, Unfit
 from engine.quotes.store import QuoteStore
 from engine.readiness.assessment import Verdict
-from engine.readiness.probes import smoke
+from engine.readiness.probes import fuzz, smoke
 from engine.readiness.probes.calling import addresses
 from engine.saving import answer
 from engine.saving.save import Saver
@@ -61,13 +62,29 @@ def look(service: Service, module_look: Lookout) -> Lookout:
 
 
 @pytest.mark.parametrize("probe", GREEN)
-def test_an_api_that_is_well_passes(look: Lookout, probe: str) -> None:
+def test_an_api_that_is_well_passes(service: Service, look: Lookout, probe: str) -> None:
     found = look(probe)
 
     assert found.verdict is Verdict.PASSING, found
     assert found.reason
     assert found.witness
     assert found.numbers
+    # Nobody but probes uses this database.
+    live = "SELECT DISTINCT agent_id, error_code FROM ledger WHERE source = 'live'"
+    rows = service.database.execute(live.encode()).fetchall()
+    assert set(rows) <= {(UNKNOWN_AGENT, "AUTHENTICATION_FAILED")}
+
+
+def test_the_limit_can_be_looked_at_again_at_once(
+    look: Lookout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(SystemClock, "sleep", lambda _clock, seconds: waited.append(seconds))
+    before = look("sec.ratelimit")
+    again = look("sec.ratelimit")
+
+    assert [before.verdict, again.verdict] == [Verdict.PASSING] * 2
+    assert max(waited) == 0
 
 
 def test_each_smoke_box_is_judged_on_its_own_part_of_one_transcript(look: Lookout) -> None:
@@ -88,9 +105,10 @@ def test_where_no_api_answers_nothing_is_known_but_where_it_was_looked_for(
     service: Service,
 ) -> None:
     port = free_port()
+    look = looking_at(service, port=port, api_port=port)
 
     for probe in [*GREEN, "canary.crud"]:
-        found = looking_at(service, port=port, api_port=port)(probe)
+        found = look(probe)
 
         assert found.verdict is Verdict.UNKNOWN
         assert f"http://127.0.0.1:{port}" in found.reason
@@ -277,6 +295,7 @@ def refuse_long_titles(_service: Service, patch: pytest.MonkeyPatch) -> None:
         return field.rule.clean(value)
 
     strict = field._replace(rule=Rule(clean, field.rule.schema))
+    patch.setattr(fuzz, "cases", lambda: iter(()))  # no bad body is needed to see it
     patch.setattr(validation, "QUOTE_FIELDS", {**QUOTE_FIELDS, "tripName": strict})
 
 

@@ -16,20 +16,24 @@ _LINES: Final = 4
 # A limit is of a moving minute, which may be counted in two fixed ones.
 _WINDOWS_S: Final = 121
 _SINCE_LAST: Final = """
-    SELECT extract(epoch FROM %s - max(started_at))::float8 FROM attempt
-    WHERE agent_id = %s AND started_at > %s - INTERVAL '5 minutes'
+    SELECT agent_id, extract(epoch FROM %(now)s - max(started_at))::float8
+    FROM attempt
+    WHERE agent_id = ANY(%(agents)s) AND started_at > %(now)s - INTERVAL '5 minutes'
+    GROUP BY agent_id
 """
-_PER_MINUTE: Final = int(Canary.LIMITED.value.rate_limit_per_minute or 0)
+_LIMITED: Final = (Canary.LIMITED_1, Canary.LIMITED_2, Canary.LIMITED_3)
+_PER_MINUTE: Final = int(Canary.LIMITED_1.value.rate_limit_per_minute or 0)
 
 
-@over_http(Canary.LIMITED)
+@over_http(*_LIMITED)
 def ratelimit(question: Question, stage: Stage) -> Found:
     """`sec.ratelimit`: of twice the limit exactly the limit passes; another agent notices nothing.
 
-    Looked at again within two minutes it waits until nothing of the last look counts any more.
+    A fourth look within two minutes waits until nothing of the first one counts any more.
     """
-    waited_s = _wait(question)
-    callers = [stage.caller(Canary.LIMITED) for _ in range(_LINES)]
+    canary, wait_s = _idlest(question)
+    question.runtime.clock.sleep(wait_s)
+    callers = [stage.caller(canary) for _ in range(_LINES)]
     each_sends = 2 * _PER_MINUTE // _LINES
 
     def burst(number: int) -> list[Heard]:
@@ -60,7 +64,7 @@ def ratelimit(question: Question, stage: Stage) -> Found:
         passed=passed,
         refused=len(refused),
         limitPerMinute=_PER_MINUTE,
-        waitedSeconds=round(waited_s),
+        waitedSeconds=round(wait_s),
     )
 
 
@@ -68,13 +72,11 @@ def _is_wait(written: str) -> bool:
     return written.isdigit() and 0 < int(written) <= _WINDOWS_S
 
 
-def _wait(question: Question) -> float:
-    """Waits until nothing counts of what this canary sent before; returns the seconds."""
+def _idlest(question: Question) -> tuple[Canary, float]:
+    """The canary that has been silent for the longest, and seconds until nothing of it counts."""
     runtime = question.runtime
-    now = runtime.clock.now()
+    values = {"now": runtime.clock.now(), "agents": [each.id for each in _LIMITED]}
     with runtime.read_pool.connection() as connection:
-        found = connection.execute(_SINCE_LAST, [now, Canary.LIMITED.id, now]).fetchone()
-    since_s = None if found is None else found[0]
-    wait_s = 0.0 if since_s is None else max(_WINDOWS_S - since_s, 0.0)
-    runtime.clock.sleep(wait_s)
-    return wait_s
+        since_s = dict(connection.execute(_SINCE_LAST, values).fetchall())
+    waits_s = {each: max(_WINDOWS_S - since_s.get(each.id, _WINDOWS_S), 0.0) for each in _LIMITED}
+    return min(waits_s.items(), key=lambda each: each[1])
