@@ -1,4 +1,4 @@
-"""The schema: is the migration there, whole, and nothing beside it?"""
+"""The schema: whether the migration is there, whole, and nothing beside it."""
 
 from __future__ import annotations
 
