@@ -86,6 +86,19 @@ def is_canary(account_or_agent: UUID) -> bool:
     return account_or_agent in CANARY_IDS
 
 
+def see_to_canaries(target: Target, clock: Clock, *wanted: Canary) -> None:
+    """Makes sure that some canaries are there, without a key.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: they could not be made.
+    """
+    actor = terminal_actor(clock, ACTOR_NAME)
+    with session_of(target) as session:
+        session.execute(_LOCK)  # two who make the same account at once
+        for canary in wanted:
+            _see_to(session, clock, actor, canary)
+
+
 @contextmanager
 def keys_of_canaries(
     target: Target, clock: Clock, *wanted: Canary
@@ -98,10 +111,9 @@ def keys_of_canaries(
     actor = terminal_actor(clock, ACTOR_NAME)
     ids: list[UUID] = []
     keys: dict[Canary, str] = {}
+    see_to_canaries(target, clock, *wanted)
     with session_of(target) as session:
-        session.execute(_LOCK)  # two who make the same account at once
         for canary in wanted:
-            _see_to(session, clock, actor, canary)
             made = add_key(
                 session,
                 clock,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -141,6 +142,7 @@ _ATTEMPTS: Final = """
            idempotency_key
     FROM ledger
     WHERE agent_id = %(agent_id)s AND (%(quote_id)s::uuid IS NULL OR quote_id = %(quote_id)s)
+        AND (%(since)s::timestamptz IS NULL OR started_at >= %(since)s)
     ORDER BY started_at, id
 """
 _QUOTES: Final = """
@@ -158,15 +160,21 @@ _REVISIONS: Final = """
 """
 
 
-def facts_of(conninfo: str, agent_id: UUID, quote_id: UUID | None = None) -> Facts:
+def facts_of(
+    conninfo: str,
+    agent_id: UUID,
+    quote_id: UUID | None = None,
+    since: datetime | None = None,
+) -> Facts:
     """Reads everything that a judgement needs.
 
     Args:
         conninfo: of the database.
         agent_id: whose calls are judged.
         quote_id: when all of them were about this one; an agent's whole past is read otherwise.
+        since: when none of them was begun before.
     """
-    of_agent = {"agent_id": agent_id, "quote_id": quote_id}
+    of_agent = {"agent_id": agent_id, "quote_id": quote_id, "since": since}
     with psycopg.connect(conninfo, row_factory=namedtuple_row) as connection:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         return Facts(

@@ -146,7 +146,7 @@ def state(question: Question, size: Size | None = None) -> Found:
 def register(question: Question, size: Size | None = None) -> Found:
     """`hist.register`: what was answered in a race is what the quote's history says."""
     size = size or REGISTER
-    hand = hand_of(question)
+    hand, began = hand_of(question), question.runtime.clock.now()
     quote_id = hand.create(tripName="Register 0")
 
     def client(number: int) -> None:
@@ -158,7 +158,7 @@ def register(question: Question, size: Size | None = None) -> Found:
 
     with ThreadPoolExecutor(size.clients, "register") as threads:
         list(threads.map(client, range(size.clients)))
-    facts = facts_of(hand.runtime.target.app, hand.agent_id, quote_id)
+    facts = facts_of(hand.runtime.target.app, hand.agent_id, quote_id, began)
     calls = hand.history.calls
     anomalies = judge(calls, facts)
     saved = sum(each.has_succeeded for each in calls)

@@ -8,7 +8,7 @@ from threading import Barrier
 from typing import Any, Final
 from uuid import UUID
 
-from engine.access.canaries import Canary, keys_of_canaries
+from engine.access.canaries import Canary, see_to_canaries
 from engine.attempts.outcome import Source
 from engine.correlation import make_correlation_id
 from engine.quotes.lifecycle import Operation
@@ -34,8 +34,7 @@ class Hand:
         self.runtime = runtime
         self.agent_id = Canary.AGENT.id
         self.history = History(runtime.clock)
-        with keys_of_canaries(runtime.target, runtime.clock, Canary.AGENT):
-            pass  # it needs no key here, but it has to be there
+        see_to_canaries(runtime.target, runtime.clock, Canary.AGENT)
 
     def request(
         self,

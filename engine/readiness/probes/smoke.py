@@ -57,10 +57,12 @@ _UNFINISHED: Final = """
                 AND d.outcome = 'committed'
         )
 """
+# Any one will do: with live traffic the first row that is looked at is likely to be it.
 _LIVE: Final = """
-    SELECT min(started_at)
+    SELECT started_at
     FROM ledger
     WHERE source = 'live' AND outcome = 'committed' AND started_at > %s
+    LIMIT 1
 """
 
 
