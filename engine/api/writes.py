@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any, Final, assert_never
 from uuid import UUID
 
+from engine.access.canaries import is_canary
 from engine.access.identities import Identity
 from engine.api.exchange import Answer, Exchange, Unread, refusal_to_answer
 from engine.api.gate import Admission, Gate, headers_of
 from engine.api.media import JSON, is_json, is_plain
-from engine.attempts.outcome import UNKNOWN_AGENT
+from engine.attempts.outcome import UNKNOWN_AGENT, Source
 from engine.errors import ErrorCode, Refusal
 from engine.payload import MalformedBody, parse_object
 from engine.quotes.lifecycle import Operation, quote_not_found
@@ -179,5 +180,9 @@ def _save_request(
         query_version=exchange.query.get("version") if operation is Operation.DELETE else None,
         idempotency_key=exchange.headers.get("idempotency-key"),
         traceparent=exchange.traceparent,
+        # A caller has no say in it: what counts as live is not for whoever sends it to decide.
+        source=Source.SYNTHETIC
+        if identity is not None and is_canary(identity.account_id)
+        else Source.LIVE,
         max_active_quotes=0 if identity is None else identity.max_active_quotes or 0,
     )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlmodel import Session
+
 from engine.access.audit import Actor
+from engine.clock import Clock
 from engine.database.sessions import session_of
 from engine.readiness.assessment import Verdict
 from engine.readiness.fingerprints import fingerprints_now
@@ -17,6 +21,7 @@ from engine.readiness.probes.registry import PROBES
 from engine.readiness.records import RecordKind, put_down
 from engine.readiness.signoff import evidence_body
 from engine.runtime import Runtime
+from engine.settings import Settings
 
 # Told of a box, what was found, and how many boxes of how many are done.
 Progress = Callable[[Item, Found, int, int], None]
@@ -57,29 +62,64 @@ def run(
         started_at = runtime.clock.now()
         result = _look(probe, question)
         with session_of(runtime.target) as session:
-            put_down(
+            put_down_found(
                 session,
                 runtime.clock,
+                runtime.settings,
                 actor,
-                RecordKind.EVIDENCE,
-                release.id,
-                evidence_body(
-                    release.id,
-                    _run_id(runtime),
-                    result.verdict,
-                    result.reason,
-                    started_at=started_at,
-                    ended_at=runtime.clock.now(),
-                    fingerprints=fingerprints_now(session, runtime.settings, release),
-                    numbers=result.numbers,
-                    witness=result.witness,
-                    is_attested=False,
-                ),
-                item_id=item.id,
+                release,
+                item.id,
+                result,
+                started_at,
             )
         found[item.id] = result
         progress(item, result, len(found), len(items))
     return found
+
+
+def put_down_found(
+    session: Session,
+    clock: Clock,
+    settings: Settings,
+    actor: Actor,
+    release: Release,
+    item_id: str,
+    found: Found,
+    started_at: datetime,
+) -> UUID:
+    """Puts down what was found of a box, as evidence; returns the record's id.
+
+    Args:
+        session: of the transaction that it is part of.
+        clock: for when it was over.
+        settings: of this process, whose fingerprint is kept.
+        actor: who looked, or brought what was found.
+        release: of which release.
+        item_id: of the box.
+        found: what was found.
+        started_at: when the look began.
+    """
+    record = put_down(
+        session,
+        clock,
+        actor,
+        RecordKind.EVIDENCE,
+        release.id,
+        evidence_body(
+            release.id,
+            clock.uuid7(),
+            found.verdict,
+            found.reason,
+            started_at=started_at,
+            ended_at=clock.now(),
+            fingerprints=fingerprints_now(session, settings, release),
+            numbers=found.numbers,
+            witness=found.witness,
+            is_attested=False,
+        ),
+        item_id=item_id,
+    )
+    return record.id
 
 
 def _probes(items: Sequence[Item]) -> Iterator[tuple[Item, Probe]]:
@@ -95,7 +135,3 @@ def _look(probe: Probe, question: Question) -> Found:
     except Exception as error:  # noqa: BLE001  # a probe that breaks must not end the others
         # Its own words may quote a value.
         return Found(Verdict.UNKNOWN, f"The look itself failed ({type(error).__name__})")
-
-
-def _run_id(runtime: Runtime) -> UUID:
-    return runtime.clock.uuid7()

@@ -9,6 +9,8 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import BigInteger, bindparam, select
 
+from engine.access.canaries import is_canary
+from engine.attempts.outcome import Source
 from engine.clock import Clock
 from engine.correlation import make_correlation_id
 from engine.database.pool import Pool
@@ -79,6 +81,7 @@ def _expire(saver: Saver, clock: Clock, agent_id: UUID, quote_id: UUID, version:
             received=clock.monotonic(),
             quote_id=quote_id,
             body={"version": version},
+            source=Source.SYNTHETIC if is_canary(agent_id) else Source.LIVE,
         )
     )
     return isinstance(result, Saved)

@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from engine.quotes.lifecycle import Operation
+from engine.readiness.probes.history import History
 from engine.runtime import Runtime
 from engine.saving.answer import Saved, SaveResult
 from engine.saving.request import SaveRequest
-from tests.faults.history import History
 from tests.support import Agency, quote_body
 
 

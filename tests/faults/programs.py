@@ -15,8 +15,8 @@ import msgspec
 from psycopg.conninfo import conninfo_to_dict
 
 from engine.attempts.journal import SUFFIX, Begin, _records
+from engine.readiness.probes.history import Call
 from tests.database.cluster_harness import REPOSITORY, eventually
-from tests.faults.history import Call
 from tests.faults.saving_program import BEGUN, Order
 from tests.faults.scene import Scene
 

@@ -22,10 +22,10 @@ from engine.attempts.ledger import AttemptRow
 from engine.attempts.line_writer import LineWriter
 from engine.database.target import Target
 from engine.quotes.lifecycle import Operation
+from engine.readiness.probes.history import Call, History
 from engine.runtime import open_runtime
 from engine.settings import Settings
 from tests.faults.calls import Calls
-from tests.faults.history import Call, History
 from tests.faults.load import MIX, Load
 from tests.support import Agency
 

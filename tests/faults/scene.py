@@ -24,12 +24,12 @@ from engine.clock import SystemClock
 from engine.database.pool import Pool
 from engine.database.target import APP_ROLE, Target
 from engine.integrity.verification import verify
+from engine.readiness.probes.history import Facts, History, facts_of, judge
 from engine.runtime import open_runtime
 from engine.saving.answer import Refused, Replayed, SaveResult
 from engine.settings import Settings
 from tests.database.cluster_harness import eventually
 from tests.faults.calls import Calls
-from tests.faults.history import Facts, History, facts_of, judge
 from tests.faults.logged import disagreements
 from tests.faults.proxy import FaultProxy
 from tests.support import new_agency

@@ -10,7 +10,15 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from tests.faults.history import INDETERMINATE, REFUSED, REPLAYED, SAVED, Call, Facts, judge
+from engine.readiness.probes.history import (
+    INDETERMINATE,
+    REFUSED,
+    REPLAYED,
+    SAVED,
+    Call,
+    Facts,
+    judge,
+)
 
 AGENT, QUOTE, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
 

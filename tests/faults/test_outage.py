@@ -15,6 +15,7 @@ import pytest
 from engine import worker
 from engine.database.target import Target
 from engine.quotes.lifecycle import Operation
+from engine.readiness.probes.history import SAVED
 from engine.runtime import open_runtime
 from engine.saving.answer import Refused
 from engine.settings import Settings
@@ -22,7 +23,6 @@ from engine.worker import open_worker
 from tests.api.caller import calling
 from tests.api.service import served, settings_in
 from tests.database.cluster_harness import eventually
-from tests.faults.history import SAVED
 from tests.faults.load import Load, new_seed
 from tests.faults.programs import start, url_of
 from tests.faults.proxy import Fault, FaultProxy, free_port

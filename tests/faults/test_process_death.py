@@ -17,9 +17,9 @@ import pytest
 
 from engine.database.target import Target
 from engine.payload import encode
+from engine.readiness.probes.history import INDETERMINATE, REFUSED, REPLAYED, SAVED, Call, History
 from engine.worker import open_worker
 from tests.database.cluster_harness import eventually
-from tests.faults.history import INDETERMINATE, REFUSED, REPLAYED, SAVED, Call, History
 from tests.faults.load import THREADS, new_seed
 from tests.faults.programs import SavingProcess, begun_in, start, url_of
 from tests.faults.proxy import free_port

@@ -17,9 +17,9 @@ from engine.errors import ErrorCode
 from engine.quotes import numbers as numbers_module
 from engine.quotes.lifecycle import Operation
 from engine.quotes.numbers import BLOCK_MIN
+from engine.readiness.probes.history import REFUSED, SAVED
 from engine.saving.answer import Refused, Saved, SaveResult
 from tests.faults.calls import saved
-from tests.faults.history import REFUSED, SAVED
 from tests.faults.load import THREADS, new_seed
 from tests.faults.programs import SavingProcess
 from tests.faults.scene import Scene, ask, open_scene

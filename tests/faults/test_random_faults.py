@@ -11,7 +11,7 @@ from threading import Lock
 import pytest
 
 from engine.database.target import Target
-from tests.faults.history import INDETERMINATE, REFUSED, REPLAYED, SAVED
+from engine.readiness.probes.history import INDETERMINATE, REFUSED, REPLAYED, SAVED
 from tests.faults.load import Dice, Load, new_seed
 from tests.faults.proxy import CUTS, UNSEEN, Fault, Request
 from tests.faults.scene import open_scene

@@ -17,11 +17,11 @@ from engine.clock import SystemClock
 from engine.database.cluster import Cluster
 from engine.database.migrate import migrate_up
 from engine.database.target import APP_ROLE, DATABASE_NAME, OWNER_ROLE, Target, bootstrap
+from engine.readiness.probes.history import INDETERMINATE, REFUSED, REPLAYED, SAVED
 from engine.runtime import open_runtime
 from engine.settings import Settings
 from engine.worker import open_worker
 from tests.database.cluster_harness import eventually, kill_server, open_directory, postmasters
-from tests.faults.history import INDETERMINATE, REFUSED, REPLAYED, SAVED
 from tests.faults.load import Dice, Load, new_seed
 from tests.faults.scene import Scene, open_scene
 

@@ -10,6 +10,9 @@ _ALERTING: Final = "Nothing alerts yet: there is no evaluator, no rule and no ch
 _DRILLS: Final = "Nothing drives drills yet: the runner of load, chaos and incidents is to come"
 _ROLLBACK: Final = "Nothing carries out a rollback plan yet, so there is no run of one to look at"
 _SOAK: Final = "Nothing records memory and CPU of processes over time yet"
+_RESULTS: Final = (
+    "Results of a test run decide it: saveguard readiness import, of a run on the release's commit"
+)
 _BACKUP: Final = "Nothing makes or restores backups yet"
 
 ABSENT: Final[Mapping[str, str]] = MappingProxyType(
@@ -48,6 +51,7 @@ ABSENT: Final[Mapping[str, str]] = MappingProxyType(
                 "prod.state",
                 "staging.agents",
                 "staging.shapes",
+                "txn.killpoints",
             ),
             _ROLLBACK: (
                 "mig.updown",
@@ -57,6 +61,15 @@ ABSENT: Final[Mapping[str, str]] = MappingProxyType(
                 "rollback.time",
             ),
             _SOAK: ("soak.cpu", "soak.mem"),
+            _RESULTS: (
+                "runs.integration",
+                "runs.suite+sabotage",
+                "runs.unit",
+                "sec.canary",
+                "sec.sqli",
+                "sec.xss",
+                "ui.oracle",
+            ),
             _BACKUP: ("backup.restore",),
         }.items()
         for probe in probes

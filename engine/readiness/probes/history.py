@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,8 +19,8 @@ import psycopg
 from psycopg import IsolationLevel
 from psycopg.rows import namedtuple_row
 
-from engine.clock import SystemClock
-from engine.saving.answer import Refused, Replayed, Saved, SaveResult
+from engine.clock import Clock, SystemClock
+from engine.saving.answer import Refused, Replayed, SaveResult
 from engine.saving.request import SaveRequest
 from engine.saving.save import Saver
 
@@ -65,8 +66,13 @@ class Call(msgspec.Struct, kw_only=True):
 class History:
     """The calls of any number of threads."""
 
-    def __init__(self) -> None:
-        self._clock = SystemClock()
+    def __init__(self, clock: Clock | None = None) -> None:
+        """Starts empty.
+
+        Args:
+            clock: for when calls begin and end; the machine's own unless given.
+        """
+        self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self.calls: list[Call] = []
 
@@ -118,7 +124,6 @@ def note_answer(call: Call, result: SaveResult, returned: float) -> None:
     call.answer = REPLAYED if isinstance(result, Replayed) else SAVED
     call.quote_id, call.version = result.quote_id, result.version
     call.answered_id = body["correlationId"]
-    assert isinstance(result, Saved | Replayed)
 
 
 # --- the judge ------------------------------------------------------------------------------------
@@ -136,27 +141,40 @@ _ATTEMPTS: Final = """
     SELECT agent_id, correlation_id, id, outcome, error_code, quote_id, actual_version,
            idempotency_key
     FROM ledger
-    WHERE agent_id = %(agent_id)s
+    WHERE agent_id = %(agent_id)s AND (%(quote_id)s::uuid IS NULL OR quote_id = %(quote_id)s)
+        AND (%(since)s::timestamptz IS NULL OR started_at >= %(since)s)
     ORDER BY started_at, id
 """
 _QUOTES: Final = """
     SELECT agent_id, id, version, status, trip_name
     FROM quote
-    WHERE agent_id = %(agent_id)s
+    WHERE agent_id = %(agent_id)s AND (%(quote_id)s::uuid IS NULL OR id = %(quote_id)s)
     ORDER BY id
 """
 _REVISIONS: Final = """
     SELECT agent_id, quote_id, version, correlation_id, attempt_id,
            snapshot ->> 'trip_name' AS trip_name
     FROM quote_revision
-    WHERE agent_id = %(agent_id)s
+    WHERE agent_id = %(agent_id)s AND (%(quote_id)s::uuid IS NULL OR quote_id = %(quote_id)s)
     ORDER BY quote_id, version
 """
 
 
-def facts_of(conninfo: str, agent_id: UUID) -> Facts:
-    """Reads everything of an agent that a judgement needs."""
-    of_agent = {"agent_id": agent_id}
+def facts_of(
+    conninfo: str,
+    agent_id: UUID,
+    quote_id: UUID | None = None,
+    since: datetime | None = None,
+) -> Facts:
+    """Reads everything that a judgement needs.
+
+    Args:
+        conninfo: of the database.
+        agent_id: whose calls are judged.
+        quote_id: when all of them were about this one; an agent's whole past is read otherwise.
+        since: when none of them was begun before.
+    """
+    of_agent = {"agent_id": agent_id, "quote_id": quote_id, "since": since}
     with psycopg.connect(conninfo, row_factory=namedtuple_row) as connection:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         return Facts(
