@@ -9,6 +9,7 @@ import click
 
 from engine.cli.readiness_records import key, verify_command
 from engine.cli.readiness_release import deploy, release_group
+from engine.cli.readiness_results import import_command
 from engine.cli.readiness_roster import contacts_group, risks_group
 from engine.cli.readiness_run import run_command
 from engine.cli.readiness_state import export_command, gate, status
@@ -28,6 +29,7 @@ for command in (
     deploy,
     export_command,
     gate,
+    import_command,
     key,
     release_group,
     risks_group,

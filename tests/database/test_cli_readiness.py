@@ -21,12 +21,14 @@ from engine.readiness.knowledge import knowledge_of
 from engine.readiness.looking import look
 from engine.readiness.records import records_of
 from engine.readiness.releases import own_checklist, release_named
+from engine.readiness.results import suites
 from engine.readiness.standing import Meaning
 from engine.settings import Settings
 from tests.database.databases import CLOCK, run
 from tests.database.people import account, trail
 from tests.database.releases import lead
 from tests.database.shell import Shell
+from tests.database.test_results import results_of
 
 LIST = "## Pre\n### Phase 1: Words\n- [x] Read by somebody\n"
 ADD = ("readiness", "release", "add", "2026.48", "--commit", "0123abc", "--environment")
@@ -253,3 +255,23 @@ def test_help_says_that_people_sign_on_the_page(saveguard: Shell) -> None:
     words = " ".join(saveguard("readiness", "--help").out.split())
 
     assert "do that on the page, signed in as yourself" in words
+
+
+def test_test_results_of_its_commit_decide_boxes(ops: Shell, tmp_path: Path) -> None:
+    results = tmp_path / "results.xml"
+    names = [suite.name for suite in suites()]
+    results.write_bytes(results_of(*names))
+    given = ("readiness", "import", str(results), *OURS, "--commit")
+
+    imported = ops(*given, "0123abc")
+    results.write_bytes(results_of(*names, inside="<failure/>"))
+    failing = ops(*given, "0123abc")
+
+    assert (imported.code, failing.code) == (0, 1)
+    assert " failing" not in imported.out
+    assert "PRE-3.2    passing" in imported.out
+    assert " failing" in failing.out
+    assert "not of 0123abc" in ops.refused(*given, "7654321")
+    assert "cannot be read" in ops.refused(
+        "readiness", "import", str(tmp_path / "none.xml"), *OURS, "--commit", "0123abc"
+    )
