@@ -28,12 +28,15 @@ _NEVER: Final = "never"
 _NONE: Final = "none"
 # What each permission lets somebody do, in the words of a page.
 ALLOWED: Final = {
-    Permission.SEE_NUMBERS: "see the numbers over all agents: Overview, Latency, Errors",
+    Permission.SEE_NUMBERS: (
+        "see the numbers over all agents, and how releases stand: Overview, Latency, Errors,"
+        " Readiness"
+    ),
     Permission.READ_LEDGER: (
         "read any agent's attempts, quotes and log lines: Lookup, Attempts, Quote, Limits"
     ),
     Permission.SEE_PERSONAL_DATA: "see clients' names and addresses, and notes, on Quote",
-    Permission.SIGN_OFF: "put a name to a release's phases",
+    Permission.SIGN_OFF: "make releases, and vouch, waive and sign on Readiness",
     Permission.MANAGE_ACCESS: (
         "change accounts, roles, keys and limits, and read the audit trail: People, Audit trail"
     ),

@@ -115,8 +115,12 @@ def short_id(given: UUID | None) -> str:
 
 def installation(environment: str, release: str) -> str:
     """Which installation a screen belongs to, as Markdown that says just that."""
-    plain = f"Saveguard · {environment} · {release}"
-    return "".join(f"\\{letter}" if letter in _PUNCTUATION else letter for letter in plain)
+    return literal(f"Saveguard · {environment} · {release}")
+
+
+def literal(text: str) -> str:
+    """Any text in the middle of a line, as Markdown that says just that."""
+    return "".join(f"\\{letter}" if letter in _PUNCTUATION else letter for letter in text)
 
 
 # --- time ---

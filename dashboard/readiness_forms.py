@@ -1,0 +1,324 @@
+"""The forms of the page of readiness: each is one act of the engine's, with one button.
+
+A callback does it before the page is drawn, so that what is drawn is how it stands afterwards. What
+somebody has written is taken away only once it was put down.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import streamlit as st
+
+from dashboard import (
+    engine_in_process,
+    quote_drawing,
+    readiness_actions,
+    readiness_view,
+    readiness_words,
+    told,
+)
+from dashboard.actions import Outcome
+from dashboard.wording import literal
+from engine.readiness.assessment import Standing, State
+from engine.readiness.box_history import Said
+from engine.readiness.items import Kind
+from engine.readiness.looking import Readiness
+from engine.readiness.releases import Plan
+from engine.readiness.signoff import WAIVER_MAX
+from engine.readiness.standing import Meaning, PhaseStanding
+
+_NAME_MAX: Final = 100
+_WORDS_MAX: Final = 2_000
+_IS_SO, _IS_NOT_SO = "It is so", "It is not so"
+_WAIVED, _DOES_NOT_APPLY = "Waive it for some days", "It does not apply to this release"
+_DAYS: Final = 7
+
+
+def new_release(*, is_first: bool) -> None:
+    """A new release, with a run of the checklist of its own."""
+    settings = engine_in_process.runtime().settings
+    with (
+        st.expander("New release", expanded=is_first, icon=":material/add:", key="new-release"),
+        st.form("make_release", border=False, enter_to_submit=False),
+    ):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            st.text_input("Name", key="release_name", max_chars=_NAME_MAX, width=200)
+            st.text_input("Commit", key="release_commit", max_chars=_NAME_MAX, width=200)
+            st.text_input(
+                "Environment",
+                value=settings.environment,
+                key="release_environment",
+                max_chars=_NAME_MAX,
+                width=160,
+            )
+            st.text_input(
+                "Author's e-mail address",
+                key="release_author",
+                placeholder="whoever makes it here",
+                max_chars=_NAME_MAX,
+                width=240,
+            )
+            st.form_submit_button("Make the release", on_click=_make_release, type="primary")
+        st.caption(
+            "Name the author if that is somebody else: whoever made a release does not sign it."
+            " Evidence is of the system that it is taken from: boxes are looked at where the"
+            " environment is the release's."
+        )
+
+
+def _make_release() -> None:
+    state: Any = st.session_state
+    name = state["release_name"].strip()
+    made = readiness_actions.make_release(
+        Plan(
+            name,
+            state["release_commit"].strip(),
+            state["release_environment"].strip(),
+            author=state["release_author"].strip(),
+        )
+    )
+    told.leave(made, f"There is a release {name}.")
+    if made.value is not None:
+        _emptied(made, "release_name", "release_commit", "release_author")
+        st.query_params.from_dict({"release": str(made.value)})
+
+
+def deployment(readiness: Readiness) -> None:
+    """When a release was deployed: the windows of its phases run from there."""
+    release, now = readiness.release, engine_in_process.runtime().clock.now()
+    with st.form("deployment", enter_to_submit=False):
+        st.datetime_input(
+            "Deployed at, UTC",
+            value=now.astimezone(UTC).replace(tzinfo=None, second=0, microsecond=0),
+            step=timedelta(minutes=1),
+            key="deployed_at",
+            width=240,
+        )
+        st.caption(
+            "The phases after the deployment run from then."
+            if release.deployed_at is None
+            else f"Put down: {readiness_words.instant(release.deployed_at)}. Said again, the last"
+            " word counts."
+        )
+        st.form_submit_button(
+            "Put the deployment down",
+            icon=":material/rocket_launch:",
+            on_click=_put_down_deployment,
+            args=(release.id,),
+        )
+
+
+def _put_down_deployment(release_id: UUID) -> None:
+    chosen: datetime | None = st.session_state["deployed_at"]
+    if chosen is None:
+        return
+    deployed_at = chosen.replace(tzinfo=UTC)
+    done = readiness_actions.put_down_deployment(release_id, deployed_at)
+    told.leave(done, f"Deployed at {readiness_words.instant(deployed_at)}.")
+
+
+def sign(readiness: Readiness, phase: PhaseStanding) -> None:
+    """One's name under a phase as it was seen."""
+    phase_id, has_waived = phase.phase.id, bool(phase.counts[State.WAIVED])
+    likely = Meaning.WAIVED if has_waived else Meaning.APPROVED
+    key = f"{readiness.release.id}_{phase_id}"
+    with st.form(f"sign_{key}", enter_to_submit=False):
+        meanings = [each.value for each in Meaning]
+        st.selectbox(
+            "Meaning",
+            meanings,
+            index=meanings.index(Meaning.REVIEWED if phase.blocking else likely),
+            key=f"meaning_{key}",
+            width=240,
+        )
+        st.text_area(
+            "Comment",
+            key=f"comment_{key}",
+            max_chars=_WORDS_MAX,
+            height=80,
+            placeholder="What a review has found; an approval may go without",
+        )
+        open_boxes = f"{readiness_words.boxes(len(phase.blocking))} still open: only a review"
+        st.caption(
+            f"You sign what is drawn here as of {readiness.read_at:%H:%M:%S} UTC, digest"
+            f" {readiness_words.short(phase.seen)}" + (f" · {open_boxes}" if phase.blocking else "")
+        )
+        st.form_submit_button(
+            f"Sign {literal(phase_id)}",
+            icon=":material/draw:",
+            type="primary",
+            on_click=_sign,
+            args=(readiness.release.id, phase_id, phase.seen, key),
+        )
+
+
+def _sign(release_id: UUID, phase_id: str, seen: str, key: str) -> None:
+    state: Any = st.session_state
+    meaning = Meaning(state[f"meaning_{key}"])
+    done = readiness_actions.sign(release_id, phase_id, meaning, state[f"comment_{key}"], seen)
+    told.leave(done, f"{phase_id} is signed: {meaning.value}.")
+    _emptied(done, f"comment_{key}")
+
+
+def withdraw(readiness: Readiness, phase: PhaseStanding) -> None:
+    """Takes a signature back."""
+    titles = {str(each.id): readiness_words.signature(each, phase) for each in phase.sign_offs}
+    if titles:
+        _revocation(readiness, f"signature_{phase.phase.id}", "Signature to take back", titles)
+
+
+def attest(readiness: Readiness, standing: Standing) -> None:
+    """Somebody's word for a box that takes one."""
+    item = standing.item
+    if item.kind is not Kind.ATTESTED and item.signatures == 1:
+        return
+    key = f"{readiness.release.id}_{item.id}"
+    with st.form(f"attest_{key}", enter_to_submit=False):
+        st.radio("Your word", [_IS_SO, _IS_NOT_SO], key=f"word_{key}", horizontal=True)
+        st.text_area("What you did to know it", key=f"said_{key}", max_chars=_WORDS_MAX, height=80)
+        st.form_submit_button(
+            f"Vouch for {literal(item.id)}",
+            icon=":material/how_to_reg:",
+            on_click=_attest,
+            args=(readiness.release.id, item.id, key),
+        )
+
+
+def _attest(release_id: UUID, box_id: str, key: str) -> None:
+    state: Any = st.session_state
+    is_good = state[f"word_{key}"] == _IS_SO
+    done = readiness_actions.attest(
+        release_id, box_id, state[f"said_{key}"].strip(), is_good=is_good
+    )
+    told.leave(done, f"Your word {'for' if is_good else 'against'} {box_id} was put down.")
+    _emptied(done, f"said_{key}")
+
+
+def exempt(readiness: Readiness, standing: Standing) -> None:
+    """A box that is not asked for: until some time, or at all."""
+    box_id = standing.item.id
+    key = f"{readiness.release.id}_{box_id}"
+    with st.form(f"exempt_{key}", enter_to_submit=False):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            st.selectbox("What", [_WAIVED, _DOES_NOT_APPLY], key=f"what_{key}", width=270)
+            st.number_input(
+                "Days, for a waiver",
+                min_value=1,
+                max_value=WAIVER_MAX.days,
+                value=_DAYS,
+                step=1,
+                key=f"days_{key}",
+                width=150,
+            )
+        st.text_area("Reason", key=f"reason_{key}", max_chars=_WORDS_MAX, height=80)
+        st.caption("A waiver counts once somebody else has agreed, and is shown apart: not proved.")
+        st.form_submit_button(
+            f"Exempt {literal(box_id)}",
+            icon=":material/event_busy:",
+            on_click=_exempt,
+            args=(readiness.release.id, box_id, key),
+        )
+
+
+def _exempt(release_id: UUID, box_id: str, key: str) -> None:
+    state: Any = st.session_state
+    days: int = state[f"days_{key}"]
+    # The engine wants an end within its limit, reckoned a moment later.
+    life = timedelta(days=days) if state[f"what_{key}"] == _WAIVED else None
+    done = readiness_actions.exempt(release_id, box_id, state[f"reason_{key}"].strip(), life)
+    told.leave(
+        done,
+        f"{box_id} does not apply."
+        if life is None
+        else f"A waiver of {box_id} for {days} days waits for somebody else to agree.",
+    )
+    _emptied(done, f"reason_{key}")
+
+
+def second(readiness: Readiness, standing: Standing) -> None:
+    """Agrees to a waiver that waits for it."""
+    box_id = standing.item.id
+    exemption = readiness.knowledge.exemptions.get(box_id)
+    if (
+        exemption is None
+        or exemption.state is not State.WAIVED
+        or exemption.second is not None
+        or exemption.expires_at is None
+        or exemption.expires_at <= readiness.read_at
+    ):
+        return
+    with st.form(f"second_{readiness.release.id}_{box_id}", enter_to_submit=False):
+        st.text(
+            f"{exemption.granted_by} asks to waive {box_id} until"
+            f" {readiness_words.instant(exemption.expires_at)}: {exemption.reason}"
+        )
+        st.form_submit_button(
+            "Agree to the waiver",
+            icon=":material/handshake:",
+            on_click=_second,
+            args=(readiness.release.id, box_id, readiness.knowledge.exemption_ids[box_id]),
+        )
+
+
+def _second(release_id: UUID, box_id: str, record_id: UUID) -> None:
+    told.leave(readiness_actions.second(release_id, record_id), f"{box_id} is waived.")
+
+
+def take_back(readiness: Readiness, box_id: str, said: tuple[Said, ...]) -> None:
+    """Takes back what somebody said of a box."""
+    titles = {
+        str(each.id): f"{each.kind} by {each.recorded_by}, "
+        f"{readiness_words.instant(each.recorded_at)}"
+        for each in said
+        if each.can_be_revoked
+    }
+    if titles:
+        _revocation(readiness, f"word_{box_id}", "What to take back", titles)
+
+
+def _revocation(readiness: Readiness, of: str, label: str, titles: dict[str, str]) -> None:
+    key = f"{readiness.release.id}_{of}"
+    with st.form(f"revoke_{key}", enter_to_submit=False):
+        st.selectbox(
+            label,
+            list(titles),
+            key=f"revoked_{key}",
+            format_func=lambda id_: titles.get(id_, id_),
+        )
+        st.text_area("Why", key=f"why_{key}", max_chars=_WORDS_MAX, height=80)
+        st.form_submit_button(
+            "Take it back",
+            icon=":material/undo:",
+            on_click=_revoke,
+            args=(readiness.release.id, key),
+        )
+
+
+def _revoke(release_id: UUID, key: str) -> None:
+    state: Any = st.session_state
+    record_id: str | None = state[f"revoked_{key}"]
+    if record_id is None:
+        return
+    done = readiness_actions.revoke(release_id, UUID(record_id), state[f"why_{key}"].strip())
+    told.leave(done, "It is taken back; its record stays.")
+    _emptied(done, f"why_{key}")
+
+
+def signatures(phase: PhaseStanding) -> None:
+    """Who has signed a phase, and whether it still holds."""
+    if not phase.sign_offs:
+        st.caption("Nobody has signed it yet")
+        return
+    quote_drawing.table(
+        readiness_view.signatures(phase), "signatures", "Signatures of the phase", {}
+    )
+
+
+def _emptied(done: Outcome[Any], *keys: str) -> None:
+    """Takes away what was written, once it was put down."""
+    if done.refusal is None:
+        for key in keys:
+            st.session_state[key] = ""
