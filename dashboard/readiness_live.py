@@ -29,14 +29,15 @@ from engine.readiness.standing import PhaseStanding
 
 _PICK: Final = "pick_box"
 _CHOSEN: Final = "readiness_box_chosen"
-_TILE_WIDTH: Final = 200
+_TILE_WIDTH: Final = 235
 _STEPS_SHOWN: Final = 6
 _WIDTHS: Final[dict[str, int]] = {
-    "What has to be so": 330,
-    "Why it stands so": 420,
-    "Looked at": 100,
-    "By": 150,
-    "Stale": 140,
+    "What has to be so": 300,
+    "Why it stands so": 350,
+    "Decided": 85,
+    "Looked at": 90,
+    "By": 100,
+    "Stale": 150,
 }
 STATES: Final = st.column_config.MultiselectColumn(
     options=list(readiness_words.COLOURS), color=list(readiness_words.COLOURS.values()), width=130

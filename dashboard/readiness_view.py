@@ -22,12 +22,14 @@ from engine.readiness.box_history import Said
 from engine.readiness.checklist import Box
 from engine.readiness.looking import Readiness
 from engine.readiness.path import Action, path_to_phase
-from engine.readiness.standing import PhaseStanding, WindowState
+from engine.readiness.standing import PhaseStanding
 
 OPEN: Final = "Box"
 STATE: Final = "State"
 _INDENT: Final = "\u2003"
 _BOXES_NAMED: Final = 8
+# A step has one line; the table says the rest.
+_STEP_LONGEST: Final = 150
 # As the icons of Material Symbols are named.
 _ICONS: Final = {
     "green": ":material/check_circle:",
@@ -111,14 +113,6 @@ def release_line(readiness: Readiness) -> str:
     return " · ".join(facts)
 
 
-def is_live(readiness: Readiness) -> bool:
-    """Whether time alone changes how a release stands: it is deployed, and a window is open."""
-    return any(
-        each.window is WindowState.OPEN or (each.opens_at is not None and each.closes_at is None)
-        for each in readiness.phases
-    )
-
-
 def steps(readiness: Readiness, phase: PhaseStanding, runnable: Collection[str]) -> Sequence[Step]:
     """The shortest path to a phase that is signed off."""
     return [_step(each) for each in path_to_phase(readiness, phase, runnable)]
@@ -139,20 +133,15 @@ def boxes(readiness: Readiness, phase: PhaseStanding) -> pd.DataFrame:
             STATE: [[standing.state.value] for _, standing in found],
             "What has to be so": [indented(phase, box) for box, _ in found],
             "Why it stands so": [cut(standing.reason) for _, standing in found],
+            "Decided": [standing.item.kind.value for _, standing in found],
             "Looked at": [words.looked_at(standing, now) for _, standing in found],
             "By": [
                 "" if standing.evidence is None else cut(standing.evidence.runner)
                 for _, standing in found
             ],
             "Stale": [words.stale_when(standing, now) for _, standing in found],
-            "Decided": [standing.item.kind.value for _, standing in found],
         }
     )
-
-
-def lines(readiness: Readiness, phase: PhaseStanding) -> pd.DataFrame:
-    """A phase's boxes with the numbers that decide: of the lists that say ready or stable."""
-    return boxes(readiness, phase)[[OPEN, STATE, "What has to be so", "Why it stands so"]]
 
 
 def indented(phase: PhaseStanding, box: Box) -> str:
@@ -260,7 +249,10 @@ def _step(action: Action) -> Step:
     which = f"{named} and {more} more" if more > 0 else named
     # What speaks of one box alone names it already.
     names = "" if not action.boxes or action.boxes[0] in action.words else f": {which}"
-    return Step(action.kind.value, cut(f"{action.words}{names}"))
+    told = cut(f"{action.words}{names}")
+    if len(told) > _STEP_LONGEST:
+        told = f"{told[: _STEP_LONGEST - 1]}…"
+    return Step(action.kind.value, told)
 
 
 def _box_facts(readiness: Readiness, standing: Standing) -> Iterator[tuple[str, str]]:
@@ -302,6 +294,8 @@ def _facts(rows: Iterable[tuple[str, str]]) -> pd.DataFrame:
 
 
 def _told(value: Any) -> str:  # noqa: ANN401  # whatever JSON has
+    if value in ([], {}):
+        return "none"
     if isinstance(value, Mapping | list):
         return cut(json.dumps(value, ensure_ascii=False))
     return cut(str(value))

@@ -26,18 +26,32 @@ COLOURS: Final[dict[str, str]] = {
     State.WAIVED: "violet",
     State.NOT_APPLICABLE: "blue",
 }
-_OPEN: Final[dict[State, Colour]] = {State.FAILING: "red", State.STALE: "orange"}
+_BAD: Final[dict[State, Colour]] = {State.FAILING: "red", State.STALE: "orange"}
 # Of a digest, enough to tell it by.
 _DIGEST_SHOWN: Final = 12
-_BOX: Final = "■"
+# The shapes say what the colours do.
+_SHAPES: Final = {
+    State.PASSING: "■",
+    State.FAILING: "✖",
+    State.STALE: "◪",
+    State.INSUFFICIENT: "□",
+    State.UNKNOWN: "□",
+    State.WAIVED: "◆",
+    State.NOT_APPLICABLE: "◇",
+}
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
 def verdict(phase: PhaseStanding) -> Words:
     """How a phase stands, in a few words: the worst of its boxes, or who has signed them."""
     if phase.blocking:
+        found = len(phase.blocking)
         worst = next(state for state, count in phase.counts.items() if count)
-        return Words(f"{phase.counts[worst]} {worst.value}", _OPEN.get(worst, "gray"))
+        if worst not in _BAD:
+            return Words(f"{found} open", "gray")
+        bad = phase.counts[worst]
+        more = f", {found - bad} more open" if found > bad else ""
+        return Words(f"{bad} {worst.value}{more}", _BAD[worst])
     unproved = [
         f", {phase.counts[state]} {state.value}"
         for state in (State.WAIVED, State.NOT_APPLICABLE)
@@ -49,10 +63,10 @@ def verdict(phase: PhaseStanding) -> Words:
 
 
 def picture(states: Iterable[State]) -> str:
-    """Boxes in their order, a coloured square each, as Markdown."""
+    """Boxes in their order, a coloured shape each, as Markdown."""
     return "".join(
-        f":{colour}[{_BOX * sum(1 for _ in run)}]"
-        for colour, run in groupby(COLOURS[state] for state in states)
+        f":{COLOURS[state]}[{_SHAPES[state] * sum(1 for _ in run)}]"
+        for state, run in groupby(states)
     )
 
 

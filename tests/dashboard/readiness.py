@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard.viewer import Viewer
@@ -78,7 +79,8 @@ def desk(engine: Runtime, viewer: Viewer, **changes: Any) -> Desk:
 
 
 def opened(**address: str) -> AppTest:
-    """The page at an address."""
+    """The page at an address, for somebody who comes now; time stands still, memory would too."""
+    st.cache_resource.clear()
     page = AppTest.from_file(str(APP), default_timeout=60)
     page.switch_page("../pages/readiness.py")
     for name, value in address.items():
