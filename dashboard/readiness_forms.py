@@ -125,15 +125,9 @@ def sign(readiness: Readiness, phase: PhaseStanding) -> None:
     phase_id, has_waived = phase.phase.id, bool(phase.counts[State.WAIVED])
     likely = Meaning.WAIVED if has_waived else Meaning.APPROVED
     key = f"{readiness.release.id}_{phase_id}"
+    _suggest(key, Meaning.REVIEWED if phase.blocking else likely)
     with st.form(f"sign_{key}", enter_to_submit=False):
-        meanings = [each.value for each in Meaning]
-        st.selectbox(
-            "Meaning",
-            meanings,
-            index=meanings.index(Meaning.REVIEWED if phase.blocking else likely),
-            key=f"meaning_{key}",
-            width=240,
-        )
+        st.selectbox("Meaning", [each.value for each in Meaning], key=f"meaning_{key}", width=240)
         st.text_area(
             "Comment",
             key=f"comment_{key}",
@@ -153,6 +147,14 @@ def sign(readiness: Readiness, phase: PhaseStanding) -> None:
             on_click=_sign,
             args=(readiness.release.id, phase_id, phase.seen, key),
         )
+
+
+def _suggest(key: str, meaning: Meaning) -> None:
+    """Chooses what a signature may say as the phase stands; whatever somebody chose before that."""
+    state: Any = st.session_state
+    if state.get(f"suggested_{key}") != meaning:
+        state[f"suggested_{key}"] = meaning
+        state[f"meaning_{key}"] = meaning.value
 
 
 def _sign(release_id: UUID, phase_id: str, seen: str, key: str) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -25,7 +25,7 @@ from engine.clock import SystemClock
 from tests.browser.chromium import LAPTOP, open_browser
 from tests.browser.latency_page import LatencyPage
 from tests.browser.overview_page import looking_on
-from tests.browser.saveguard import Saveguard, running_saveguard
+from tests.browser.saveguard import Saveguard, command, running_saveguard
 
 _IMAGES: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
 # A little more than the window, so that no part of it is empty.
@@ -56,6 +56,7 @@ def main() -> None:
         # Bookings are replayed one after the other; some pages show who lost to whom.
         saveguard.lose_a_race()
         _staff(saveguard)
+        _ready(saveguard)
         take(saveguard.url, given.into, pages)
 
 
@@ -149,6 +150,16 @@ def _take_people(browser: Browser, url: str, path: Path, *, is_dark: bool) -> No
         tab.screenshot(path=path)
 
 
+def _take_readiness(browser: Browser, url: str, path: Path, *, is_dark: bool) -> None:
+    with looking_on(browser, url, size=_TALL, is_dark=is_dark, zone="Europe/Paris") as viewer:
+        tab = viewer.overview.tab
+        tab.goto(f"{url}/readiness?phase=PRE-2&box=PRE-2.4")
+        for table in ("boxes", "box"):
+            tab.locator(f".st-key-{table}-table [role=gridcell]").first.wait_for(state="attached")
+        tab.mouse.move(0, 0)
+        tab.screenshot(path=path)
+
+
 def _taken_when_filled(name: str, table: str) -> _Taker:
     """Of a page that stands still, once a table of it is there."""
 
@@ -169,6 +180,7 @@ _TAKERS: Final[Mapping[str, _Taker]] = {
     "lookup": _take_lookup,
     "quote": _take_quote,
     "attempts": _take_attempts,
+    "readiness": _take_readiness,
     "people": _take_people,
     "audit": _taken_when_filled("audit", "audit"),
     "limits": _taken_when_filled("limits", "settings"),
@@ -178,7 +190,7 @@ _TAKERS: Final[Mapping[str, _Taker]] = {
 
 def _staff(saveguard: Saveguard) -> None:
     """Some people of every role, and an agent with limits of its own."""
-    command = [sys.executable, "-m", "dashboard"]
+    ours = [sys.executable, "-m", "dashboard"]
     place = ["--data-dir", str(saveguard.data_dir)]
     for name, role in (
         ("Ada Kowalski", "admin"),
@@ -188,13 +200,24 @@ def _staff(saveguard: Saveguard) -> None:
     ):
         email = f"{name.lower().replace(' ', '.')}@agency.example"
         said = ["--email", email, "--name", name, "--role", role]
-        subprocess.run([*command, "user", "add", *said, *place], check=True, capture_output=True)  # noqa: S603  # ours
+        subprocess.run([*ours, "user", "add", *said, *place], check=True, capture_output=True)  # noqa: S603  # ours
     limits = ["--email", "desk@sunset.example", "--rate-limit", "60", "--quota", "2000"]
     subprocess.run(  # noqa: S603  # our own interpreter and module
-        [*command, "agent", "add", "Sunset Travel", *limits, *place],
+        [*ours, "agent", "add", "Sunset Travel", *limits, *place],
         check=True,
         capture_output=True,
     )
+
+
+def _ready(saveguard: Saveguard) -> None:
+    """A release on its way, at whose boxes a machine has looked."""
+    made = ["--commit", "0123abc", "--environment", "development"]
+    whose = ["--author", "ada.kowalski@agency.example"]
+    place = saveguard.data_dir
+    command(place, "readiness", "release", "add", "2026.48", *made, *whose)
+    # It exits 1 where a box is red, as one may be.
+    with suppress(subprocess.CalledProcessError):
+        command(place, "readiness", "run", "--release", "2026.48")
 
 
 @contextmanager
