@@ -89,7 +89,8 @@ def _tile(release_id: UUID, tile: Tile, *, is_chosen: bool) -> None:
             )
             st.caption(tile.settled, width="content")
         st.text(tile.title)
-        st.markdown(tile.picture)
+        with st.container(key=f"picture-{tile.phase_id}"):
+            st.markdown(tile.picture)
         window = f" · {tile.window}" if tile.window else ""
         st.caption(f":{tile.verdict.colour}[{tile.verdict.text}]{window}")
 

@@ -88,7 +88,7 @@ def window(phase: PhaseStanding, now: datetime) -> str:
     if phase.window is WindowState.NONE:
         return ""
     if phase.opens_at is None:
-        return "opens after the deployment"
+        return "after the deployment"
     if phase.window is WindowState.WAITING:
         return f"opens in {length(phase.opens_at - now)}"
     if phase.closes_at is None:

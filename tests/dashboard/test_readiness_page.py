@@ -140,7 +140,7 @@ def test_windows_run_from_the_deployment_that_is_put_down(engine: Runtime, seat:
     page.datetime_input(key="deployed_at").set_value(deployed_at.replace(tzinfo=None))
     press(page, "Put the deployment down")
 
-    assert "opens after the deployment" in before
+    assert "· after the deployment" in before
     assert "open for 3 min, 11 min left" in interpreted(page)
     assert made.now().release.deployed_at == deployed_at
 
