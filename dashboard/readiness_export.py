@@ -59,7 +59,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         # It seals what waits, and is signed with the installation's key.
         "bundle": Form(
             "Bundle",
-            "intoto.json",
+            "attestation.json",
             "application/vnd.dsse.envelope.v1+json",
             Permission.SIGN_OFF,
             "A signed attestation, which anybody who has the public key can verify.",

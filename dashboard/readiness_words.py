@@ -94,7 +94,7 @@ def window(phase: PhaseStanding, now: datetime) -> str:
     if phase.closes_at is None:
         return f"open for {length(now - phase.opens_at)}"
     if phase.window is WindowState.CLOSED:
-        return f"over since {length(now - phase.closes_at)}"
+        return f"ended {length(now - phase.closes_at)} ago"
     return f"open for {length(now - phase.opens_at)}, {length(phase.closes_at - now)} left"
 
 

@@ -62,7 +62,7 @@ def test_it_says_who_one_is_and_what_the_role_allows(engine: Runtime, seat: Seat
     assert "Your role is **on-call**. You may:" in words(page)
     assert words(page).count("\n- ") == 2
     links = {each.proto.page for each in page.get("page_link")}
-    assert links == {"", "lookup", "latency", "errors", "attempts", "limits"}
+    assert links == {"", "lookup", "latency", "errors", "attempts", "limits", "readiness"}
     del engine
 
 
