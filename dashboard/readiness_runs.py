@@ -49,11 +49,15 @@ def _run(
         acting.actor(viewer.current(), runtime.clock), correlation_id=asked.correlation_id
     )
     bar = st.progress(0.0, text=f"{readiness_words.boxes(len(items))} to look at")
-    came = st.container(key="readiness-run", height=200)
+    with st.container(key="readiness-run", height=200):
+        came = st.empty()
+    lines: list[str] = []
 
     def show(item: Item, found: Found, done: int, total: int) -> None:
         bar.progress(done / total, text=f"{done} of {total}, last {literal(item.id)}")
-        came.text(f"{item.id} {found.verdict.value}: {cut(found.reason)}")
+        # The newest first: what came last is in sight.
+        lines.insert(0, f"{item.id} {found.verdict.value}: {cut(found.reason)}")
+        came.text("\n".join(lines))
 
     try:
         found = run(runtime, actor, release, items, show)
