@@ -26,7 +26,12 @@ from dashboard.provider import Claims, claims_of, identity_of, token_hash
 from dashboard.public_address import is_behind_tls, public_address
 from engine.access.audit import Actor, Way
 from engine.access.sign_ins import SignedIn
-from engine.access.signing_in import hash_token, local_account, sign_in_with_identity
+from engine.access.signing_in import (
+    hash_token,
+    local_account,
+    sign_in_with_identity,
+    sign_out,
+)
 from engine.clock import Clock
 from engine.correlation import make_correlation_id
 from engine.database.sessions import session_of
@@ -94,7 +99,10 @@ class Login:
         secret = "" if self.is_local else cookie_secret(settings, runtime.clock)
         self.cookies = Cookies(secret, is_behind_tls=is_behind_tls(settings))
         self.streamlit_secret = self.cookies.derived_secret("streamlit")
+        # For the dictionaries: nobody waits for a database while holding it.
         self._lock = threading.Lock()
+        self._signing_in = threading.Lock()
+        self._making_local_account = threading.Lock()
         self._local_account_id: UUID | None = None
         self._leaving: dict[str, float] = {}
         self._refused: OrderedDict[bytes, tuple[float, Standing]] = OrderedDict()
@@ -183,15 +191,36 @@ class Login:
 
     def local_account_id(self) -> UUID | None:
         """The account of this machine's user; None while the database cannot be asked."""
-        with self._lock:
+        if self._local_account_id is not None:
+            return self._local_account_id
+        with self._making_local_account:
             if self._local_account_id is None:
                 try:
-                    with session_of(self.runtime.target) as session:
+                    with session_of(self.runtime.target, self.settings) as session:
                         account = local_account(session, self.runtime.clock, machine_user())
                         self._local_account_id = account.id
                 except (SQLAlchemyError, psycopg.Error):
                     return None
             return self._local_account_id
+
+    def sign_out(self, signed_in: SignedIn, address: str | None) -> None:
+        """Ends every sign-in of somebody, here and everywhere.
+
+        Args:
+            signed_in: who.
+            address: see `standing`.
+
+        Raises:
+            Unknowable: the database could not be asked; they may still be signed in.
+        """
+        clock = self.runtime.clock
+        try:
+            with session_of(self.runtime.target, self.settings) as session:
+                sign_out(session, clock, actor_of(signed_in, clock, address))
+        except (SQLAlchemyError, psycopg.Error) as error:
+            raise Unknowable from error
+        finally:
+            self.runtime.sign_ins.forget()
 
     def _find(self, held: bytes) -> SignedIn | None:
         try:
@@ -207,17 +236,21 @@ class Login:
         clock = self.runtime.clock
         actor = unknown_actor(clock, address)
         # One at a time: a page and its websocket come with a new login at once.
-        with self._lock:
+        with self._signing_in:
+            refused = self._known_refusal(held)
+            if refused is not None:
+                return refused
             try:
-                with session_of(self.runtime.target) as session:
+                with session_of(self.runtime.target, self.settings) as session:
                     done = sign_in_with_identity(session, clock, self.settings, actor, known)
             except (SQLAlchemyError, psycopg.Error) as error:
                 raise Unknowable from error
             if isinstance(done, Refusal):
                 refused = Standing(held, None, done, actor.correlation_id)
-                self._refused[held] = (clock.monotonic(), refused)
-                if len(self._refused) > _REMEMBERED:
-                    self._refused.popitem(last=False)
+                with self._lock:
+                    self._refused[held] = (clock.monotonic(), refused)
+                    if len(self._refused) > _REMEMBERED:
+                        self._refused.popitem(last=False)
                 return refused
         self.runtime.sign_ins.forget()
         return None

@@ -8,7 +8,8 @@ import pytest
 from streamlit import config
 
 from dashboard import figures
-from dashboard.asgi import environment_name, streamlit_config
+from dashboard.asgi import streamlit_config
+from dashboard.streamlit_options import environment_name
 from engine.settings import Settings
 
 _PALETTE = "chartCategoricalColors"

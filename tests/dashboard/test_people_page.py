@@ -296,7 +296,7 @@ def test_a_database_that_is_not_there_is_told_and_not_shown_as_done(
     target = office.engine.target
     gone = target.app.replace("dbname=", "dbname=not_")
     away = replace(target, app=gone)
-    monkeypatch.setattr(actions, "session_of", lambda _target: session_of(away))
+    monkeypatch.setattr(actions, "session_of", lambda *_: session_of(away))
 
     press(page, "End all sign-ins")
 
