@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import Final, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import psycopg
+import structlog
 from psycopg_pool import PoolTimeout
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect, Request
@@ -36,6 +38,7 @@ from engine.access.audit import Action, Actor, event, write
 from engine.access.rate_limits import RateLimits
 from engine.access.sign_ins import SignedIn
 from engine.access.signing_in import NewSignIn, sign_in_with_password, sign_out
+from engine.access.trail_budget import TrailBudget
 from engine.api.exchange import CORRELATION_HEADER
 from engine.api.refusing import address_of
 from engine.correlation import make_correlation_id
@@ -51,6 +54,8 @@ _FORM_S: Final = 12 * 3600
 # Each works for a fraction of a second on a hash; more at once only take each other's time.
 _THREADS: Final = 2
 _WAITING_MAX: Final = 16
+# One network must not fill the queue for all.
+_WAITING_OF_ONE: Final = 4
 # The database gets no longer to count, and to take a row.
 _PATIENCE_S: Final = 2.0
 _SEE_OTHER, _OK = 303, 200
@@ -102,7 +107,8 @@ class _Desk:
         self._clock = login.runtime.clock
         self._limits = RateLimits(self._clock)
         self._threads = ThreadPoolExecutor(_THREADS, "sign-in")
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()
+        self._budget = TrailBudget(self._clock)
 
     async def show(self, request: Request) -> Response:
         """The form; whoever is signed in already goes on."""
@@ -134,14 +140,18 @@ class _Desk:
             fields.get("token", ""), self._cookies.form_token(held)
         )
         actor = unknown_actor(self._clock, address_of(request.scope))
-        if not is_ours or not is_from_our_page(request.headers, self._login.origin):
-            await self._note(actor, Action.SIGNED_IN, _STALE)
-            return self._refused(request, goal, _STALE, email=email, actor=actor)
         too_many = await asyncio.to_thread(self._too_many_from, actor)
         if too_many is not None:
             return self._refused(request, goal, too_many, email=email, actor=actor)
-        done = await self._one_of_few(lambda: self._check(actor, email, fields.get("password", "")))
+        if not is_ours or not is_from_our_page(request.headers, self._login.origin):
+            await self._note(actor, Action.SIGNED_IN, _STALE)
+            return self._refused(request, goal, _STALE, email=email, actor=actor)
+        done = await self._one_of_few(
+            actor.address, lambda: self._check(actor, email, fields.get("password", ""))
+        )
         if isinstance(done, Refusal):
+            if done is _BUSY or done is _AWAY:
+                await asyncio.to_thread(self._put_down, actor, Action.SIGNED_IN, done)
             return self._refused(request, goal, done, email=email, actor=actor)
         answer = RedirectResponse(goal, _SEE_OTHER)
         lasts_s = int(self._login.settings.session_lifetime.total_seconds())
@@ -215,9 +225,17 @@ class _Desk:
 
     async def _note(self, actor: Actor, action: Action, refusal: Refusal) -> None:
         """Writes a refusal of our own into the audit trail, if it can be."""
-        await self._one_of_few(lambda: self._put_down(actor, action, refusal))
+        await self._one_of_few(actor.address, lambda: self._put_down(actor, action, refusal))
 
     def _put_down(self, actor: Actor, action: Action, refusal: Refusal) -> None:
+        structlog.get_logger().warning(
+            "sign_in_refused",
+            correlation_id=actor.correlation_id,
+            error_code=refusal.code.value,
+            address=actor.address,
+        )
+        if not self._budget.may_write(actor.address):
+            return
         happened = event(self._clock, actor, action, refused=refusal.code)
         deadline = self._clock.monotonic() + _PATIENCE_S
         with (
@@ -226,15 +244,18 @@ class _Desk:
         ):
             write(connection, happened)
 
-    async def _one_of_few(self, work: Callable[[], T]) -> T | Refusal:
-        """Does what takes long, unless too many wait for that already."""
-        if self._waiting >= _WAITING_MAX:
+    async def _one_of_few(self, address: str | None, work: Callable[[], T]) -> T | Refusal:
+        """Does what takes long, unless too many wait for that already, or too many from there."""
+        network = network_of(address)
+        if self._waiting.total() >= _WAITING_MAX or self._waiting[network] >= _WAITING_OF_ONE:
+            self._waiting += Counter()  # drops the zero that looking has left
             return _BUSY
-        self._waiting += 1
+        self._waiting[network] += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
-            self._waiting -= 1
+            self._waiting[network] -= 1
+            self._waiting += Counter()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

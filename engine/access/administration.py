@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import or_, text
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
@@ -59,10 +59,17 @@ class Limits(NamedTuple):
     max_active_quotes: int
 
 
-def _permit(session: Session, clock: Clock, actor: Actor) -> Permit:
-    # These are rare; one after the other, they cannot meet in a deadlock, and two who take each
-    # other's role away do not both succeed.
+def one_at_a_time(session: Session) -> None:
+    """Waits for every other such action, until the transaction is over.
+
+    They are rare; one after the other, they cannot meet in a deadlock, and two who take each
+    other's role away do not both succeed. Comes before any row is held.
+    """
     session.execute(text("SELECT pg_advisory_xact_lock(hashtext('saveguard.administration'))"))
+
+
+def _permit(session: Session, clock: Clock, actor: Actor) -> Permit:
+    one_at_a_time(session)
     return Permit(session, clock, actor, Permission.MANAGE_ACCESS)
 
 
@@ -306,6 +313,9 @@ def _is_last_admin(session: Session, actor: Actor, account: Account) -> bool:
     is_admin = account.role == Role.ADMIN and account.disabled_at is None
     if not is_admin or actor.way is Way.TERMINAL:
         return False
+    has_password = select(col(AccountPassword.account_id)).where(
+        col(AccountPassword.account_id) == col(Account.id)
+    )
     others: int = session.exec(
         select(func.count())
         .select_from(Account)
@@ -313,6 +323,8 @@ def _is_last_admin(session: Session, actor: Actor, account: Account) -> bool:
             col(Account.role) == Role.ADMIN.value,
             col(Account.disabled_at).is_(None),
             col(Account.id) != account.id,
+            # Whoever cannot sign in can mend nothing.
+            or_(has_password.exists(), col(Account.subject).is_not(None)),
         )
     ).one()
     return others == 0

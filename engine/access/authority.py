@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from engine.access.audit import Actor
 from engine.access.roles import Permission, Role, may, role_of
 from engine.access.tables import Account, Agent
-from engine.database.sql import Statement, parameter, table_of
+from engine.database.sql import Statement, parameter, table_of, word
 from engine.errors import ErrorCode, Refusal
 
 NOT_PERMITTED: Final = Refusal(ErrorCode.AUTHORIZATION_FAILED, "Your role does not permit this.")
@@ -36,7 +36,13 @@ _account, _agent = table_of(Account), table_of(Agent)
 # Held until the transaction is over: a role that is being taken away waits, or is gone already.
 _FIND: Final = Statement(
     select(_account.c.role, _agent.c.id)
-    .select_from(_account.outerjoin(_agent, _agent.c.account_id == _account.c.id))
+    .select_from(
+        _account.outerjoin(
+            _agent,
+            # One that is suspended is none: the API lets it see nothing, either.
+            and_(_agent.c.account_id == _account.c.id, _agent.c.status == word("ACTIVE")),
+        )
+    )
     .where(_account.c.id == parameter(_account, "id"), _account.c.disabled_at.is_(None))
     .with_for_update(read=True, of=_account)
 )

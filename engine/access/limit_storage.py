@@ -49,8 +49,15 @@ _ACQUIRE: Final = b"""
         FROM (
             SELECT
                 newest,
-                -- Who waited for the row began before the one who had it.
-                greatest(statement_timestamp(), held.moments[newest]) AS instant
+                -- Who waited for the row began before the one who had it; but a moment that is far
+                -- ahead is one of before the clock was set back, and holds nobody up.
+                CASE
+                    WHEN held.moments[newest]
+                        BETWEEN statement_timestamp()
+                        AND statement_timestamp() + interval '5 s'
+                        THEN held.moments[newest]
+                    ELSE statement_timestamp()
+                END AS instant
             FROM (SELECT cardinality(held.moments) AS newest) AS held_groups
         ) AS present
         CROSS JOIN LATERAL (
@@ -63,7 +70,8 @@ _ACQUIRE: Final = b"""
             FROM (
                 SELECT
                     each.count,
-                    each.moment > instant - make_interval(secs => $3) AS counts_still
+                    held.moments[newest] <= instant + interval '5 s'
+                        AND each.moment > instant - make_interval(secs => $3) AS counts_still
                 FROM unnest(held.moments, held.counts) AS each (moment, count)
             ) AS groups
         ) AS verdict

@@ -13,10 +13,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
-from engine.access.administration import set_password
+from engine.access.administration import one_at_a_time, set_password
 from engine.access.audit import Action, Actor, Subject, event
 from engine.access.passwords import is_right
-from engine.access.tables import AccountPassword, AuditEvent
+from engine.access.tables import Account, AccountPassword, AuditEvent
 from engine.clock import Clock
 from engine.errors import ErrorCode, Refusal
 from engine.settings import Settings
@@ -57,6 +57,10 @@ def change_own_password(
     wait_s = _wait_s(session, clock, settings.bad_passwords, account_id)
     if wait_s > 0:
         return unfit(session, clock, actor, _too_many(wait_s))
+    # Who sets a password holds the account's row; nobody else does from here on.
+    one_at_a_time(session)
+    session.refresh(session.get_one(Account, account_id), with_for_update=True)
+    session.refresh(stored)
     if not is_right(old, stored.password_hash):
         return unfit(session, clock, actor, _WRONG)
     return set_password(session, clock, actor, account_id, new)

@@ -37,6 +37,8 @@ _COUNTED: Final = timedelta(minutes=15)
 # Of one name, from everywhere: more of them come from more addresses than one has.
 _LOOKED_AT: Final = 5_000
 _TOKEN_BYTES: Final = 32
+# What the addresses of accounts end in that are entered from this machine alone.
+_LOCAL: Final = "@localhost"
 # A provider says to the second when it let somebody in, on a clock of its own.
 _CLOCKS_DIFFER: Final = timedelta(seconds=2)
 
@@ -149,6 +151,10 @@ def sign_in_with_password(
     if account is None or stored is None or not matches or not _may_enter(session, account):
         session.add(event(clock, actor, Action.SIGNED_IN, subject=subject, refused=_WRONG.code))
         return _WRONG
+    if not _is_still(session, account, stored):
+        # Somebody has set another one while this was being looked at.
+        session.add(event(clock, actor, Action.SIGNED_IN, subject=subject, refused=_WRONG.code))
+        return _WRONG
     if is_outdated(stored.password_hash):
         stored.password_hash = hash_password(password)
     token = base64.urlsafe_b64encode(clock.token(_TOKEN_BYTES)).rstrip(b"=").decode()
@@ -254,7 +260,7 @@ def local_account(session: Session, clock: Clock, user: str) -> Account:
         clock: for its id.
         user: name of the machine's user.
     """
-    email = f"{user}@localhost"
+    email = f"{user}{_LOCAL}"
     found = find_account(session, email)
     if found is None:
         found = Account(
@@ -300,6 +306,17 @@ def _wait_s(
     return (wrong[most - 1] + _COUNTED - now).total_seconds() if len(wrong) >= most else 0.0
 
 
+def _is_still(session: Session, account: Account, verified: AccountPassword) -> bool:
+    """Whether an account still has the password that was verified; it keeps it until the end.
+
+    Who sets a password holds the account's row, and so does this from here on.
+    """
+    password_hash = verified.password_hash
+    session.refresh(account, with_for_update=True)
+    session.refresh(verified)
+    return verified.password_hash == password_hash and account.disabled_at is None
+
+
 def _too_many(wait_s: float) -> Refusal:
     seconds = max(math.ceil(wait_s), 1)
     return Refusal(
@@ -313,7 +330,8 @@ def _may_enter(session: Session, account: Account) -> bool:
     """Whether there is anything for an account to see."""
     if account.disabled_at is not None:
         return False
-    return role_of(account.role) is not None or find_agent(session, account.id) is not None
+    agent = find_agent(session, account.id)
+    return role_of(account.role) is not None or (agent is not None and agent.status == "ACTIVE")
 
 
 def _let_in(
@@ -369,7 +387,8 @@ def _account_of(
         return _NO_EMAIL
     namesake = find_account(session, known.email)
     if namesake is not None:
-        if namesake.subject is not None or not known.is_email_verified:
+        is_local = namesake.email.endswith(_LOCAL)
+        if namesake.subject is not None or not known.is_email_verified or is_local:
             return _TAKEN
         namesake.issuer, namesake.subject = known.issuer, known.subject
         return namesake

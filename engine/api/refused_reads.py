@@ -17,6 +17,7 @@ from psycopg_pool import PoolTimeout
 from engine.access import audit
 from engine.access.audit import Action, Actor, Subject, Way
 from engine.access.identities import Identity
+from engine.access.trail_budget import TrailBudget
 from engine.api.exchange import Exchange
 from engine.clock import Clock
 from engine.database.pool import Pool
@@ -50,6 +51,7 @@ class RefusedReads:
         """
         self._pool = pool
         self._clock = clock
+        self._budget = TrailBudget(clock)
 
     def note(
         self, exchange: Exchange, identity: Identity | None, refusal: Refusal, quote_id: UUID | None
@@ -64,7 +66,11 @@ class RefusedReads:
         """
         if refusal.code is _MISSPELLED:
             return
-        if refusal.code not in _WRITTEN or self._pool.is_unreachable:
+        if (
+            refusal.code not in _WRITTEN
+            or self._pool.is_unreachable
+            or not self._budget.may_write(exchange.address)
+        ):
             self._log(exchange, identity, refusal, quote_id)
             return
         happened = audit.event(

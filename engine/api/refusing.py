@@ -7,7 +7,6 @@ times a second: so only so many rows are written a minute, and the rest are log 
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import Final
 
 import psycopg
@@ -17,6 +16,7 @@ from starlette.types import Scope, Send
 
 from engine.access import audit
 from engine.access.audit import Action, Actor, Way
+from engine.access.trail_budget import TrailBudget
 from engine.api.edge import header_of, send_answer
 from engine.api.exchange import CORRELATION_HEADER, Exchange, refusal_to_answer
 from engine.clock import Clock
@@ -27,7 +27,6 @@ from engine.errors import Refusal
 # As whom the trail names callers of whom no account is known.
 _NOBODY: Final = "unknown"
 _POLICY_VIOLATION: Final = 1008
-_MINUTE_S: Final = 60.0
 _ROWS_A_MINUTE: Final = 60
 # An answer is hardly delayed by what is written down of it.
 _PATIENCE_S: Final = 1.0
@@ -49,8 +48,7 @@ class Refuser:
         """
         self.clock = clock
         self._pool = pool
-        self._lock = threading.Lock()
-        self._began, self._written = float("-inf"), 0
+        self._budget = TrailBudget(clock, _ROWS_A_MINUTE)
 
     async def refuse(self, scope: Scope, send: Send, refusal: Refusal) -> str:
         """Answers a connection with a refusal; its body is not read.
@@ -95,17 +93,9 @@ class Refuser:
             error_code=refusal.code.value,
             address=address,
         )
-        if self._may_write():
+        if self._budget.may_write(address):
             actor = Actor(None, _NOBODY, Way.API, address, correlation_id)
             await asyncio.to_thread(self._write, actor, refusal)
-
-    def _may_write(self) -> bool:
-        now = self.clock.monotonic()
-        with self._lock:
-            if now - self._began >= _MINUTE_S:
-                self._began, self._written = now, 0
-            self._written += 1
-            return self._written <= _ROWS_A_MINUTE
 
     def _write(self, actor: Actor, refusal: Refusal) -> None:
         happened = audit.event(self.clock, actor, Action.CALL_REFUSED, refused=refusal.code)

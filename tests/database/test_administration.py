@@ -189,10 +189,20 @@ def test_the_last_administrator_stays_one(office: Office, admin: Account) -> Non
     assert stored(office.target, admin.id)["role"] == "admin"
 
 
+def test_an_administrator_who_cannot_sign_in_is_not_counted(
+    office: Office, clock: FrozenClock
+) -> None:
+    admin = account(office.target, clock, Role.ADMIN, has_password=True)
+    account(office.target, clock, Role.ADMIN)
+    office.someone = admin
+
+    assert code_of(office.ask(acting(admin), "set role")) == "AUTHORIZATION_FAILED"
+
+
 def test_two_who_take_each_others_role_away_do_not_both_succeed(
     target: Target, clock: FrozenClock
 ) -> None:
-    two = [account(target, clock, Role.ADMIN) for _ in range(2)]
+    two = [account(target, clock, Role.ADMIN, has_password=True) for _ in range(2)]
     start = threading.Barrier(2)
 
     def take(own: Account, others: Account) -> None:

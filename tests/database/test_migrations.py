@@ -333,3 +333,24 @@ ADVISORY_LOCKS = """
     JOIN pg_database d ON d.oid = l.database
     WHERE l.locktype = 'advisory' AND d.datname = current_database()
 """
+
+
+def test_a_key_that_an_older_release_would_let_in_further_is_revoked_on_the_way_down(
+    blank: Target,
+) -> None:
+    migrate_up(blank.owner, CLOCK)
+    fill(blank.owner, *REVISIONS)
+    run(
+        blank.owner,
+        "UPDATE account SET disabled_at = now()",
+        *(
+            f"INSERT INTO api_key (id, account_id, key_hash, created_at, scope, expires_at)"
+            f" SELECT gen_random_uuid(), '{AGENT}', sha256('{name}'), now(), '{scope}', {ends}"
+            for name, scope, ends in (("a", "read", "NULL"), ("b", "write", "now()"))
+        ),
+    )
+
+    migrate_down(blank.owner, CLOCK, "0008")
+
+    assert rows(blank.owner, "SELECT count(*) FROM api_key WHERE revoked_at IS NULL") == [(0,)]
+    assert rows(blank.owner, "SELECT count(*) FROM api_key") == [(3,)]

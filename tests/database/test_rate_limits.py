@@ -263,3 +263,12 @@ def test_a_storage_that_asked_nothing_says_so(minutes: Minutes, ask: str) -> Non
 
     with pytest.raises(LookupError, match="nothing was asked"):
         storage.window if ask == "window" else storage.get_moving_window("a", 1, 60)
+
+
+def test_a_database_whose_clock_was_set_back_locks_nobody_out(minutes: Minutes) -> None:
+    assert minutes.passed(3, per_minute=2) == 2
+
+    minutes.owner.execute("UPDATE moved.present SET instant = instant - interval '1 hour'")
+    minutes.clock.advance(timedelta(minutes=2))
+
+    assert minutes.passed(3, per_minute=2) == 2

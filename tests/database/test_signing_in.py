@@ -13,7 +13,10 @@ import psycopg
 import pytest
 from psycopg_pool import PoolTimeout
 
+from engine.access import passwords, signing_in
+from engine.access.administration import set_password
 from engine.access.audit import Actor
+from engine.access.passwords import hash_password
 from engine.access.roles import Role
 from engine.access.sign_ins import SignedIn, SignIns, forget_old
 from engine.access.signing_in import (
@@ -267,6 +270,45 @@ def test_getting_in_starts_the_count_anew(door: Door, lead: Account) -> None:
     assert code_of(door.try_password(lead.email, "wrong")) == "AUTHENTICATION_FAILED"
 
 
+def test_a_password_that_was_reset_meanwhile_lets_nobody_in(
+    door: Door, lead: Account, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old one is being looked at while an administrator sets another."""
+    admin = account(door.target, clock, Role.ADMIN)
+    look = passwords.is_right
+
+    def reset_meanwhile(password: str, stored: str | None) -> bool:
+        found = look(password, stored)
+        with transaction(door.target) as session:
+            set_password(session, clock, acting(admin), lead.id, "another horse entirely")
+        return found
+
+    monkeypatch.setattr(signing_in, "is_right", reset_meanwhile)
+    monkeypatch.setattr(signing_in, "is_outdated", lambda _stored: True)
+
+    refused = door.try_password(lead.email)
+
+    assert code_of(refused) == "AUTHENTICATION_FAILED"
+    monkeypatch.undo()
+    assert isinstance(door.try_password(lead.email, "another horse entirely"), NewSignIn)
+
+
+def test_a_suspended_agent_without_a_role_is_not_let_in(door: Door, runtime: Runtime) -> None:
+    agency = new_agency(runtime)
+    with psycopg.connect(door.target.app) as connection:
+        (email,) = connection.execute(
+            "UPDATE account SET email = 'ana@agency.example' WHERE id = %s RETURNING email",
+            [agency.account_id],
+        ).fetchone() or ("",)
+        connection.execute("UPDATE agent SET status = 'SUSPENDED'")
+        connection.execute(
+            "INSERT INTO account_password VALUES (%s, %s, now())",
+            [agency.account_id, hash_password(RIGHT)],
+        )
+
+    assert code_of(door.try_password(email)) == "AUTHENTICATION_FAILED"
+
+
 def test_an_unknown_name_has_to_wait_like_a_known_one(door: Door) -> None:
     for _ in range(3):
         assert code_of(door.try_password("x@people.example")) == "AUTHENTICATION_FAILED"
@@ -329,6 +371,15 @@ def test_an_address_that_the_provider_does_not_vouch_for_opens_no_account(
 
     assert code_of(refused) == "AUTHORIZATION_FAILED"
     assert stored(door.target, lead.id)["subject"] is None
+
+
+def test_the_machines_own_account_is_opened_by_no_provider(door: Door, clock: FrozenClock) -> None:
+    with transaction(door.target) as session:
+        local_account(session, clock, "ops")
+
+    refused = door.try_identity(door.known(email="ops@localhost"))
+
+    assert code_of(refused) == "AUTHORIZATION_FAILED"
 
 
 def test_an_account_of_one_subject_is_not_opened_by_another(door: Door) -> None:

@@ -126,7 +126,18 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drops them, the audit trail with them; accounts, agents and keys stay."""
+    """Drops them, the audit trail with them; accounts, agents and keys stay.
+
+    The release before knows no scope, no end and no disabled account: keys that would open more
+    there than here are revoked first.
+    """
+    op.execute("""
+        UPDATE api_key SET revoked_at = now()
+        WHERE revoked_at IS NULL AND (
+            scope <> 'write' OR expires_at IS NOT NULL
+            OR account_id IN (SELECT id FROM account WHERE disabled_at IS NOT NULL)
+        )
+    """)
     op.execute("DROP TABLE audit_event")
     op.execute("DROP TABLE limit_window")
     op.execute("""
