@@ -44,6 +44,10 @@ _REMEMBERED: Final = 1_000
 _REFUSED_FOR_S: Final = 10.0
 # A tab that signs out at the provider is gone by then, or is cut off as any other.
 _LEAVES_WITHIN_S: Final = 5.0
+# As long as a new login waits for another's; each that waits holds a thread that pages need.
+_SIGN_IN_WAIT_S: Final = 3.0
+# A database that could not be asked is not asked for the machine's account at every run.
+_LOCAL_RETRY_S: Final = 2.0
 
 
 class Unknowable(Exception):  # noqa: N818  # nobody did anything wrong
@@ -104,6 +108,7 @@ class Login:
         self._signing_in = threading.Lock()
         self._making_local_account = threading.Lock()
         self._local_account_id: UUID | None = None
+        self._local_failed_at = float("-inf")
         self._leaving: dict[str, float] = {}
         self._refused: OrderedDict[bytes, tuple[float, Standing]] = OrderedDict()
 
@@ -191,17 +196,9 @@ class Login:
 
     def local_account_id(self) -> UUID | None:
         """The account of this machine's user; None while the database cannot be asked."""
-        if self._local_account_id is not None:
-            return self._local_account_id
-        with self._making_local_account:
-            if self._local_account_id is None:
-                try:
-                    with session_of(self.runtime.target, self.settings) as session:
-                        account = local_account(session, self.runtime.clock, machine_user())
-                        self._local_account_id = account.id
-                except (SQLAlchemyError, psycopg.Error):
-                    return None
-            return self._local_account_id
+        if self._local_account_id is None:
+            self._make_local_account()
+        return self._local_account_id
 
     def sign_out(self, signed_in: SignedIn, address: str | None) -> None:
         """Ends every sign-in of somebody, here and everywhere.
@@ -222,6 +219,19 @@ class Login:
         finally:
             self.runtime.sign_ins.forget()
 
+    def _make_local_account(self) -> None:
+        clock = self.runtime.clock
+        with self._making_local_account:
+            just_failed = clock.monotonic() - self._local_failed_at < _LOCAL_RETRY_S
+            if just_failed or self._local_account_id is not None:
+                return
+            try:
+                with session_of(self.runtime.target, self.settings) as session:
+                    account = local_account(session, clock, machine_user())
+                    self._local_account_id = account.id
+            except (SQLAlchemyError, psycopg.Error):
+                self._local_failed_at = clock.monotonic()
+
     def _find(self, held: bytes) -> SignedIn | None:
         try:
             return self.runtime.sign_ins.find(held)
@@ -236,7 +246,9 @@ class Login:
         clock = self.runtime.clock
         actor = unknown_actor(clock, address)
         # One at a time: a page and its websocket come with a new login at once.
-        with self._signing_in:
+        if not self._signing_in.acquire(timeout=_SIGN_IN_WAIT_S):
+            raise Unknowable
+        try:
             refused = self._known_refusal(held)
             if refused is not None:
                 return refused
@@ -252,6 +264,8 @@ class Login:
                     if len(self._refused) > _REMEMBERED:
                         self._refused.popitem(last=False)
                 return refused
+        finally:
+            self._signing_in.release()
         self.runtime.sign_ins.forget()
         return None
 

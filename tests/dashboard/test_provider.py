@@ -17,7 +17,7 @@ from streamlit.web.server.starlette.starlette_app_utils import create_signed_val
 
 from dashboard import engine_in_process, viewer
 from dashboard import login as login_module
-from dashboard.login import Login, Standing
+from dashboard.login import Login, Standing, Unknowable
 from dashboard.provider import claims_of, highest_role, identity_of, streamlit_secrets, token_hash
 from engine.access.audit import Actor, Way
 from engine.access.roles import Role
@@ -277,9 +277,47 @@ def test_the_machines_own_account_keeps_nobody_waiting(
         assert making.result(_PATIENCE_S) == login.local_account_id()
 
 
+def test_a_login_that_would_wait_for_too_long_is_told_so(
+    login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login_module, "_SIGN_IN_WAIT_S", 0.0)
+    slow = Slow(monkeypatch, "sign_in_with_identity")
+
+    with ThreadPoolExecutor(1) as threads:
+        coming = threads.submit(login.standing_of, claims(), None)
+        assert slow.began.wait(_PATIENCE_S)
+        try:
+            with pytest.raises(Unknowable):
+                login.standing_of(claims(nonce="of another"), None)
+        finally:
+            slow.go.set()
+        assert coming.result(_PATIENCE_S).signed_in is not None
+
+    assert login.standing_of(claims(nonce="of another"), None).signed_in is not None
+
+
+def test_the_machines_own_account_is_not_asked_for_at_every_run_of_an_outage(
+    login: Login, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def away(*_: object) -> None:
+        asked.append(1)
+        raise psycopg.OperationalError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(login_module, "local_account", away)
+        assert [login.local_account_id() for _ in range(3)] == [None] * 3
+    clock.advance(timedelta(seconds=2))
+
+    assert login.local_account_id() is not None
+    assert asked == [1]
+
+
 def test_a_login_that_comes_three_times_at_once_is_refused_once(
     runtime: Runtime, login: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(login_module, "_SIGN_IN_WAIT_S", _PATIENCE_S)
     slow = Slow(monkeypatch, "sign_in_with_identity")
     here = threading.Barrier(4)
     find = login._find
