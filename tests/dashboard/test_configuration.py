@@ -146,13 +146,17 @@ def test_a_file_of_the_directory_that_one_stands_in_opens_nothing(
     ours = streamlit_config(Settings())
     try:
         found = config.get_config_options(force_reparse=True, options_from_flags=ours)
-        got = {name: found[name].value for name in ours if name.startswith("server.")}
+        got = {name: option.value for name, option in found.items()}
     finally:
         monkeypatch.undo()
         config.get_config_options(force_reparse=True)
 
     assert got["server.address"] == "127.0.0.1"
-    assert got == {name: value for name, value in ours.items() if name in got}
+    assert got["server.allowedHosts"] == ["127.0.0.1", "localhost", "::1"]
+    assert got["server.baseUrlPath"] == ""
+    assert got["server.enableXsrfProtection"] is got["server.enableCORS"] is True
+    assert not got["server.corsAllowedOrigins"]
+    assert not got["server.trustedUserHeaders"]
 
 
 def test_variables_are_named_by_streamlits_own_rule() -> None:
