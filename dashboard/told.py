@@ -5,7 +5,7 @@ A form's callback leaves it here before the page is drawn.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import streamlit as st
@@ -20,7 +20,7 @@ _LAST: Final = "last_action"
 class _Told:
     words: str
     is_done: bool
-    api_key: str | None
+    api_key: str | None = field(repr=False)
 
 
 def leave(outcome: Outcome[Any], done: str, api_key: str | None = None) -> None:
