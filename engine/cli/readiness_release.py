@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import click
@@ -26,35 +27,64 @@ from engine.readiness.releases import (
     deployed_release,
     make_release,
     put_down_deployment,
-    release_named,
+    releases_named,
 )
 from engine.settings import Settings
 
 INSTANT: Final = InstantParameter()
-release_option = click.option(
-    "--release", "name", type=NAME, required=True, help="The release's name; the newest of it."
-)
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def release_id_of(session: Session, name: str) -> UUID:
-    """The newest release with a name.
+def release_option(command: _Command) -> _Command:
+    """Which release a command is about: its name, and the environment that it goes to."""
+    named = click.option("--release", "name", type=NAME, required=True, help="The release's name.")
+    environment = click.option(
+        "--environment",
+        type=NAME,
+        help="That the release goes to; that of this system unless given, or the only one.",
+    )
+    return named(environment(command))
+
+
+def release_id_of(
+    session: Session, settings: Settings, name: str, environment: str | None = None
+) -> UUID:
+    """The release with a name: in one environment there is one, in several there may be several.
+
+    Args:
+        session: to read with.
+        settings: of this process, whose environment is meant unless another is given.
+        name: of the release.
+        environment: that it goes to.
 
     Raises:
-        SetupError: there is none.
+        SetupError: there is none, or it is not clear which is meant.
     """
-    found = release_named(session, name)
-    if found is None:
+    found = releases_named(session, name)
+    if not found:
         raise SetupError(f"there is no release {name}; see: saveguard readiness release list")
-    return found
+    meant = settings.environment if environment is None else environment
+    if meant in found:
+        return found[meant]
+    environments = ", ".join(sorted(found))
+    if environment is not None:
+        raise SetupError(f"there is no release {name} for {environment}, only for {environments}")
+    if len(found) > 1:
+        raise SetupError(
+            f"there are releases {name} for {environments}: say which with --environment"
+        )
+    return next(iter(found.values()))
 
 
-def readiness_of(session: Session, settings: Settings, clock: Clock, name: str) -> Readiness:
+def readiness_of(
+    session: Session, settings: Settings, clock: Clock, name: str, environment: str | None = None
+) -> Readiness:
     """A release as it stands now.
 
     Raises:
-        SetupError: there is none of this name.
+        SetupError: as `release_id_of`.
     """
-    release_id = release_id_of(session, name)
+    release_id = release_id_of(session, settings, name, environment)
     release = read_release(session, release_id)
     if release is not None:
         fingerprints = fingerprints_now(session, settings, release)
@@ -73,7 +103,9 @@ def release_group() -> None:
 @click.argument("name", type=NAME)
 @click.option("--commit", type=NAME, required=True, help="Of the source.")
 @click.option("--environment", type=NAME, required=True, help="Where it is going.")
-@click.option("--author", type=EMAIL, help="Who made it; they do not sign it.")
+@click.option(
+    "--author", type=EMAIL, help="Who made it, by the address of an account; they do not sign."
+)
 @click.option("--from", "start", type=INSTANT, help="When it is deployed at the earliest.")
 @click.option("--until", "end", type=INSTANT, help="When at the latest.")
 @click.option(
@@ -97,16 +129,18 @@ def release_add(
 ) -> None:
     """Makes a release, with the checklist as it is now.
 
-    Without --author it is the machine's user, who has no account: name the author, or anybody may
-    sign.
+    The author has to be named: the machine's user has no account, so nothing would keep whoever
+    made a release from signing it.
     """
+    if author is None:
+        raise SetupError("say who made the release, who then does not sign it: --author EMAIL")
     plan = Plan(
         name=name,
         commit=commit,
         environment=environment,
         planned_from=start,
         planned_until=end,
-        author=author or "",
+        author=author,
         checklist=None if checklist is None else _read(checklist),
     )
     with ready_database(data_dir) as (_, target, clock), session_of(target) as session:
@@ -135,13 +169,15 @@ def release_list(data_dir: Path | None, *, as_json: bool) -> None:
 @release_option
 @click.option("--at", "deployed_at", type=INSTANT, help="When; now unless given.")
 @data_dir_option
-def deploy(name: str, deployed_at: datetime | None, data_dir: Path | None) -> None:
+def deploy(
+    name: str, environment: str | None, deployed_at: datetime | None, data_dir: Path | None
+) -> None:
     """Puts down when a release was deployed.
 
     The windows of its phases run from there; said again, the last word counts.
     """
-    with ready_database(data_dir) as (_, target, clock), session_of(target) as session:
-        release_id = release_id_of(session, name)
+    with ready_database(data_dir) as (settings, target, clock), session_of(target) as session:
+        release_id = release_id_of(session, settings, name, environment)
         instant = deployed_at or clock.now()
         refusal = put_down_deployment(session, clock, at_terminal(clock), release_id, instant)
         unless_refusal(session, refusal)

@@ -22,7 +22,9 @@ from engine.readiness.results import import_results
 @release_option
 @click.option("--commit", type=NAME, required=True, help="That the tests were run on.")
 @data_dir_option
-def import_command(file: Path, name: str, commit: str, data_dir: Path | None) -> None:
+def import_command(
+    file: Path, name: str, environment: str | None, commit: str, data_dir: Path | None
+) -> None:
     """Takes test results: JUnit XML.
 
     Written by: python -m tests --junitxml=FILE. Exits 1 when a box is found failing.
@@ -32,7 +34,7 @@ def import_command(file: Path, name: str, commit: str, data_dir: Path | None) ->
         ready_database(data_dir) as (settings, target, clock),
         session_of(target) as session,
     ):
-        release = readiness_of(session, settings, clock, name).release
+        release = readiness_of(session, settings, clock, name, environment).release
         found = unless_refusal(
             session,
             import_results(session, clock, settings, at_terminal(clock), release, xml, commit),

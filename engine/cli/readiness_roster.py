@@ -81,10 +81,10 @@ def risks_group() -> None:
 @release_option
 @data_dir_option
 @json_option
-def risks_list(name: str, data_dir: Path | None, *, as_json: bool) -> None:
+def risks_list(name: str, environment: str | None, data_dir: Path | None, *, as_json: bool) -> None:
     """Lists the risks; exits 1 when one is raised."""
     with ready_database(data_dir) as (settings, target, clock), session_of(target) as session:
-        readiness = readiness_of(session, settings, clock, name)
+        readiness = readiness_of(session, settings, clock, name, environment)
     standings = assess_risks(own_risks(), readiness.standings)
     if as_json:
         listed = [risk_facts(each) for each in standings]

@@ -28,16 +28,19 @@ from engine.runtime import Runtime, open_runtime
 @release_option
 @click.option("--box", "boxes", type=NAME, multiple=True, help="Only this one; may be repeated.")
 @data_dir_option
-def run_command(name: str, boxes: Sequence[str], data_dir: Path | None) -> None:
+def run_command(
+    name: str, environment: str | None, boxes: Sequence[str], data_dir: Path | None
+) -> None:
     """Looks at boxes, and puts down what it finds.
 
     All that a machine can look at, unless --box names some. Evidence is of the system that it is
-    taken from: SAVEGUARD_ENVIRONMENT has to be the release's.
+    taken from, and of the code that runs there: SAVEGUARD_ENVIRONMENT has to be the release's, and
+    SAVEGUARD_RELEASE its name, its commit, or both with + or - between.
     Exits 1 when a box is found failing.
     """
     with ready_database(data_dir) as (settings, target, clock):
         with session_of(target) as session:
-            release = readiness_of(session, settings, clock, name).release
+            release = readiness_of(session, settings, clock, name, environment).release
         if release.environment != settings.environment:
             raise SetupError(
                 f"this system is {settings.environment}, the release goes to"
@@ -47,7 +50,7 @@ def run_command(name: str, boxes: Sequence[str], data_dir: Path | None) -> None:
         with open_runtime(settings, target, clock=clock) as runtime:
             found = _look(runtime, release, items)
         with session_of(target) as session:
-            readiness = readiness_of(session, settings, clock, name)
+            readiness = readiness_of(session, settings, clock, name, environment)
     for item_id, each in found.items():
         if each.verdict is not Verdict.PASSING:
             click.echo(f"{item_id:<10} {each.verdict.value:<18} {each.reason}")

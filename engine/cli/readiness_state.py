@@ -13,6 +13,7 @@ import click
 from engine.cli.options import NAME, data_dir_option, json_option, ready_database
 from engine.cli.readiness_release import readiness_of, release_option
 from engine.database.sessions import session_of
+from engine.database.target import Target
 from engine.errors import SetupError
 from engine.readiness.assessment import Standing, counts
 from engine.readiness.attestation import envelope, statement
@@ -20,10 +21,13 @@ from engine.readiness.export import MEANINGS, as_facts, as_html, as_markdown
 from engine.readiness.looking import Readiness
 from engine.readiness.path import Action, path_to
 from engine.readiness.running import runnable
-from engine.readiness.sealing import sealer_of
+from engine.readiness.sealing import Sealer, sealer_of
 from engine.readiness.standing import PhaseStanding
+from engine.readiness.verifier import Finding
 
 _SHOWN: Final = 12
+# Of the verifier: what it has nothing to hold against.
+_UNPROVED: Final = "unproved"
 
 
 @click.command("status")
@@ -31,13 +35,20 @@ _SHOWN: Final = 12
 @click.option("--phase", "phase_id", type=NAME, help="Only this one, box by box: PRE-2, READY, …")
 @data_dir_option
 @json_option
-def status(name: str, phase_id: str | None, data_dir: Path | None, *, as_json: bool) -> None:
+def status(
+    name: str,
+    environment: str | None,
+    phase_id: str | None,
+    data_dir: Path | None,
+    *,
+    as_json: bool,
+) -> None:
     """Shows how a release stands.
 
     Boxes by state, phases, what keeps them, and the shortest path to green.
     """
     with ready_database(data_dir) as (settings, target, clock), session_of(target) as session:
-        readiness = readiness_of(session, settings, clock, name)
+        readiness = readiness_of(session, settings, clock, name, environment)
     phases = readiness.phases if phase_id is None else [_phase(readiness, phase_id)]
     steps = steps_of(readiness, phases)
     if as_json:
@@ -54,25 +65,40 @@ def status(name: str, phase_id: str | None, data_dir: Path | None, *, as_json: b
 @click.command("gate")
 @release_option
 @click.option("--until-phase", "phase_id", type=NAME, help="The last phase that has to be signed.")
+@click.option(
+    "--unverified",
+    "may_be_unverified",
+    is_flag=True,
+    help="Also where the records cannot be held against their seals, for want of the key.",
+)
 @data_dir_option
 @json_option
-def gate(name: str, phase_id: str | None, data_dir: Path | None, *, as_json: bool) -> None:
+def gate(
+    name: str,
+    environment: str | None,
+    phase_id: str | None,
+    data_dir: Path | None,
+    *,
+    may_be_unverified: bool,
+    as_json: bool,
+) -> None:
     """Tells a pipeline whether a release may go on.
 
-    Exits 0 when every phase up to one is signed off, else 1 with what is left to do.
+    Exits 0 when every phase up to one is signed off and the records are as they were sealed, else 1
+    with what is left to do.
 
-    Without --until-phase: every phase that is not bound to a time after the deployment. Where this
-    host has the signing key, the records have to be as they were sealed, too.
+    Without --until-phase: every phase that is not bound to a time after the deployment. A host
+    without the signing key cannot tell whether the records are as they were sealed.
     """
     with ready_database(data_dir) as (settings, target, clock):
         with session_of(target) as session:
-            readiness = readiness_of(session, settings, clock, name)
+            readiness = readiness_of(session, settings, clock, name, environment)
             sealer = sealer_of(session, settings, clock)
         is_verified = sealer.signer.has_key
-        found = sealer.findings(target) if is_verified else []
+        found = _findings(sealer, target)
     phases = _until(readiness, phase_id)
     steps = steps_of(readiness, phases)
-    is_open = not steps and not found
+    is_open = bool(phases) and not steps and not found and (is_verified or may_be_unverified)
     if as_json:
         facts = {
             "isOpen": is_open,
@@ -87,10 +113,27 @@ def gate(name: str, phase_id: str | None, data_dir: Path | None, *, as_json: boo
             click.echo(f"{each.what}: {each.where}: {each.why}")
         signed = sum(each.is_signed_off for each in phases)
         click.echo(f"{signed} of {len(phases)} phases are signed off.")
+        if not phases:
+            click.echo("No phase is to be judged; name one: --until-phase", err=True)
         if not is_verified:
-            click.echo("The records were not verified: this host has no signing key.", err=True)
+            click.echo(
+                "The records were not held against their seals: this host has no signing key. Ask"
+                " where it is, or say --unverified.",
+                err=True,
+            )
         click.echo("\n".join(path_lines(steps)))
     sys.exit(0 if is_open else 1)
+
+
+def _findings(sealer: Sealer, target: Target) -> Sequence[Finding]:
+    """What is wrong with the records; that nothing can be proved without the key is said apart."""
+    try:
+        found = sealer.findings(target)
+    except (OSError, ValueError) as error:
+        raise SetupError(
+            f"the checkpoints {sealer.checkpoints.path} cannot be read: {type(error).__name__}"
+        ) from None
+    return [each for each in found if sealer.signer.has_key or each.what != _UNPROVED]
 
 
 @click.command("export")
@@ -109,7 +152,13 @@ def gate(name: str, phase_id: str | None, data_dir: Path | None, *, as_json: boo
     help="The file to write; standard output unless given.",
 )
 @data_dir_option
-def export_command(name: str, form: str, output: Path | None, data_dir: Path | None) -> None:
+def export_command(
+    name: str,
+    environment: str | None,
+    form: str,
+    output: Path | None,
+    data_dir: Path | None,
+) -> None:
     """Writes a release out."""
     with ready_database(data_dir) as (settings, target, clock):
         with session_of(target) as session:
@@ -117,7 +166,7 @@ def export_command(name: str, form: str, output: Path | None, data_dir: Path | N
         if form == "bundle":
             sealer.seal_all(target)
         with session_of(target) as session:
-            readiness = readiness_of(session, settings, clock, name)
+            readiness = readiness_of(session, settings, clock, name, environment)
             written = (
                 json.dumps(envelope(statement(readiness, session), sealer.signer)) + "\n"
                 if form == "bundle"

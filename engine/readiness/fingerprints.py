@@ -80,7 +80,10 @@ def fingerprints_now(
         release: whose evidence is held against them.
     """
     return {
-        Dependency.RELEASE: _of([release.name, release.commit, release.environment]),
+        # What code looks now is part of it: evidence of other code is none of the release's.
+        Dependency.RELEASE: _of(
+            [release.name, release.commit, release.environment, settings.release]
+        ),
         Dependency.SCHEMA: _of(schema_lines(session)),
         Dependency.SETTINGS: settings_fingerprint(settings),
         Dependency.REGISTRY: _of(f"{code} {meaning}" for code, meaning in TAXONOMY.items()),

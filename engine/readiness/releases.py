@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import resources
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -34,6 +34,9 @@ from engine.readiness.records import (
 _NO_SUCH_RELEASE: Final = Refusal(
     ErrorCode.QUOTE_VALIDATION_FAILED, "There is no such release; nothing was put down."
 )
+_EARLIER: Final = Refusal(
+    ErrorCode.QUOTE_VALIDATION_FAILED, "A release is deployed after it was made here, not before."
+)
 _NAME_MAX: Final = 100
 
 
@@ -47,8 +50,8 @@ class Plan:
         environment: where it is going.
         planned_from: the earliest instant of its deployment; None if not planned.
         planned_until: the latest.
-        author: who made it, by e-mail address; whoever asks unless it is given. They do not sign.
-        author_id: of their account; looked for by the address unless it is given.
+        author: who made it, by the e-mail address of their account; whoever asks unless it is
+            given. They do not sign.
         checklist: Markdown; None for ours.
     """
 
@@ -58,7 +61,6 @@ class Plan:
     planned_from: datetime | None = None
     planned_until: datetime | None = None
     author: str = ""
-    author_id: UUID | None = None
     checklist: str | None = None
 
 
@@ -91,7 +93,12 @@ def make_release(session: Session, clock: Clock, actor: Actor, plan: Plan) -> UU
     if fault is not None:
         unfit = Refusal(ErrorCode.QUOTE_VALIDATION_FAILED, fault)
         return permit.refused(Action.RELEASE_MADE, None, unfit)
-    release_id, author_id = clock.uuid7(), _author_id(session, actor, plan)
+    author = _author(session, actor, plan)
+    if author is None:
+        # Whoever is not known cannot be kept from signing.
+        unfit = Refusal(ErrorCode.QUOTE_VALIDATION_FAILED, "No account has this address.")
+        return permit.refused(Action.RELEASE_MADE, None, unfit)
+    release_id = clock.uuid7()
     put_down(
         session,
         clock,
@@ -104,8 +111,8 @@ def make_release(session: Session, clock: Clock, actor: Actor, plan: Plan) -> UU
             "environment": plan.environment,
             "plannedFrom": _written(plan.planned_from),
             "plannedUntil": _written(plan.planned_until),
-            "author": plan.author or actor.name,
-            "authorId": None if author_id is None else str(author_id),
+            "author": author.name,
+            "authorId": None if author.account_id is None else str(author.account_id),
             "checklist": plan.checklist if plan.checklist is not None else own_checklist(),
             "items": own_items() if plan.checklist is None else None,
         },
@@ -126,8 +133,12 @@ def put_down_deployment(
     refusal = permit.refusal(Action.RELEASE_DEPLOYED, subject)
     if refusal is not None:
         return refusal
-    if not any(each.kind == RecordKind.RELEASE for each in records_of(session, release_id)):
+    made = [each for each in records_of(session, release_id) if each.kind == RecordKind.RELEASE]
+    if not made:
         return permit.refused(Action.RELEASE_DEPLOYED, subject, _NO_SUCH_RELEASE)
+    if deployed_at < made[0].recorded_at:
+        # Else its windows might be over before anybody could look.
+        return permit.refused(Action.RELEASE_DEPLOYED, subject, _EARLIER)
     if deployed_at > clock.now():
         later = Refusal(
             ErrorCode.QUOTE_VALIDATION_FAILED, "A deployment is put down once it has happened."
@@ -145,14 +156,16 @@ def put_down_deployment(
     return None
 
 
-def release_named(session: Session, name: str, environment: str | None = None) -> UUID | None:
-    """The newest release with a name, of an environment if one is given."""
-    found = [
-        each.release_id
-        for each in records_of_kind(session, RecordKind.RELEASE)
-        if body_of(each)["name"] == name and environment in {None, body_of(each)["environment"]}
-    ]
-    return found[-1] if found else None
+def releases_named(session: Session, name: str) -> dict[str, UUID]:
+    """The releases with a name, by environment: in each there is one of a name."""
+    bodies = {
+        each.release_id: body_of(each) for each in records_of_kind(session, RecordKind.RELEASE)
+    }
+    return {
+        body["environment"]: release_id
+        for release_id, body in bodies.items()
+        if body["name"] == name
+    }
 
 
 def deployed_release(session: Session, environment: str) -> UUID | None:
@@ -181,13 +194,17 @@ def _made_for(session: Session, environment: str) -> list[UUID]:
     ]
 
 
-def _author_id(session: Session, actor: Actor, plan: Plan) -> UUID | None:
-    if plan.author_id is not None:
-        return plan.author_id
+class _Author(NamedTuple):
+    name: str
+    account_id: UUID | None
+
+
+def _author(session: Session, actor: Actor, plan: Plan) -> _Author | None:
+    """Who made it: an account, or whoever asks; None when no account has the address."""
     if not plan.author:
-        return actor.account_id
+        return _Author(actor.name, actor.account_id)
     account = find_account(session, plan.author)
-    return None if account is None else account.id
+    return None if account is None else _Author(account.email, account.id)
 
 
 def _fault(session: Session, plan: Plan) -> str | None:
@@ -206,7 +223,7 @@ def _fault(session: Session, plan: Plan) -> str | None:
         and plan.planned_until <= plan.planned_from
     ):
         return "A planned time ends after it begins."
-    if release_named(session, plan.name, plan.environment) is not None:
+    if plan.environment in releases_named(session, plan.name):
         return "There is a release of this name in this environment already."
     return _checklist_fault(plan.checklist)
 

@@ -14,11 +14,12 @@ from engine.clock import Clock
 from engine.database.sessions import session_of
 from engine.readiness.assessment import Verdict
 from engine.readiness.fingerprints import fingerprints_now
-from engine.readiness.items import Item, Kind
+from engine.readiness.items import Dependency, Item, Kind
 from engine.readiness.knowledge import Release
-from engine.readiness.probes.probe import Found, Probe, Question
+from engine.readiness.probes.probe import Found, Probe, Question, unknown
 from engine.readiness.probes.registry import PROBES
 from engine.readiness.records import RecordKind, put_down
+from engine.readiness.running_code import is_of
 from engine.readiness.signoff import evidence_body
 from engine.runtime import Runtime
 from engine.settings import Settings
@@ -45,7 +46,9 @@ def run(
 ) -> dict[str, Found]:
     """Looks at boxes and puts down what was found, each as soon as it is; by id.
 
-    A probe that breaks has found nothing: its box is unknown, with the kind of error as the reason.
+    What depends on the release is not looked at where other code runs: what that does says nothing
+    of the release. A probe that breaks has found nothing: its box is unknown, with the kind of
+    error as the reason.
 
     Raises:
         sqlalchemy.exc.DBAPIError: what was found could not be put down.
@@ -60,7 +63,7 @@ def run(
         )
         question = Question(runtime, release, item, phase, shared)
         started_at = runtime.clock.now()
-        result = _look(probe, question)
+        result = _another_code(question) or _look(probe, question)
         with session_of(runtime.target) as session:
             put_down_found(
                 session,
@@ -113,7 +116,7 @@ def put_down_found(
             started_at=started_at,
             ended_at=clock.now(),
             fingerprints=fingerprints_now(session, settings, release),
-            numbers=found.numbers,
+            numbers={**_probe_of(release, item_id), **found.numbers},
             witness=found.witness,
             is_attested=False,
         ),
@@ -127,6 +130,25 @@ def _probes(items: Sequence[Item]) -> Iterator[tuple[Item, Probe]]:
         probe = PROBES.get(item.probe or "")
         if probe is not None:
             yield item, probe
+
+
+def _probe_of(release: Release, item_id: str) -> dict[str, str]:
+    """Which probe decides a box, so that evidence says by itself what was looked with."""
+    item = release.items.get(item_id)
+    return {} if item is None or item.probe is None else {"probe": item.probe}
+
+
+def _another_code(question: Question) -> Found | None:
+    """Why a box of the release is not looked at here; None when it can be."""
+    runs, release = question.runtime.settings.release, question.release
+    if Dependency.RELEASE not in question.item.depends_on or is_of(release, runs):
+        return None
+    return unknown(
+        f"This process runs {runs}, not {release.name}: set SAVEGUARD_RELEASE, or look where that"
+        " runs",
+        "SAVEGUARD_RELEASE",
+        runs=runs,
+    )
 
 
 def _look(probe: Probe, question: Question) -> Found:

@@ -12,7 +12,8 @@ from tests.database.releases import Lookout
 
 def beside_others(runtime: Runtime) -> Lookout:
     """A lookout of which there may be several on one database."""
-    return Lookout(runtime, name=str(runtime.clock.uuid7()))
+    name, runs = str(runtime.clock.uuid7()), runtime.settings.release
+    return Lookout(runtime, name=name, commit=runs)
 
 
 def looking_at(service: Service, **settings: Any) -> Lookout:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -21,12 +22,12 @@ from engine.quotes import validation
 from engine.quotes.shape import QUOTE_FIELDS, Rule, Unfit
 from engine.quotes.store import QuoteStore
 from engine.readiness.assessment import Verdict
-from engine.readiness.probes import fuzz, smoke
-from engine.readiness.probes.calling import addresses
+from engine.readiness.probes import counters, fuzz, smoke
+from engine.readiness.probes.calling import Caller, Heard, addresses
 from engine.saving import answer
 from engine.saving.save import Saver
 from engine.settings import Settings
-from tests.api.lookouts import looking_at
+from tests.api.lookouts import beside_others, looking_at
 from tests.api.service import Service, cloned, served, settings_in
 from tests.database.releases import Lookout
 from tests.faults.proxy import free_port
@@ -124,6 +125,18 @@ def test_an_api_of_another_database_proves_nothing_of_this_one(
 
     assert found.verdict is Verdict.UNKNOWN
     assert "does not know" in found.reason
+
+
+def test_an_api_of_other_code_proves_nothing_of_the_release(
+    service: Service, look: Lookout
+) -> None:
+    settings = service.runtime.settings.model_copy(update={"release": "2026.49"})
+    host, port = service.address
+    there = settings.model_copy(update={"host": host, "port": port})
+    found = beside_others(replace(service.runtime, settings=there))("smoke.crud")
+
+    assert found.verdict is Verdict.UNKNOWN
+    assert f"runs {look.runtime.settings.release}, not " in found.reason
 
 
 def test_nobody_is_called_but_this_machine_and_the_public_address() -> None:
@@ -397,6 +410,47 @@ def test_a_canary_is_well_after_fifteen_minutes_of_good_rounds(
 
     assert verdicts[:-1] == [Verdict.INSUFFICIENT] * (smoke.ROUNDS_WANTED - 1)
     assert verdicts[-1] is Verdict.PASSING
+
+
+def test_rounds_before_the_deployment_do_not_count(moved: tuple[Lookout, MovedClock]) -> None:
+    look, clock = moved
+    for _ in range(3):
+        look("canary.crud")
+        clock.moved_by += timedelta(minutes=1)
+
+    found = look.deployed(clock.now() - timedelta(seconds=30))("canary.crud")
+
+    assert found.verdict is Verdict.INSUFFICIENT
+    assert found.numbers["begun"] == 1
+
+
+def test_nothing_counted_on_either_side_is_too_little(
+    own_look: Lookout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counters, "_ledger", lambda *_: {})
+    monkeypatch.setattr(counters, "scraped", lambda _: counters.Scrape(0, {}))
+
+    found = own_look("metrics.reconcile")
+
+    assert found.verdict is Verdict.INSUFFICIENT
+    assert found.reason.startswith("Of 6 attempts that were just made 0 are of")
+
+
+def test_a_list_that_is_not_answered_proves_nothing_of_what_is_in_it(
+    own_look: Lookout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Caller.__call__
+
+    def refused(caller: Caller, method: str, path: str = "", *more: Any, **headers: str) -> Heard:
+        heard = asked(caller, method, path, *more, **headers)
+        return heard._replace(status=503, raw=b"{}") if path.startswith("?limit=100") else heard
+
+    monkeypatch.setattr(Caller, "__call__", refused)
+
+    found = own_look("sec.authz")
+
+    assert found.verdict is Verdict.UNKNOWN
+    assert found.reason.startswith("Their list was answered with 503")
 
 
 def test_a_canary_that_is_not_read_as_it_was_written_shows(

@@ -22,6 +22,7 @@ from playwright.sync_api import Browser
 
 from dashboard.panels import ROW_HEIGHT
 from engine.clock import SystemClock
+from engine.settings import Settings
 from tests.browser.chromium import LAPTOP, open_browser
 from tests.browser.latency_page import LatencyPage
 from tests.browser.overview_page import looking_on
@@ -211,7 +212,8 @@ def _staff(saveguard: Saveguard) -> None:
 
 def _ready(saveguard: Saveguard) -> None:
     """A release on its way, at whose boxes a machine has looked."""
-    made = ["--commit", "0123abc", "--environment", "development"]
+    # By its commit a process is known as well: what the pictures show has no release of its own.
+    made = ["--commit", Settings().release, "--environment", "development"]
     whose = ["--author", "ada.kowalski@agency.example"]
     place = saveguard.data_dir
     command(place, "readiness", "release", "add", "2026.48", *made, *whose)

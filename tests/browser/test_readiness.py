@@ -50,6 +50,7 @@ def url(saveguard: Saveguard, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def _release(place: Path, checklist: Path) -> None:
     made = ["--commit", "0123abc", "--environment", "development"]
+    command(place, "user", "add", "--email", "author@example.org", "--role", "viewer")
     whose = ["--author", "author@example.org", "--checklist", str(checklist)]
     command(place, "readiness", "release", "add", "2026.48", *made, *whose)
 

@@ -11,14 +11,11 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.viewer import Viewer
 from engine.access.audit import Actor, Way
-from engine.database.sessions import session_of
 from engine.readiness.looking import Readiness
-from engine.readiness.releases import Plan, make_release
 from engine.runtime import Runtime
 from tests.dashboard.conftest import APP
-from tests.database.releases import readiness_of
+from tests.database.releases import readiness_of, released
 
-AUTHOR = "author@people.example"
 # Two boxes, of which nothing is known by itself: each takes a person's word.
 SMALL = """# Small
 
@@ -66,15 +63,8 @@ def acting(viewer: Viewer) -> Actor:
 
 def desk(engine: Runtime, viewer: Viewer, **changes: Any) -> Desk:
     """A release that somebody who may has made; of our own checklist unless said."""
-    plan = {
-        "name": "2026.48",
-        "commit": "0123abc",
-        "environment": engine.settings.environment,
-        "author": AUTHOR,
-    }
-    with session_of(engine.target) as session:
-        made = make_release(session, engine.clock, acting(viewer), Plan(**{**plan, **changes}))
-    assert isinstance(made, UUID), made
+    plan = {"environment": engine.settings.environment, **changes}
+    made = released(engine.target, engine.clock, acting(viewer), **plan)
     return Desk(engine, made)
 
 

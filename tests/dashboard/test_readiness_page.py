@@ -24,6 +24,7 @@ from tests.dashboard.readiness import (
     told,
 )
 from tests.dashboard.viewers import Seat, account_of
+from tests.database.people import account
 
 
 def test_without_a_release_a_lead_is_told_what_to_do_and_makes_one(
@@ -171,7 +172,7 @@ def test_hostile_text_is_only_text_wherever_it_stands(engine: Runtime, seat: Sea
         viewer,
         name=hostile.replace("\u202e", ""),
         commit="[c](https://evil.example)",
-        author=f"{hostile}@x",
+        author=account(engine.target, engine.clock, email=f"{hostile}@x").email,
         checklist=f"## {hostile}\n\n### Phase 1: {hostile}\n\n- [ ] {hostile}\n",
     )
     phase = made.now().phases[0].phase

@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from engine.access.accounts import find_account
 from engine.access.audit import Actor
 from engine.access.roles import Role
 from engine.access.tables import Account
@@ -30,22 +31,45 @@ from engine.slo.objectives import LIMITS
 from tests.database.people import account, acting
 
 
+class _Before(SystemClock):
+    """A clock that stands at an instant, with the ids and the chance of the machine's."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at = at
+
+    def now(self) -> datetime:
+        return self._at
+
+
 def lead(target: Target, clock: Clock) -> tuple[Account, Actor]:
     """Somebody who may sign."""
     made = account(target, clock, Role.LEAD)
     return made, acting(made)
 
 
+AUTHOR: Final = "author@people.example"
+
+
+def author(target: Target, clock: Clock) -> str:
+    """The address of somebody who makes releases; their account is there afterwards."""
+    with session_of(target) as session:
+        is_there = find_account(session, AUTHOR) is not None
+    if not is_there:
+        account(target, clock, email=AUTHOR)
+    return AUTHOR
+
+
 def released(target: Target, clock: Clock, actor: Actor, **changes: Any) -> UUID:
-    """A release that somebody who may has made; its author is somebody else unless said."""
+    """A release that was made some days ago; its author is somebody else unless said."""
     plan = {
         "name": "2026.48",
         "commit": "0123abc",
         "environment": "staging",
-        "author": "author@people.example",
+        "author": author(target, clock),
     }
+    before = _Before(clock.now() - timedelta(days=5))
     with session_of(target) as session:
-        made = make_release(session, clock, actor, Plan(**{**plan, **changes}))
+        made = make_release(session, before, actor, Plan(**{**plan, **changes}))
     assert isinstance(made, UUID), made
     return made
 

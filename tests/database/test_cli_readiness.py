@@ -12,6 +12,7 @@ import pytest
 
 from engine.access.roles import Role
 from engine.cli.acting import machine_user
+from engine.clock import SystemClock
 from engine.database.sessions import session_of
 from engine.database.target import Target
 from engine.readiness import signoff, verifier
@@ -19,27 +20,37 @@ from engine.readiness.attestation import opened
 from engine.readiness.fingerprints import fingerprints_now
 from engine.readiness.knowledge import knowledge_of
 from engine.readiness.looking import look
-from engine.readiness.records import records_of
-from engine.readiness.releases import own_checklist, release_named
+from engine.readiness.records import records_of, written_instant
+from engine.readiness.releases import own_checklist, releases_named
 from engine.readiness.results import suites
 from engine.readiness.standing import Meaning
 from engine.settings import Settings
 from tests.database.databases import CLOCK, run
 from tests.database.people import account, trail
-from tests.database.releases import lead
+from tests.database.releases import AUTHOR, author, lead
 from tests.database.shell import Shell
 from tests.database.test_results import results_of
 
 LIST = "## Pre\n### Phase 1: Words\n- [x] Read by somebody\n"
-ADD = ("readiness", "release", "add", "2026.48", "--commit", "0123abc", "--environment")
+ADD = (
+    "readiness", "release", "add", "2026.48", "--commit", "0123abc", "--author", AUTHOR,
+    "--environment",
+)  # fmt: skip
 OURS = ("--release", "2026.48")
 
 
 @pytest.fixture
-def ops(saveguard: Shell) -> Shell:
-    """A shell in which there is a release for this very environment."""
-    assert saveguard(*ADD, "development", "--author", "ada@people.example").code == 0
+def office(saveguard: Shell, target: Target) -> Shell:
+    """A shell where the author of releases has an account."""
+    author(target, CLOCK)
     return saveguard
+
+
+@pytest.fixture
+def ops(office: Shell) -> Shell:
+    """A shell in which there is a release for this very environment."""
+    assert office(*ADD, "development").code == 0
+    return office
 
 
 def signed_off(target: Target, settings: Settings) -> None:
@@ -47,8 +58,7 @@ def signed_off(target: Target, settings: Settings) -> None:
     _, actor = lead(target, CLOCK)
     for step in ("attest", "sign"):
         with session_of(target) as session:
-            release_id = release_named(session, "2026.48")
-            assert release_id is not None
+            release_id = releases_named(session, "2026.48")["development"]
             release = knowledge_of(records_of(session, release_id)).release
             now = fingerprints_now(session, settings, release)
             found = look(session, release_id, now, CLOCK.now())
@@ -64,21 +74,21 @@ def signed_off(target: Target, settings: Settings) -> None:
 
 
 def test_a_release_is_made_listed_and_deployed(saveguard: Shell, target: Target) -> None:
-    author = account(target, CLOCK, Role.LEAD, email="ada@people.example")
+    ada = account(target, CLOCK, Role.LEAD, email="ada@people.example")
     planned = ("--from", "2026-12-01T10:00:00Z", "--until", "2026-12-01T12:00:00Z")
 
     made = saveguard(*ADD, "staging", "--author", "ADA@people.example", *planned, "--json")
-    deployed = saveguard("readiness", "deploy", *OURS, "--at", "2026-11-01T10:00:00Z")
+    instant = written_instant(SystemClock().now())
+    deployed = saveguard("readiness", "deploy", *OURS, "--at", instant)
 
     assert (made.code, deployed.code) == (0, 0)
     (listed,) = saveguard("readiness", "release", "list", "--json").facts
     assert listed["releaseId"] == made.facts["releaseId"]
-    assert (listed["deployedAt"], listed["isRunning"]) == ("2026-11-01T10:00:00.000000Z", True)
+    assert (listed["deployedAt"], listed["isRunning"]) == (instant, True)
     assert "runs now" in saveguard("readiness", "release", "list").out
     with session_of(target) as session:
-        release_id = release_named(session, "2026.48")
-        assert release_id is not None
-        assert knowledge_of(records_of(session, release_id)).release.author_id == author.id
+        release_id = releases_named(session, "2026.48")["staging"]
+        assert knowledge_of(records_of(session, release_id)).release.author_id == ada.id
     events = [each["action"] for each in trail(target)]
     assert events == ["release made", "release deployed"]
     assert {each["actor"] for each in trail(target)} == {machine_user()}
@@ -96,6 +106,9 @@ def test_what_cannot_be_done_is_one_line(ops: Shell, tmp_path: Path) -> None:
     assert "no phase PRE-99" in ops.refused("readiness", "status", *OURS, "--phase", "PRE-99")
     assert "no box PRE-99" in ops.refused("readiness", "run", *OURS, "--box", "PRE-99")
     assert "is derived" in ops.refused("readiness", "run", *OURS, "--box", "READY-1")
+    assert "after it was made" in ops.refused(
+        "readiness", "deploy", *OURS, "--at", "2026-01-01T00:00:00Z"
+    )
     assert "once it has happened" in ops.refused(
         "readiness", "deploy", *OURS, "--at", "2999-01-01T00:00:00Z"
     )
@@ -128,44 +141,106 @@ def test_a_run_decides_boxes_and_says_what_they_come_to(ops: Shell, target: Targ
     assert trail(target)[-1]["action"] == "probe run"
 
 
-def test_evidence_is_not_taken_from_another_environment(saveguard: Shell) -> None:
-    saveguard(*ADD, "production")
+def test_evidence_is_not_taken_from_another_environment(office: Shell) -> None:
+    office(*ADD, "production")
 
-    line = saveguard.refused("readiness", "run", *OURS)
+    line = office.refused("readiness", "run", *OURS)
 
     assert "this system is development, the release goes to production" in line
 
 
 def test_the_gate_opens_once_every_phase_is_signed_off(
-    saveguard: Shell, target: Target, tmp_path: Path
+    office: Shell, target: Target, tmp_path: Path
 ) -> None:
     (tmp_path / "list.md").write_text(LIST)
-    saveguard(*ADD, "development", "--checklist", str(tmp_path / "list.md"))
-    closed = saveguard("readiness", "gate", *OURS)
+    office(*ADD, "development", "--checklist", str(tmp_path / "list.md"))
+    closed = office("readiness", "gate", *OURS)
     assert closed.code == 1
     assert "vouch  Vouch for PRE-1.1" in closed.out
     assert "sign   Sign PRE-1" in closed.out
 
     signed_off(target, Settings(data_dir=tmp_path))
+    assert office("readiness", "verify").code == 0
 
-    opened_gate = saveguard("readiness", "gate", *OURS, "--until-phase", "PRE-1", "--json")
+    opened_gate = office("readiness", "gate", *OURS, "--until-phase", "PRE-1", "--json")
     assert (opened_gate.code, opened_gate.facts["isOpen"]) == (0, True)
 
 
-def test_the_gate_stays_shut_when_records_are_not_what_was_sealed(
-    saveguard: Shell, target: Target, tmp_path: Path
+def test_the_gate_of_a_host_without_the_key_opens_only_when_that_is_accepted(
+    office: Shell, target: Target, tmp_path: Path
 ) -> None:
     (tmp_path / "list.md").write_text(LIST)
-    saveguard(*ADD, "development", "--checklist", str(tmp_path / "list.md"))
+    office(*ADD, "development", "--checklist", str(tmp_path / "list.md"))
     signed_off(target, Settings(data_dir=tmp_path))
-    assert saveguard("readiness", "verify").code == 0
+    sealed = office("readiness", "verify").code
+    key = Path(office("readiness", "key", "--json").facts["publicKeyFile"]).parent
+    key.rename(key.with_name("elsewhere"))
+
+    shut = office("readiness", "gate", *OURS)
+    accepted = office("readiness", "gate", *OURS, "--unverified")
+
+    assert (sealed, shut.code, accepted.code) == (0, 1, 0)
+    assert "no signing key" in shut.err
+
+
+def test_the_gate_of_no_phase_stays_shut(office: Shell, tmp_path: Path) -> None:
+    after = "## Post-Deployment Checklist\n### Phase 1: Watch (0-15 minutes)\n- [ ] Look\n"
+    (tmp_path / "list.md").write_text(after)
+    office(*ADD, "development", "--checklist", str(tmp_path / "list.md"))
+    assert office("readiness", "verify").code == 0
+
+    shut = office("readiness", "gate", *OURS)
+
+    assert shut.code == 1
+    assert "No phase is to be judged" in shut.err
+
+
+def test_a_name_in_several_environments_needs_one_of_them(office: Shell, ops: Shell) -> None:
+    for environment in ("staging", "production"):
+        assert ops(*ADD, environment).code == 0
+    status = ("readiness", "status", *OURS)
+
+    ours, theirs = ops(*status), ops(*status, "--environment", "staging")
+    office.patch.setenv("SAVEGUARD_ENVIRONMENT", "elsewhere")
+    which = office.refused(*status)
+
+    assert "for development" in ours.out
+    assert "for staging" in theirs.out
+    assert "development, production, staging: say which with --environment" in which
+    assert "only for" in office.refused(*status, "--environment", "nowhere")
+
+
+def test_an_author_has_to_be_named_and_to_have_an_account(office: Shell) -> None:
+    unnamed = [each for each in ADD if each not in {"--author", AUTHOR}]
+
+    assert "--author EMAIL" in office.refused(*unnamed, "development")
+    stranger = office.refused(*unnamed, "development", "--author", "nobody@people.example")
+    assert "No account has this address" in stranger
+
+
+def test_a_run_leaves_boxes_of_the_release_alone_where_other_code_runs(ops: Shell) -> None:
+    other = ops("readiness", "run", *OURS, "--box", "PRE-1.4")
+    ops.patch.setenv("SAVEGUARD_RELEASE", "2026.48+0123abc")
+    ours = ops("readiness", "run", *OURS, "--box", "PRE-1.4")
+
+    assert "This process runs 0.1.0, not 2026.48: set SAVEGUARD_RELEASE" in other.out
+    assert "This process runs" not in ours.out
+
+
+def test_the_gate_stays_shut_when_records_are_not_what_was_sealed(
+    office: Shell, target: Target, tmp_path: Path
+) -> None:
+    (tmp_path / "list.md").write_text(LIST)
+    office(*ADD, "development", "--checklist", str(tmp_path / "list.md"))
+    signed_off(target, Settings(data_dir=tmp_path))
+    assert office("readiness", "verify").code == 0
     run(
         target.owner,
         "GRANT UPDATE ON readiness_record TO CURRENT_USER",
         "UPDATE readiness_record SET recorded_by = 'somebody else' WHERE kind = 'sign-off'",
     )
 
-    shut = saveguard("readiness", "gate", *OURS)
+    shut = office("readiness", "gate", *OURS)
 
     assert shut.code == 1
     assert "edited: record" in shut.out

@@ -19,7 +19,7 @@ from engine.clock import uuid7
 from engine.correlation import make_correlation_id
 from engine.database.target import Target
 from engine.readiness.assessment import Verdict
-from engine.readiness.probes import lookup
+from engine.readiness.probes import logs, lookup
 from engine.readiness.probes.absent import ABSENT
 from engine.readiness.probes.registry import PROBES
 from engine.readiness.probes.settings import judged
@@ -181,6 +181,19 @@ def test_an_error_since_the_deployment_is_red(runtime: Runtime) -> None:
 
     assert found.verdict is Verdict.FAILING
     assert found.reason.startswith("1 errors, the first told")
+
+
+@pytest.mark.parametrize("probe", ["boot.clean", "ledger.critical"])
+def test_logs_that_are_too_long_to_be_read_prove_nothing(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, probe: str
+) -> None:
+    monkeypatch.setattr(logs, "_BYTES_MAX", 10)
+    look = booted(runtime)
+    with process_log(runtime, (runtime.clock.now(), "info")):
+        found = look(probe)
+
+    assert found.verdict is Verdict.UNKNOWN
+    assert found.reason.startswith("Only the newest 10 bytes")
 
 
 def test_a_process_that_came_up_and_ended_is_red(runtime: Runtime) -> None:

@@ -21,11 +21,13 @@ from engine.readiness.releases import current_releases, deployed_release, put_do
 from engine.readiness.running import run
 from engine.readiness.sealing import sealer_of
 from engine.runtime import Runtime
+from engine.settings import Settings
 from engine.worker import all_jobs
 from tests.database.attempt_rows import attempt, write
 from tests.database.releases import lead, readiness_of, released
 
 HERE = "development"
+RUNS = Settings().release
 INTERNAL = TAXONOMY[ErrorCode.INTERNAL_ERROR].number
 TIMEOUT = TAXONOMY[ErrorCode.DATABASE_TIMEOUT].number
 MINUTE = timedelta(minutes=1)
@@ -35,7 +37,7 @@ MINUTE = timedelta(minutes=1)
 def release_id(runtime: Runtime) -> UUID:
     assert runtime.settings.environment == HERE
     _, actor = lead(runtime.target, runtime.clock)
-    return released(runtime.target, runtime.clock, actor, environment=HERE)
+    return released(runtime.target, runtime.clock, actor, environment=HERE, name=RUNS)
 
 
 @pytest.fixture

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from engine.database.sessions import session_of
 from engine.readiness.assessment import Verdict
+from engine.readiness.fingerprints import fingerprints_now
+from engine.readiness.items import Dependency
 from engine.readiness.running import run, runnable
+from engine.runtime import Runtime
 from tests.database.databases import rows
 from tests.database.releases import Lookout
 from tests.support import Agency
@@ -15,7 +19,9 @@ def test_every_box_that_can_be_looked_at_is_looked_at_and_put_down(agency: Agenc
     quote_id = agency.create()
     agency.update(quote_id, 1, fees=36)
     runtime = agency.runtime
-    look = Lookout(runtime).deployed(runtime.clock.now() - timedelta(minutes=50))
+    look = Lookout(runtime, name=runtime.settings.release).deployed(
+        runtime.clock.now() - timedelta(minutes=50)
+    )
     release = look.readiness.release
     told: list[tuple[str, int, int]] = []
 
@@ -33,6 +39,29 @@ def test_every_box_that_can_be_looked_at_is_looked_at_and_put_down(agency: Agenc
     assert told[-1][1:] == (len(found), len(found))
     put_down = rows(
         runtime.target.owner,
-        "SELECT item_id FROM readiness_record WHERE kind = 'evidence' ORDER BY item_id",
+        "SELECT item_id, body::jsonb -> 'numbers' ->> 'probe' FROM readiness_record"
+        " WHERE kind = 'evidence' ORDER BY item_id",
     )
-    assert [box for (box,) in put_down] == sorted(found)
+    assert put_down == [(box, release.items[box].probe) for box in sorted(found)]
+
+
+def test_a_box_of_the_release_is_not_looked_at_by_other_code(runtime: Runtime) -> None:
+    look = Lookout(runtime)
+    release = look.readiness.release
+    items = [release.items[box] for box in ("PRE-1.4", "PRE-2.1")]
+
+    found = run(runtime, look.actor, release, items)
+
+    assert found["PRE-1.4"].verdict is Verdict.UNKNOWN
+    assert found["PRE-1.4"].reason.startswith("This process runs 0.1.0, not 2026.48")
+    assert found["PRE-2.1"].verdict is Verdict.PASSING
+
+
+def test_evidence_goes_stale_when_other_code_runs(runtime: Runtime) -> None:
+    look = Lookout(runtime)
+    other = runtime.settings.model_copy(update={"release": "2026.49"})
+    with session_of(runtime.target) as session:
+        ours = fingerprints_now(session, runtime.settings, look.readiness.release)
+        theirs = fingerprints_now(session, other, look.readiness.release)
+
+    assert {each for each in ours if ours[each] != theirs[each]} == {Dependency.RELEASE}

@@ -240,11 +240,10 @@ def test_nobody_signs_at_a_terminal(settled: Desk) -> None:
     assert RecordKind.SIGN_OFF not in settled.kinds()
 
 
-@pytest.mark.parametrize("by", ["account", "address", "account found by address"])
+@pytest.mark.parametrize("by", ["address", "account found by address"])
 def test_the_author_signs_nothing(target: Target, settings: Settings, by: str) -> None:
     author = account(target, SystemClock(), Role.LEAD, email="Ada@people.example")
     plans: dict[str, dict[str, Any]] = {
-        "account": {"author_id": author.id, "author": "somebody@people.example"},
         "address": {"author": "ADA@people.example"},
         "account found by address": {"author": "ada@PEOPLE.example"},
     }

@@ -20,7 +20,9 @@ from engine.access.canaries import Canary, keys_of_canaries
 from engine.attempts.outcome import UNKNOWN_AGENT
 from engine.errors import SetupError
 from engine.payload import encode
+from engine.readiness.knowledge import Release
 from engine.readiness.probes.probe import Found, Probe, Question, unknown
+from engine.readiness.running_code import is_of
 from engine.replay.http_sender import must_answer
 from engine.replay.line import Address, Broken, Line
 from engine.runtime import Runtime
@@ -250,10 +252,11 @@ def staged(question: Question, *canaries: Canary) -> Iterator[Stage]:
     """All that a look over HTTP needs, for as long as the block lasts.
 
     Raises:
-        SetupError: no API answers, or it is that of another database.
+        SetupError: no API answers, or it is that of another database or of another release.
     """
     runtime = question.runtime
     address = question.shared.get(_ADDRESS) or _find(runtime.settings)
+    _must_be(address, question.release)
     with (
         ExitStack() as opened,
         keys_of_canaries(runtime.target, runtime.clock, *canaries) as keys,
@@ -262,6 +265,20 @@ def staged(question: Question, *canaries: Canary) -> Iterator[Stage]:
             _must_know(address, keys[Canary.AGENT])
             question.shared[_ADDRESS] = address
         yield Stage(runtime, address, keys, opened)
+
+
+def _must_be(address: Address, release: Release) -> None:
+    """Makes sure that an API is of a release: what it answers is evidence of its own code alone."""
+    caller = Caller(address, None)
+    try:
+        said = str(caller.at("/healthz").body.get("release", ""))
+    finally:
+        caller.close()
+    if not is_of(release, said):
+        raise SetupError(
+            f"The API at {address.url} runs {said or 'nobody knows what'}, not {release.name}:"
+            " set its SAVEGUARD_RELEASE, or look where it runs"
+        )
 
 
 def _must_know(address: Address, api_key: str) -> None:

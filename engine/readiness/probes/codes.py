@@ -9,8 +9,15 @@ from typing import Any, Final
 
 from engine.errors import TAXONOMY, ErrorCode, Meaning
 from engine.readiness.probes.asking import looked, rows
-from engine.readiness.probes.logs import errors_between
-from engine.readiness.probes.probe import Found, Question, failing, insufficient, passing
+from engine.readiness.probes.logs import errors_of, said_since
+from engine.readiness.probes.probe import (
+    Found,
+    Question,
+    failing,
+    insufficient,
+    passing,
+    unknown,
+)
 from engine.readiness.probes.spans import of_phase, since_deployment
 from engine.readiness.records import written_instant
 from engine.rollups.counts import Counts, Traffic, total
@@ -171,13 +178,15 @@ def critical(question: Question) -> Found:
     if isinstance(span, Found):
         return span
     counts = _live(question, span.on_grid(question.runtime.clock.now()))
-    logged = errors_between(question, span.start, span.end)
+    said = said_since(question, span.start)
+    logged = errors_of(said, span.end)
     numbers: dict[str, Any] = {
         **span.numbers,
         "attempts": counts.attempts,
         "critical": counts.critical,
         "criticalAndAlreadySent": counts.critical_and_already_sent,
         "logErrors": len(logged),
+        "isCut": said.is_cut,
         "events": sorted({str(each.fields.get("event")) for each in logged}),
     }
     witness = "attempt_rollup, live, by severity; logs/process.*.jsonl of this host"
@@ -187,6 +196,13 @@ def critical(question: Question) -> Found:
     if logged:
         reason = f"{len(logged)} errors in the logs of this host{span.so_far}"
         return failing(reason, witness, **numbers)
+    if said.is_cut:
+        return unknown(
+            f"Only the newest {said.bytes_read} bytes of the logs were read: older lines may have"
+            " errors",
+            witness,
+            **numbers,
+        )
     if not counts.attempts:
         return insufficient(f"No live attempt{span.so_far}", witness, **numbers)
     return passing(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from engine.log_search import Logged, since
+from engine.log_search import Found, Logged, since
 from engine.readiness.probes.probe import Question
 from engine.runtime import PROCESS_LOG, log_directory
 
@@ -14,16 +14,15 @@ _ERRORS: Final = frozenset({"error", "critical"})
 _BYTES_MAX: Final = 64 * 1024 * 1024
 
 
-def errors_between(question: Question, start: datetime, end: datetime) -> list[Logged]:
-    """The lines of processes of this host that tell of an error, oldest first."""
-    return [
-        line
-        for line in lines_since(question, start)
-        if line.at < end and line.fields.get("level") in _ERRORS
-    ]
+def said_since(question: Question, start: datetime) -> Found:
+    """What processes of this host have said of themselves from an instant on, oldest first.
 
-
-def lines_since(question: Question, start: datetime) -> tuple[Logged, ...]:
-    """What processes of this host have said of themselves from an instant on, oldest first."""
+    Where it is cut, what is not there may have been said all the same.
+    """
     directory = log_directory(question.runtime.settings)
-    return since(directory, start, kind=PROCESS_LOG, bytes_max=_BYTES_MAX).lines
+    return since(directory, start, kind=PROCESS_LOG, bytes_max=_BYTES_MAX)
+
+
+def errors_of(said: Found, end: datetime) -> list[Logged]:
+    """The lines before an instant that tell of an error."""
+    return [each for each in said.lines if each.at < end and each.fields.get("level") in _ERRORS]

@@ -12,9 +12,17 @@ from engine.log_search import began_at
 from engine.readiness.fingerprints import schema_lines
 from engine.readiness.probes.asking import SHOWN, rows
 from engine.readiness.probes.expected import expected_schema
-from engine.readiness.probes.logs import errors_between, lines_since
-from engine.readiness.probes.probe import Found, Question, failing, insufficient, passing
+from engine.readiness.probes.logs import errors_of, said_since
+from engine.readiness.probes.probe import (
+    Found,
+    Question,
+    failing,
+    insufficient,
+    passing,
+    unknown,
+)
 from engine.readiness.probes.spans import not_yet, of_phase
+from engine.readiness.running_code import names_of
 from engine.runtime import PROCESS_LOG, log_directory
 
 _LATELY: Final = timedelta(minutes=5)
@@ -65,7 +73,7 @@ def judged(
         environment: that it is in.
         is_schema: whether the database is what this release's migrations make.
     """
-    ours = {name, commit, f"{name}+{commit}", f"{name}-{commit}"}
+    ours = names_of(name, commit)
     others = [each for each in seen if each.release not in ours or each.environment != environment]
     numbers: dict[str, Any] = {
         "processes": [f"{each.instance} {each.environment} {each.release}" for each in seen[:50]],
@@ -103,12 +111,14 @@ def boot(question: Question) -> Found:
         for each in listed(log_directory(question.runtime.settings))
         if each.written_at >= span.start.timestamp()
     ]
-    errors = errors_between(question, span.start, span.end)
+    said = said_since(question, span.start)
+    errors = errors_of(said, span.end)
     ended = _ended(files, span.start)
     numbers: dict[str, Any] = {
         **span.numbers,
         "logFiles": len(files),
-        "lines": len(lines_since(question, span.start)),
+        "lines": len(said.lines),
+        "isCut": said.is_cut,
         "errors": len(errors),
         "events": sorted({str(each.fields.get("event")) for each in errors})[:SHOWN],
         "ended": len(ended),
@@ -120,6 +130,13 @@ def boot(question: Question) -> Found:
     if ended:
         reason = f"{len(ended)} processes that began since the deployment have ended again"
         return failing(reason, witness, **numbers)
+    if said.is_cut:
+        return unknown(
+            f"Only the newest {said.bytes_read} bytes of the logs were read: older lines may have"
+            " errors",
+            witness,
+            **numbers,
+        )
     if not files:
         return insufficient(
             f"No process of this host has written a log{span.so_far}", witness, **numbers

@@ -78,7 +78,8 @@ def lock(question: Question, size: Size | None = None) -> Found:
     expected = size.clients * size.rounds
     return decided(
         not wrong,
-        f"{size.rounds} rounds of {size.clients} clients: {saved} saved, {conflicts} in conflict",
+        f"{size.rounds} rounds of {size.clients} clients of this process: {saved} saved,"
+        f" {conflicts} in conflict; several processes at once are not looked at",
         f"Not exactly one of {size.clients} was saved: {(wrong or [''])[0]}",
         f"UPDATE of quote {quote_id} from one version behind a barrier",
         clients=size.clients,

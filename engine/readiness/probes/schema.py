@@ -44,7 +44,8 @@ def applied(question: Question) -> Found:
     status = migration_status(question.runtime.target.owner)
     return decided(
         not status.pending,
-        f"At revision {status.current}, the newest of this release",
+        f"At revision {status.current}, the newest of the code that looks; who ran the"
+        " migration, and how, is not looked at",
         f"At revision {status.current or 'none'}; {len(status.pending)} are missing, up to"
         f" {status.head}",
         "alembic_version",

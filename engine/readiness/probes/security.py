@@ -10,6 +10,7 @@ from engine.access.canaries import Canary, keys_of_canaries
 from engine.access.keys import make_api_key
 from engine.access.roles import Permission, Role, may
 from engine.errors import ErrorCode
+from engine.readiness.assessment import Verdict
 from engine.readiness.probes.calling import (
     CREATED,
     OK,
@@ -20,7 +21,7 @@ from engine.readiness.probes.calling import (
     over_http,
     quote_body,
 )
-from engine.readiness.probes.probe import Found, Question
+from engine.readiness.probes.probe import Found, Question, unknown
 from engine.readiness.probes.transcript import Transcript
 
 _UNAUTHORIZED, _NOT_FOUND, _TOO_MANY = 401, 404, 429
@@ -63,6 +64,7 @@ ENDPOINTS: Final = (
 # An address that shows many wrong keys has to wait (`bad_credentials_per_minute`), so that a key
 # which was revoked is shown to one call of each kind only.
 _ONE_OF_EACH: Final = (ENDPOINTS[0], ENDPOINTS[7])
+_AUTHZ_WITNESS: Final = f"{QUOTES}/{{id}} and below as another canary; roles and permissions"
 # What no role short of a lead's may do, written a second time.
 _MAY_SIGN: Final = {Role.VIEWER: False, Role.ON_CALL: False, Role.LEAD: True, Role.ADMIN: True}
 
@@ -136,18 +138,22 @@ def authz(_question: Question, stage: Stage) -> Found:
     rows = stage.rows(answers)
     log.equal("each save has its row", len(rows), len(answers))
     log.equal("under who asked", {row["agent_id"] for row in rows.values()}, {Canary.STRANGER.id})
-    listed = stranger("GET", "?limit=100").body.get("quotes", [])
-    log.check("it is in no list of theirs", made.quote_id not in _ids(listed), "listed")
+    listed = stranger("GET", "?limit=100")
+    is_listed = made.quote_id in _ids(listed.body.get("quotes", []))
+    log.check("it is in no list of theirs", not is_listed, "listed")
     read = owner("GET", f"/{made.quote_id}")
     log.equal("the owner's is as it was", (read.status, read.etag), (OK, '"1"'))
     got = {role: may(role, Permission.SIGN_OFF) for role in Role}
     log.equal("who may sign", got, _MAY_SIGN)
     if made.quote_id:
         owner("DELETE", f"/{made.quote_id}?version=1")
-    return log.found(
-        "Another agent's quote, and who may sign",
-        f"{QUOTES}/{{id}} and below as another canary; roles and permissions",
-    )
+    found = log.found("Another agent's quote, and who may sign", _AUTHZ_WITNESS)
+    if found.verdict is Verdict.PASSING and listed.status != OK:
+        # No list is none that it is not in.
+        return unknown(
+            f"Their list was answered with {listed}: what is in it cannot be told", _AUTHZ_WITNESS
+        )
+    return found
 
 
 def _ask(call: Caller, endpoint: Endpoint, quote_id: str) -> Heard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from engine.access.canaries import Canary
@@ -35,20 +36,21 @@ _WITNESS: Final = f"POST, PATCH, GET and DELETE {QUOTES} as the canary agent; vi
 _ROUND: Final = "CANARY-CRUD-"
 ROUNDS_WANTED: Final = 15
 # Rounds need not begin on the minute, and the first of them may be a little late.
-_MINUTES: Final = ROUNDS_WANTED + 3
+_MINUTE: Final = timedelta(minutes=1)
+_SPAN: Final = (ROUNDS_WANTED + 3) * _MINUTE
 _ROUNDS: Final = """
     SELECT
         count(*) FILTER (WHERE operation = 'CREATE'),
         count(DISTINCT date_trunc('minute', started_at))
             FILTER (WHERE operation = 'DELETE' AND outcome = 'committed')
     FROM ledger
-    WHERE agent_id = %(agent_id)s AND started_at > %(now)s - %(minutes)s * INTERVAL '1 minute'
+    WHERE agent_id = %(agent_id)s AND started_at >= %(since)s
         AND correlation_id LIKE %(prefix)s
 """
 _UNFINISHED: Final = """
     SELECT count(*)
     FROM ledger c
-    WHERE c.agent_id = %(agent_id)s AND c.started_at > %(now)s - %(minutes)s * INTERVAL '1 minute'
+    WHERE c.agent_id = %(agent_id)s AND c.started_at >= %(since)s
         AND c.correlation_id LIKE %(prefix)s AND c.operation = 'CREATE'
         AND NOT EXISTS (
             SELECT FROM ledger d
@@ -175,17 +177,14 @@ def canary(question: Question, stage: Stage) -> Found:
     log.equal("read", call("GET", path).quote.get("adults"), 3)
     deleted = call("DELETE", f"{path}?version=2", X_Correlation_ID=f"{name}D")
     log.equal("delete", deleted.status, OK)
-    values = {
-        "agent_id": Canary.AGENT.id,
-        "now": runtime.clock.now(),
-        "minutes": _MINUTES,
-        "prefix": f"{_ROUND}%",
-    }
-    deployed_at = question.release.deployed_at or runtime.clock.now()
+    now, deployed_at = runtime.clock.now(), question.release.deployed_at
+    # Rounds before the deployment were of other code.
+    since = max(now - _SPAN, deployed_at or now - _SPAN)
+    values = {"agent_id": Canary.AGENT.id, "since": since, "prefix": f"{_ROUND}%"}
     with runtime.read_pool.connection() as connection:
         begun, good = connection.execute(_ROUNDS, values).fetchone() or (0, 0)
         (unfinished,) = connection.execute(_UNFINISHED, values).fetchone() or (0,)
-        (live,) = connection.execute(_LIVE, [deployed_at]).fetchone() or (None,)
+        (live,) = connection.execute(_LIVE, [deployed_at or now]).fetchone() or (None,)
     traffic = "no live traffic yet" if live is None else "live saves succeed, too"
     numbers = {"begun": begun, "minutes": good, "unfinished": unfinished, "traffic": traffic}
     this_one = log.found("A round of the canary", _WITNESS, **numbers)
@@ -202,7 +201,8 @@ def canary(question: Question, stage: Stage) -> Found:
             **numbers,
         )
     return passing(
-        f"{good} of the last {_MINUTES} minutes have had a round, all {begun} good; {traffic}",
+        f"{good} of the last {_SPAN // _MINUTE} minutes have had a round, all {begun} good;"
+        f" {traffic}",
         _ROUNDS,
         **numbers,
     )
