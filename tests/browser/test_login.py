@@ -240,5 +240,8 @@ def test_a_viewer_has_no_page_of_attempts(by_provider: str, people: list[Person]
     let_in(vera, "vera")
 
     expect(vera.tab.locator(".st-key-role")).to_have_text("viewer")
-    expect(vera.tab.get_by_text("Page not found")).to_be_visible()
+    expect(
+        vera.tab.get_by_text("Your role (viewer) does not open the page Attempts.")
+    ).to_be_visible()
+    expect(vera.tab.get_by_text("Page not found")).to_have_count(0)
     expect(vera.tab.get_by_role("link", name="Attempts")).to_have_count(0)
