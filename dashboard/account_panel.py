@@ -66,6 +66,7 @@ def _who(looking: Viewer) -> None:
             st.markdown("\n".join(f"- {each}" for each in allowed))
         if looking.own_agent_id is not None:
             st.markdown("You are an agent: you see your own attempts and quotes.")
+            st.markdown("Your agent's id:")
             st.code(str(looking.own_agent_id), language=None)
         elif role is None:
             st.markdown("You are no agent either. Ask an administrator for a role.")

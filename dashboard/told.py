@@ -25,6 +25,7 @@ class _Told:
     api_key: str | None = field(repr=False)
     place: str = ""
     then: str = ""
+    code: str = ""
 
 
 def leave(
@@ -45,7 +46,14 @@ def leave(
         then: what is left to do when it was done; a line of its own.
     """
     is_done = outcome.refusal is None
-    left = _Told(outcome.words(done), is_done, api_key, place, then if is_done else "")
+    left = _Told(
+        outcome.words(done),
+        is_done,
+        api_key,
+        place,
+        then if is_done else "",
+        "" if outcome.refusal is None else outcome.refusal.code.value,
+    )
     if api_key is None:
         st.session_state[_TOLD] = left
     else:
@@ -107,5 +115,7 @@ def _say(told: _Told) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge("Done" if told.is_done else "Not done", color="green" if told.is_done else "red")
         st.text(told.words)
+        if told.code:
+            st.caption(told.code)
     if told.then:
         st.text(told.then)

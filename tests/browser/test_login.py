@@ -183,7 +183,9 @@ def test_who_guesses_is_told_to_wait(by_password: str, people: list[Person]) -> 
         expect(me.tab.get_by_role("alert")).to_contain_text("not right")
     fill_in(me.tab, "guessed@example.org", _PASSWORD)
 
-    expect(me.tab.get_by_role("alert")).to_contain_text("Too many wrong passwords from here; wait")
+    expect(me.tab.get_by_role("alert")).to_contain_text(
+        "Too many wrong passwords from here. Try again after"
+    )
 
 
 def test_nobody_can_say_that_they_come_from_elsewhere(dashboards: Dashboards) -> None:

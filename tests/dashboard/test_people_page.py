@@ -277,7 +277,7 @@ def test_an_account_is_made_once_with_an_address_that_is_one(office: Office) -> 
         page.selectbox(key="new_role").set_value("on-call")
         press(page, "Add the account")
         if email != "new@people.example":
-            assert "QUOTE_VALIDATION_FAILED: " in told(page)
+            assert "QUOTE_VALIDATION_FAILED" in interpreted(page)
 
     assert "new@people.example has an account." in told(page)
     (made,) = office.rows("SELECT * FROM account WHERE email = 'new@people.example'")
@@ -334,7 +334,8 @@ def test_whose_role_was_taken_away_a_second_ago_changes_nothing(
 
         event = office.events()[-1]
         assert (event["outcome"], event["error_code"]) == ("refused", "AUTHORIZATION_FAILED")
-        assert "AUTHORIZATION_FAILED: Your role does not permit this" in told(page)
+        assert "Your role does not permit this" in told(page)
+        assert "AUTHORIZATION_FAILED" in interpreted(page)
         assert event["correlation_id"] in told(page)
     assert [office.rows(each) for each in _CHANGED] == before
     assert len(office.events()) == 6
@@ -362,7 +363,7 @@ def test_a_database_that_is_not_there_is_told_and_not_shown_as_done(
     tick(page, f"sign_out_{office.someone}")
     press(page, "End all sign-ins")
 
-    assert "DATABASE_TIMEOUT: The database has not answered" in told(page)
+    assert "The database has not answered" in told(page)
 
 
 @pytest.mark.parametrize("said", ["nobody", "018f2b6e-0000-7000-8000-000000000000"])

@@ -237,7 +237,8 @@ def test_too_many_wrong_passwords_make_that_address_wait_and_no_other(login: Log
 
     assert locked.status_code == 429
     assert int(locked.headers["retry-after"]) > 60
-    assert "Too many wrong passwords from here" in locked.text
+    assert "Too many wrong passwords from here. Try again after " in locked.text
+    assert f"quoting <code>{locked.headers['x-correlation-id']}</code>" in locked.text
     assert "RATE_LIMIT_EXCEEDED" in locked.text
     assert owner.sign_in(_LEAD).status_code == 303
 
