@@ -48,6 +48,9 @@ menu.setdefault("", []).extend(
     )
 )
 page = st.navigation(menu, position="top")
+if any(page in found for section, found in menu.items() if section):
+    # The menu marks a page of its first level, and not the section that has the page.
+    st.html(_HERE / "section.css")
 if engine_in_process.is_open():
     door.show_who_is_here(standing)
     page.run()

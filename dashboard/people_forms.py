@@ -300,7 +300,7 @@ def _choice_of_key(key: str, label: str, live: list[Key]) -> bool:
         key=key,
         format_func=lambda id_: titles.get(id_, id_),
         placeholder="Choose a key",
-        width=430,
+        width=340,
     )
     return chosen is not None
 
