@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 
 from dashboard import engine_in_process
 from dashboard.api_process import api_process
+from dashboard.streamlit_options import require_own_options
 from dashboard.way_in import advice, require_way_in
 from engine.access.settings_trail import Serving
 from engine.api.app import open_api
@@ -43,6 +44,7 @@ def up(host: str | None, port: int | None, split: bool, data_dir: Path | None) -
     """Migrates, then serves dashboard and API."""
     settings = settings_of(host=host, port=port, data_dir=data_dir)
     require_way_in(settings)
+    require_own_options(os.environ)
     keep_logs(settings)
     require_free(settings.host, settings.port, _OTHER_PORT)
     if split:
@@ -69,6 +71,7 @@ def dashboard(host: str | None, port: int | None, data_dir: Path | None) -> None
     """Serves the dashboard alone."""
     settings = settings_of(host=host, port=port, data_dir=data_dir)
     require_way_in(settings)
+    require_own_options(os.environ)
     keep_logs(settings)
     require_free(settings.host, settings.port, _OTHER_PORT)
     with (

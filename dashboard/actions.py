@@ -60,7 +60,7 @@ def act(change: Change[T]) -> Outcome[T]:
     runtime = engine_in_process.runtime()
     actor = acting.actor(viewer.current(), runtime.clock)
     try:
-        with session_of(runtime.target) as session:
+        with session_of(runtime.target, runtime.settings) as session:
             found = change(session, runtime.clock, actor)
     except DBAPIError as error:
         return Outcome(actor.correlation_id, None, _not_stored(actor, error))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-import re
 import tomllib
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -19,12 +18,14 @@ from starlette.routing import BaseRoute
 
 from dashboard import plot
 from dashboard.account_routes import account_routes, icon_route
+from dashboard.local_only import LocalOnly
 from dashboard.login import Login
 from dashboard.open_tabs import OpenTabs
 from dashboard.page_headers import PageHeaders
 from dashboard.provider import streamlit_secrets
 from dashboard.public_address import is_behind_tls
 from dashboard.sign_in_gate import SignInGate
+from dashboard.streamlit_options import environment_name, own_options, require_own_options
 from engine.api.hosts import AllowedHosts, HostGuard, allowed_hosts
 from engine.api.refusing import Refuser
 from engine.api.security_headers import SecurityHeaders
@@ -82,6 +83,7 @@ def middleware(login: Login) -> list[Middleware]:
     return [
         Middleware(SecurityHeaders, headers.choose),
         Middleware(HostGuard, AllowedHosts(allowed_hosts(settings)), refuser),
+        *([Middleware(LocalOnly, refuser)] if login.is_local else ()),
         Middleware(SignInGate, login, refuser),
         Middleware(OpenTabs, login, refuser),
     ]
@@ -91,16 +93,16 @@ def streamlit_config(settings: Settings) -> dict[str, Any]:
     """Our configuration as dotted keys, with the address of this process.
 
     Streamlit itself looks for its file beside the console command, so it is read here. Variables
-    STREAMLIT_… outrank it: they are left out, and Streamlit reads them.
+    STREAMLIT_… outrank that file, but for those on which hangs who can reach the pages.
+
+    Raises:
+        SetupError: such a variable is set.
     """
+    require_own_options(os.environ)
     path = next(each for each in _CONFIGS if each.exists())
     options = dict(_flatten(tomllib.loads(path.read_text("utf-8"))))
-    options |= {
-        "server.address": settings.host,
-        "server.port": settings.port,
-        "server.allowedHosts": [*allowed_hosts(settings)],
-    }
-    return {name: value for name, value in options.items() if not _is_overridden(name)}
+    options = {name: value for name, value in options.items() if not _is_overridden(name)}
+    return options | own_options(settings)
 
 
 def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -113,17 +115,6 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def _is_overridden(option: str) -> bool:
     return environment_name(option) in os.environ
-
-
-def environment_name(option: str) -> str:
-    """The variable that sets an option, by Streamlit's own rule.
-
-    Streamlit could be asked, but would read its configuration before ours is given to it.
-    """
-    name = option.replace(".", "_")
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    name = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
-    return f"STREAMLIT_{name}".upper()
 
 
 def _warm_up(*, signs_in_by_provider: bool = False) -> None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from dashboard.storable import storable
 from engine.access.audit import Action
 from engine.access.audit_trail import Place, Wanted
 
@@ -92,7 +93,7 @@ def parameters(wanted: Wanted, request: str = "", before: Place | None = None) -
 
 def _text(said: str) -> str:
     """A text as a database takes it."""
-    return said.strip()[:_LONGEST].replace("\0", " ").encode("utf-8", "replace").decode()
+    return storable(said.strip()[:_LONGEST])
 
 
 def _instant(moment: datetime | None) -> str | None:

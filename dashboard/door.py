@@ -6,14 +6,11 @@ from html import escape
 from typing import Final
 
 import streamlit as st
-from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import viewer
-from dashboard.login import NOBODY, Login, Standing, Unknowable, actor_of, in_process, page_address
+from dashboard.login import NOBODY, Login, Standing, Unknowable, in_process, page_address
 from dashboard.sign_in_form import SIGN_IN_PATH, SIGN_OUT_PATH
 from engine.access.sign_ins import SignedIn
-from engine.access.signing_in import sign_out
-from engine.database.sessions import session_of
 from engine.errors import ErrorCode
 
 # As wide as the form for passwords.
@@ -121,13 +118,10 @@ def _show_way_in(login: Login, standing: Standing) -> None:
 
 def _leave(login: Login, signed_in: SignedIn) -> None:
     """Ends every sign-in of somebody, here and everywhere, and the one at their provider."""
-    runtime = login.runtime
     # This tab is on its way to the provider then, and must not be made to load the page anew.
     login.leaving(st.context.headers.get("Sec-Websocket-Key"))
     st.logout()
     try:
-        with session_of(runtime.target) as session:
-            sign_out(session, runtime.clock, actor_of(signed_in, runtime.clock, page_address()))
-    except SQLAlchemyError:
+        login.sign_out(signed_in, page_address())
+    except Unknowable:
         st.toast("The database does not answer: you are still signed in elsewhere.")
-    runtime.sign_ins.forget()

@@ -26,7 +26,12 @@ from dashboard.provider import Claims, claims_of, identity_of, token_hash
 from dashboard.public_address import is_behind_tls, public_address
 from engine.access.audit import Actor, Way
 from engine.access.sign_ins import SignedIn
-from engine.access.signing_in import hash_token, local_account, sign_in_with_identity
+from engine.access.signing_in import (
+    hash_token,
+    local_account,
+    sign_in_with_identity,
+    sign_out,
+)
 from engine.clock import Clock
 from engine.correlation import make_correlation_id
 from engine.database.sessions import session_of
@@ -39,6 +44,10 @@ _REMEMBERED: Final = 1_000
 _REFUSED_FOR_S: Final = 10.0
 # A tab that signs out at the provider is gone by then, or is cut off as any other.
 _LEAVES_WITHIN_S: Final = 5.0
+# As long as a new login waits for another's; each that waits holds a thread that pages need.
+_SIGN_IN_WAIT_S: Final = 3.0
+# A database that could not be asked is not asked for the machine's account at every run.
+_LOCAL_RETRY_S: Final = 2.0
 
 
 class Unknowable(Exception):  # noqa: N818  # nobody did anything wrong
@@ -94,8 +103,12 @@ class Login:
         secret = "" if self.is_local else cookie_secret(settings, runtime.clock)
         self.cookies = Cookies(secret, is_behind_tls=is_behind_tls(settings))
         self.streamlit_secret = self.cookies.derived_secret("streamlit")
+        # For the dictionaries: nobody waits for a database while holding it.
         self._lock = threading.Lock()
+        self._signing_in = threading.Lock()
+        self._making_local_account = threading.Lock()
         self._local_account_id: UUID | None = None
+        self._local_failed_at = float("-inf")
         self._leaving: dict[str, float] = {}
         self._refused: OrderedDict[bytes, tuple[float, Standing]] = OrderedDict()
         self._with_new_password: OrderedDict[bytes, None] = OrderedDict()
@@ -207,15 +220,41 @@ class Login:
 
     def local_account_id(self) -> UUID | None:
         """The account of this machine's user; None while the database cannot be asked."""
-        with self._lock:
-            if self._local_account_id is None:
-                try:
-                    with session_of(self.runtime.target) as session:
-                        account = local_account(session, self.runtime.clock, machine_user())
-                        self._local_account_id = account.id
-                except (SQLAlchemyError, psycopg.Error):
-                    return None
-            return self._local_account_id
+        if self._local_account_id is None:
+            self._make_local_account()
+        return self._local_account_id
+
+    def sign_out(self, signed_in: SignedIn, address: str | None) -> None:
+        """Ends every sign-in of somebody, here and everywhere.
+
+        Args:
+            signed_in: who.
+            address: see `standing`.
+
+        Raises:
+            Unknowable: the database could not be asked; they may still be signed in.
+        """
+        clock = self.runtime.clock
+        try:
+            with session_of(self.runtime.target, self.settings) as session:
+                sign_out(session, clock, actor_of(signed_in, clock, address))
+        except (SQLAlchemyError, psycopg.Error) as error:
+            raise Unknowable from error
+        finally:
+            self.runtime.sign_ins.forget()
+
+    def _make_local_account(self) -> None:
+        clock = self.runtime.clock
+        with self._making_local_account:
+            just_failed = clock.monotonic() - self._local_failed_at < _LOCAL_RETRY_S
+            if just_failed or self._local_account_id is not None:
+                return
+            try:
+                with session_of(self.runtime.target, self.settings) as session:
+                    account = local_account(session, clock, machine_user())
+                    self._local_account_id = account.id
+            except (SQLAlchemyError, psycopg.Error):
+                self._local_failed_at = clock.monotonic()
 
     def _find(self, held: bytes) -> SignedIn | None:
         try:
@@ -231,18 +270,26 @@ class Login:
         clock = self.runtime.clock
         actor = unknown_actor(clock, address)
         # One at a time: a page and its websocket come with a new login at once.
-        with self._lock:
+        if not self._signing_in.acquire(timeout=_SIGN_IN_WAIT_S):
+            raise Unknowable
+        try:
+            refused = self._known_refusal(held)
+            if refused is not None:
+                return refused
             try:
-                with session_of(self.runtime.target) as session:
+                with session_of(self.runtime.target, self.settings) as session:
                     done = sign_in_with_identity(session, clock, self.settings, actor, known)
             except (SQLAlchemyError, psycopg.Error) as error:
                 raise Unknowable from error
             if isinstance(done, Refusal):
                 refused = Standing(held, None, done, actor.correlation_id)
-                self._refused[held] = (clock.monotonic(), refused)
-                if len(self._refused) > _REMEMBERED:
-                    self._refused.popitem(last=False)
+                with self._lock:
+                    self._refused[held] = (clock.monotonic(), refused)
+                    if len(self._refused) > _REMEMBERED:
+                        self._refused.popitem(last=False)
                 return refused
+        finally:
+            self._signing_in.release()
         self.runtime.sign_ins.forget()
         return None
 

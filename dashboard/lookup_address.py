@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
+from dashboard.storable import storable
 from engine.correlation import has_valid_check
 
 LOOKUP: Final = "lookup"
@@ -56,7 +57,7 @@ def read(said: Mapping[str, str]) -> Asked:
     if len(text) > TEXT_MAX:
         text = text[:TEXT_MAX]
         remarks.append(f"Only the first {TEXT_MAX:,} characters are looked at.")
-    return Asked(_sendable(text), attempt, tuple(remarks))
+    return Asked(storable(text), attempt, tuple(remarks))
 
 
 def asking(text: str) -> dict[str, str]:
@@ -72,7 +73,7 @@ def completed(asked: Asked, entered: str) -> Asked:
         asked: by the address.
         entered: what this viewer put into the box last.
     """
-    whole = _sendable(entered.strip())
+    whole = storable(entered.strip())
     if len(whole) <= TEXT_MAX or whole[:TEXT_MAX] != asked.text:
         return asked
     remark = (
@@ -98,8 +99,3 @@ def shared(page: str | None, correlation_id: str, attempt: UUID) -> str:
     seen = urlsplit(page or f"/{LOOKUP}")
     query = urlencode(naming(correlation_id, attempt))
     return urlunsplit((seen.scheme, seen.netloc, seen.path, query, ""))
-
-
-def _sendable(text: str) -> str:
-    """The text as a database takes it: no NUL, and no half of a surrogate pair."""
-    return text.replace("\0", " ").encode("utf-8", "replace").decode()

@@ -25,8 +25,11 @@ from dashboard.same_origin import is_foreign_socket
 from engine.access.sign_ins import SignedIn
 from engine.api.refusing import Refuser, address_of
 from engine.errors import ErrorCode, Refusal
+from engine.logs import report
 
 _LOOK_S: Final = 0.5
+# A browser that is there takes a message at once; one that is not is given up.
+_CUT_S: Final = 5.0
 _DISCONNECT: Final[Message] = {"type": "websocket.disconnect", "code": 1008}
 # Streamlit's third word at the door names a session to go on with.
 _RESUMES: Final = 3
@@ -72,6 +75,7 @@ class OpenTabs:
         self._refuser = refuser
         self._tabs: set[_Tab] = set()
         self._watch: asyncio.Task[None] | None = None
+        self._cuts: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection."""
@@ -130,12 +134,27 @@ class OpenTabs:
         """Looks at all tabs again and again, as long as there are any."""
         while self._tabs:
             await asyncio.sleep(_LOOK_S)
-            tabs = [tab for tab in self._tabs if not tab.is_over and tab.worth is not None]
-            for tab in await asyncio.to_thread(self._changed, tabs):
-                try:
-                    await tab.cut()
-                except Exception as error:  # noqa: BLE001  # a line that broke is not the others'
-                    structlog.get_logger().info("tab_lost", error=type(error).__name__)
+            try:
+                await self._look()
+            except Exception as error:  # noqa: BLE001  # without it, no tab would be cut any more
+                report("open tabs", error)
+
+    async def _look(self) -> None:
+        tabs = [tab for tab in self._tabs if not tab.is_over and tab.worth is not None]
+        for tab in await asyncio.to_thread(self._changed, tabs):
+            # From here on it is served no more, whether or not its browser takes the message.
+            tab.is_over = True
+            # A browser that takes nothing keeps nobody else waiting.
+            cut = asyncio.create_task(self._cut(tab), name="cut a tab")
+            self._cuts.add(cut)
+            cut.add_done_callback(self._cuts.discard)
+
+    async def _cut(self, tab: _Tab) -> None:
+        try:
+            async with asyncio.timeout(_CUT_S):
+                await tab.cut()
+        except Exception as error:  # noqa: BLE001  # a line that broke is not the others'
+            structlog.get_logger().info("tab_lost", error=type(error).__name__)
 
     def _changed(self, tabs: Sequence[_Tab]) -> list[_Tab]:
         """The tabs that are not worth what they were; while nobody can say, none."""

@@ -14,6 +14,7 @@ from streamlit.web.server.starlette.starlette_app_utils import decode_signed_val
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from dashboard.public_address import public_address
+from dashboard.storable import is_storable, storable
 from engine.access.roles import Role
 from engine.access.signing_in import OutsideIdentity
 from engine.settings import Settings
@@ -80,6 +81,9 @@ def identity_of(claims: Claims, settings: Settings) -> OutsideIdentity | None:
     issuer, subject, issued = (claims.get(name) for name in ("iss", "sub", "iat"))
     if not (isinstance(issuer, str) and issuer and isinstance(subject, str) and subject):
         return None
+    # Changed so that it can be stored, one subject could become another.
+    if not (is_storable(issuer) and is_storable(subject)):
+        return None
     if isinstance(issued, bool) or not isinstance(issued, int | float):
         return None
     try:
@@ -137,5 +141,4 @@ def _text(claims: Claims, name: str) -> str | None:
     value = claims.get(name)
     if not isinstance(value, str):
         return None
-    # It is stored, and PostgreSQL stores no NUL.
-    return value.replace("\0", "").strip()[:320] or None
+    return storable(value).strip()[:320] or None

@@ -30,5 +30,11 @@ def is_foreign_socket(headers: Mapping[str, str], origin: str) -> bool:
 
 
 def _is_ours(said: str, host: str | None, origin: str) -> bool:
+    if said.lower() == origin:
+        return True
+    try:
+        named = urlsplit(said).netloc
+    except ValueError:  # as of half an IPv6 address
+        return False
     # The host is a name of ours, or the request would not have come this far.
-    return said.lower() == origin or (host is not None and urlsplit(said).netloc == host)
+    return host is not None and named == host

@@ -49,6 +49,10 @@ _FROM_ELSEWHERE: Final = Refusal(
 _UNKNOWABLE: Final = Refusal(
     ErrorCode.DATABASE_TIMEOUT, "The database does not answer; try again in a moment."
 )
+_STILL_SIGNED_IN: Final = Refusal(
+    ErrorCode.DATABASE_TIMEOUT,
+    "The database does not answer, and you are still signed in; try again in a moment.",
+)
 
 
 class SignInGate:
@@ -82,6 +86,8 @@ class SignInGate:
             await self._serve_download(scope, receive, send)
         elif path == _SIGN_OUT_OF_STREAMLIT and _is_cross_site(scope):
             await self._refuser.refuse(scope, send, _FROM_ELSEWHERE)
+        elif path == _SIGN_OUT_OF_STREAMLIT and self._login.is_by_provider:
+            await self._serve_sign_out(scope, receive, send)
         elif _is_page(scope, path):
             await self._serve_page(scope, receive, send)
         else:
@@ -97,6 +103,17 @@ class SignInGate:
             await self._refuser.refuse(scope, send, _SIGN_IN_FIRST)
         else:
             await self._app(scope, receive, send)
+
+    async def _serve_sign_out(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Ends what Streamlit knows nothing of, before it takes its own cookie away."""
+        try:
+            standing = await self._standing(scope)
+            if standing.signed_in is not None:
+                await asyncio.to_thread(self._login.sign_out, standing.signed_in, address_of(scope))
+        except Unknowable:
+            await self._refuser.refuse(scope, send, _STILL_SIGNED_IN)
+            return
+        await self._app(scope, receive, send)
 
     async def _serve_page(self, scope: Scope, receive: Receive, send: Send) -> None:
         wanted = _address(scope)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import urlsplit
 
 from sqlmodel import col, exists, or_, select
 
@@ -28,6 +27,12 @@ _IN_CLEAR: Final = (
     f" SAVEGUARD_PUBLIC_URL=https://…; see {_PAGE}"
 )
 
+_PROXY_UNKNOWN: Final = (
+    "SAVEGUARD_PUBLIC_URL is https and SAVEGUARD_TRUSTED_PROXIES is empty: whoever comes through"
+    " the proxy counts as one address, and all wait when one guesses; name the proxy's address;"
+    f" see {_PAGE}"
+)
+
 
 def require_way_in(settings: Settings) -> None:
     """Makes sure that nobody can reach the pages but those who may.
@@ -44,7 +49,7 @@ def require_way_in(settings: Settings) -> None:
             )
         case "local" if _is_shared(settings):
             raise SetupError(
-                "SAVEGUARD_PUBLIC_URL, SAVEGUARD_TRUSTED_PROXIES or SAVEGUARD_ALLOWED_HOSTS=*:"
+                "SAVEGUARD_PUBLIC_URL, SAVEGUARD_TRUSTED_PROXIES or SAVEGUARD_ALLOWED_HOSTS:"
                 " whoever reaches the dashboard in local mode operates it, so nothing may stand"
                 f" between it and this machine; set SAVEGUARD_LOGIN to password or oidc ({_PAGE})"
             )
@@ -63,11 +68,8 @@ def require_way_in(settings: Settings) -> None:
 
 def _is_shared(settings: Settings) -> bool:
     """Whether others are meant to reach this machine's loopback, by a proxy or a name of theirs."""
-    public = urlsplit(settings.public_url or "").hostname
-    return (
-        (public is not None and not is_loopback(public))
-        or bool(settings.trusted_proxies.strip())
-        or "*" in allowed_hosts(settings)
+    return bool(settings.trusted_proxies.strip()) or not all(
+        is_loopback(name) for name in allowed_hosts(settings)
     )
 
 
@@ -79,6 +81,12 @@ def advice(runtime: Runtime) -> list[str]:
         told.append(_NO_ACCOUNT)
     if settings.login != "local" and not (is_behind_tls(settings) or is_loopback(settings.host)):
         told.append(_IN_CLEAR)
+    if (
+        settings.login != "local"
+        and is_behind_tls(settings)
+        and not settings.trusted_proxies.strip()
+    ):
+        told.append(_PROXY_UNKNOWN)
     return told
 
 
@@ -91,5 +99,5 @@ def _anybody_has_a_password(runtime: Runtime) -> bool:
         .where(col(Account.disabled_at).is_(None), or_(col(Account.role).is_not(None), is_agent))
         .limit(1)
     )
-    with session_of(runtime.target) as session:
+    with session_of(runtime.target, runtime.settings) as session:
         return session.exec(found).first() is not None

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Mapping
 from datetime import timedelta
 from difflib import get_close_matches
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -71,6 +72,23 @@ def _at_most_5_s(value: timedelta) -> timedelta:
     # What a revoked key can do for longer than that is promised to nobody.
     if value > _REVOKED_WITHIN:
         raise ValueError("must be at most 5")
+    return value
+
+
+def _networks(value: str) -> str:
+    """Nobody's word is taken because of an address that was mistyped."""
+    for number, entry in enumerate(filter(None, map(str.strip, value.split(","))), 1):
+        try:
+            if "/" in entry:
+                ip_network(entry)
+            else:
+                ip_address(entry)
+        except ValueError:
+            # What looks like no address at all may be a secret in the wrong place.
+            name = entry if "." in entry or ":" in entry else f"entry {number}"
+            raise ValueError(
+                f"{name} is no address and no network (of which the bits behind the prefix are 0)"
+            ) from None
     return value
 
 
@@ -201,7 +219,7 @@ class Settings(BaseModel):
             " URL and of loopback are among them. * for any."
         ),
     )
-    trusted_proxies: str = Field(
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
         default="",
         pattern=r"^[0-9A-Fa-f.:/, ]*$",
         description="Addresses or networks, by commas, whose X-Forwarded-For and -Proto hold.",

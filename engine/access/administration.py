@@ -22,7 +22,7 @@ from engine.access.keyring import NewKey, Unrotatable, add_key, revoke, rotate
 from engine.access.keys import Scope
 from engine.access.passwords import hash_password, password_fault
 from engine.access.permits import Permit
-from engine.access.roles import Permission, Role
+from engine.access.roles import Permission, Role, may, role_of
 from engine.access.signing_in import end_sign_ins
 from engine.access.tables import Account, AccountPassword, Agent, ApiKey
 from engine.clock import Clock
@@ -237,7 +237,11 @@ def issue_key(
 def rotate_key(
     session: Session, clock: Clock, actor: Actor, key_id: UUID, overlap: timedelta
 ) -> NewKey | Refusal:
-    """Makes a key that takes another's place; that one ends after the overlap."""
+    """Makes a key that takes another's place; that one ends after the overlap.
+
+    Whoever may not manage access gets no more time than the old one had: else a key that was given
+    for a while would last for as long as its holder likes.
+    """
     permit, subject = _permit(session, clock, actor), Subject("api_key", str(key_id))
     key = _locked_key(session, key_id)
     refusal = permit.refusal(
@@ -247,12 +251,16 @@ def rotate_key(
         return refusal
     if key is None:
         return permit.refused(Action.KEY_ROTATED, subject, _NO_SUCH_KEY)
+    ends_at = key.expires_at
     made = rotate(session, clock, key, overlap)
     if isinstance(made, Unrotatable):
         why = Refusal(
             ErrorCode.QUOTE_VALIDATION_FAILED, f"This key {made.value}; nothing was changed."
         )
         return permit.refused(Action.KEY_ROTATED, subject, why)
+    if ends_at is not None and not _manages_access(permit):
+        session.get_one(ApiKey, made.key_id).expires_at = ends_at
+        made = made._replace(expires_at=ends_at)
     permit.done(
         Action.KEY_ROTATED,
         subject,
@@ -275,6 +283,13 @@ def revoke_key(session: Session, clock: Clock, actor: Actor, key_id: UUID) -> Re
     if revoke(session, clock.now(), [key]):
         permit.done(Action.KEY_REVOKED, subject)
     return None
+
+
+def _manages_access(permit: Permit) -> bool:
+    """Whether a permitted actor may do it to everybody, not only to what is their own."""
+    return permit.actor.way is Way.TERMINAL or (
+        permit.account is not None and may(role_of(permit.account.role), Permission.MANAGE_ACCESS)
+    )
 
 
 def _account(account_id: UUID) -> Subject:

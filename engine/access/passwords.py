@@ -58,7 +58,7 @@ def is_right(password: str, stored: str | None) -> bool:
         password: as typed.
         stored: its account's hash; None when there is no account or no password.
     """
-    offered, nobodys = _bytes_of(password[:LENGTH_MAX]), _nobodys()
+    offered, nobodys = _bytes_of(password[:LENGTH_MAX]), _nobodys(_HASHER)
     with _AT_ONCE:
         try:
             _HASHER.verify(stored or nobodys, offered)
@@ -73,9 +73,9 @@ def is_outdated(stored: str) -> bool:
 
 
 @cache
-def _nobodys() -> str:
-    """A hash at today's cost of something that nobody can type."""
-    return _HASHER.hash(b"\xff\xfe of nobody")
+def _nobodys(hasher: PasswordHasher) -> str:
+    """A hash at the cost of a hasher, of something that nobody can type."""
+    return hasher.hash(b"\xff\xfe of nobody")
 
 
 def _bytes_of(password: str) -> bytes:

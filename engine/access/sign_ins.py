@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import psycopg
+from psycopg_pool import PoolTimeout
 from sqlalchemy import ARRAY, LargeBinary, bindparam, delete, select
 from sqlalchemy import any_ as any_of
 
@@ -101,45 +102,85 @@ class SignIns:
         self._pool = pool
         self._clock = clock
         self._lifetime_s = settings.identity_lifetime.total_seconds()
+        # Short: nobody waits for the database while holding it.
         self._lock = threading.Lock()
+        self._asking = threading.Lock()
         self._heard_of: dict[bytes, float] = {}
+        # Of those that were asked for, the ones that somebody holds.
         self._known: Mapping[bytes, SignedIn] = {}
+        self._asked: frozenset[bytes] = frozenset()
         self._asked_at = float("-inf")
+        self._forgotten = 0
+        self._failures = 0
+        self._failure: Exception | None = None
 
     def find(self, token_hash: bytes) -> SignedIn | None:
         """Who is signed in with a browser, or None when nobody is.
 
         While the database is not there, the last known answer serves on: nothing can be read then.
+        That nobody is signed in is never said without having asked.
 
         Raises:
             psycopg.Error: the database could not be asked, though it is there.
             PoolTimeout: no connection was free in time.
         """
-        now = self._clock.monotonic()
         with self._lock:
-            is_new = token_hash not in self._heard_of
+            now = self._clock.monotonic()
             self._heard_of[token_hash] = now
-            if is_new or now - self._asked_at >= self._lifetime_s:
-                try:
-                    self._ask(now)
-                except Unreachable:
-                    if token_hash not in self._known:
-                        raise
-            found = self._known.get(token_hash)
+            is_fresh, found = self._is_fresh(token_hash, now), self._known.get(token_hash)
+            failures = self._failures
+        if not is_fresh:
+            found = self._ask(token_hash, failures)
         return found if found is not None and found.expires_at > self._clock.now() else None
 
     def forget(self) -> None:
         """Asks anew at the next call: this process itself has changed something."""
         with self._lock:
             self._asked_at = float("-inf")
+            # What is being asked for at this moment may be of before the change.
+            self._forgotten += 1
 
-    def _ask(self, now: float) -> None:
-        """Asks for every browser that was heard of lately; whoever else comes waits for it."""
-        self._heard_of = {
-            token_hash: at for token_hash, at in self._heard_of.items() if now - at < _HEARD_OF_S
-        }
-        self._known = self._read(self._heard_of, now + _PATIENCE_S)
-        self._asked_at = now
+    def _is_fresh(self, token_hash: bytes, now: float) -> bool:
+        return token_hash in self._asked and now - self._asked_at < self._lifetime_s
+
+    def _ask(self, token_hash: bytes, failures: int) -> SignedIn | None:
+        """Asks for every browser that was heard of lately; whoever else needs to, waits for it.
+
+        Args:
+            token_hash: whose answer is wanted.
+            failures: how many there had been when the caller came.
+        """
+        with self._asking:
+            with self._lock:
+                now = self._clock.monotonic()
+                if self._is_fresh(token_hash, now):
+                    return self._known.get(token_hash)
+                # Who waited while it failed need not wait for that again, one after the other.
+                failure = self._failure if self._failures > failures else None
+                self._heard_of = {
+                    each: at
+                    for each, at in self._heard_of.items()
+                    if now - at < _HEARD_OF_S or each == token_hash
+                }
+                hashes, forgotten = frozenset(self._heard_of), self._forgotten
+            if failure is None:
+                try:
+                    known = self._read(hashes, now + _PATIENCE_S)
+                except (psycopg.Error, PoolTimeout) as error:
+                    failure = error
+                    with self._lock:
+                        self._failures += 1
+                        self._failure = error
+                else:
+                    with self._lock:
+                        self._known, self._asked = known, hashes
+                        self._asked_at = now if self._forgotten == forgotten else float("-inf")
+                    return known.get(token_hash)
+        with self._lock:
+            found = self._known.get(token_hash)
+        if found is None or not isinstance(failure, Unreachable):
+            raise failure
+        return found
 
     def _read(self, hashes: Iterable[bytes], deadline: float) -> dict[bytes, SignedIn]:
         with self._pool.connection(deadline) as connection:

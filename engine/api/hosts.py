@@ -24,6 +24,8 @@ _ANY: Final = "*"
 _HOST: Final = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
 # As many spellings as anybody needs; only allowed ones are kept.
 _REMEMBERED: Final = 64
+# Probes address a machine by its number, and learn nothing here but whether it is well.
+_PROBED: Final = frozenset({"/healthz", "/readyz"})
 _MISDIRECTED: Final = 421
 _PORT_MAX: Final = 65_535
 
@@ -120,6 +122,9 @@ class HostGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection."""
         if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] == "http" and scope["path"] in _PROBED:
             await self._app(scope, receive, send)
             return
         given = [value for name, value in scope["headers"] if name == b"host"]

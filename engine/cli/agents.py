@@ -84,11 +84,11 @@ def agent_add(
     """Makes an agent NAME and shows its API key, this once."""
     if existing:
         with (
-            ready_database(data_dir) as (_, target, clock),
+            ready_database(data_dir) as (settings, target, clock),
             unless_refused(
                 f"the account for {email} is an agent already; see: saveguard agent set"
             ),
-            session_of(target) as session,
+            session_of(target, settings) as session,
         ):
             account = account_of(session, email)
             agent_id = add_profile(
@@ -104,11 +104,11 @@ def agent_add(
         show_facts({"agentId": str(agent_id)}, as_json=as_json)
         return
     with (
-        ready_database(data_dir, may_create=True) as (_, target, clock),
+        ready_database(data_dir, may_create=True) as (settings, target, clock),
         unless_refused(
             f"there is an account for {email} already; to make it an agent, add --existing"
         ),
-        session_of(target) as session,
+        session_of(target, settings) as session,
     ):
         agent = add_agent(
             session,
@@ -165,7 +165,10 @@ def agent_set(
         raise click.UsageError("give either --email or --agent")
     if quota is None and rate_limit is None and status is None:
         raise click.UsageError("give what to set: --quota, --rate-limit or --status")
-    with ready_database(data_dir) as (_, target, clock), session_of(target) as session:
+    with (
+        ready_database(data_dir) as (settings, target, clock),
+        session_of(target, settings) as session,
+    ):
         agent = _agent(session, email, agent_id)
         # As it stands once nobody else is changing it: what is not named stays.
         session.refresh(agent, with_for_update=True)

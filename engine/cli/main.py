@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 import psycopg
 from psycopg_pool import PoolTimeout
+from sqlalchemy.exc import DBAPIError
 
 from engine.cli.agents import agent_group
 from engine.cli.export import export_command
@@ -59,9 +60,10 @@ def run(group: click.Group) -> None:
         group(prog_name="saveguard")
     except SetupError as error:
         _fail(str(error))
-    except (psycopg.Error, PoolTimeout) as error:
+    except (psycopg.Error, PoolTimeout, DBAPIError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
         # Its own words may quote a value.
-        _fail(f"the database has failed ({type(error).__name__}); nothing is known to be done")
+        _fail(f"the database has failed ({type(cause).__name__}); nothing is known to be done")
 
 
 def _fail(words: str) -> NoReturn:

@@ -45,9 +45,9 @@ def client_add(
 ) -> None:
     """Makes a client of an agent."""
     with (
-        ready_database(data_dir) as (_, target, clock),
+        ready_database(data_dir) as (settings, target, clock),
         unless_refused(f"there is no agent {agent_id}; see: saveguard agent add"),
-        session_of(target) as session,
+        session_of(target, settings) as session,
     ):
         client_id = add_client(
             session,

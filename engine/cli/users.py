@@ -57,8 +57,8 @@ def user_add(
 ) -> None:
     """Makes a user; one without a role gets a key."""
     with (
-        ready_database(data_dir, may_create=True) as (_, target, clock),
-        session_of(target) as session,
+        ready_database(data_dir, may_create=True) as (settings, target, clock),
+        session_of(target, settings) as session,
     ):
         if find_account(session, email) is not None:
             raise SetupError(
@@ -97,7 +97,10 @@ def user_set(
     """Changes a role, or disables an account."""
     if role is None and status is None:
         raise click.UsageError("give --role, --status or both")
-    with ready_database(data_dir) as (_, target, clock), session_of(target) as session:
+    with (
+        ready_database(data_dir) as (settings, target, clock),
+        session_of(target, settings) as session,
+    ):
         account, actor = account_of(session, email), at_terminal(clock)
         if role is not None:
             wanted = None if role == _NO_ROLE else Role(role)
@@ -122,7 +125,10 @@ def user_set(
 @json_option
 def user_list(data_dir: Path | None, *, as_json: bool) -> None:
     """Lists the users, oldest first."""
-    with ready_database(data_dir) as (_, target, clock), session_of(target) as session:
+    with (
+        ready_database(data_dir) as (settings, target, clock),
+        session_of(target, settings) as session,
+    ):
         accounts = session.exec(select(Account).order_by(col(Account.id))).all()
         facts = [_facts(session, each, clock.now()) for each in accounts]
     if as_json:
@@ -141,12 +147,12 @@ def user_list(data_dir: Path | None, *, as_json: bool) -> None:
 @data_dir_option
 def user_password(email: str, data_dir: Path | None, *, from_stdin: bool) -> None:
     """Sets a password, and ends what was signed in."""
-    with ready_database(data_dir) as (_, target, clock):
-        with session_of(target) as session:
+    with ready_database(data_dir) as (settings, target, clock):
+        with session_of(target, settings) as session:
             user_id = account_of(session, email).id
         # Nothing is held while somebody types.
         password = _read_password(from_stdin=from_stdin)
-        with session_of(target) as session:
+        with session_of(target, settings) as session:
             actor = at_terminal(clock)
             unless_refusal(
                 session, administration.set_password(session, clock, actor, user_id, password)
@@ -160,7 +166,10 @@ def user_password(email: str, data_dir: Path | None, *, from_stdin: bool) -> Non
 @json_option
 def user_sign_out(email: str, data_dir: Path | None, *, as_json: bool) -> None:
     """Signs a user out everywhere."""
-    with ready_database(data_dir) as (_, target, clock), session_of(target) as session:
+    with (
+        ready_database(data_dir) as (settings, target, clock),
+        session_of(target, settings) as session,
+    ):
         user_id, actor = account_of(session, email).id, at_terminal(clock)
         ended = unless_refusal(
             session, administration.end_all_sign_ins(session, clock, actor, user_id)

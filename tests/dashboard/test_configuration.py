@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from streamlit import config
 
 from dashboard import figures
-from dashboard.asgi import environment_name, streamlit_config
+from dashboard.__main__ import dashboard, up
+from dashboard.asgi import streamlit_config
+from dashboard.streamlit_options import environment_name
+from engine.errors import SetupError
 from engine.settings import Settings
 
 _PALETTE = "chartCategoricalColors"
@@ -95,6 +100,63 @@ def test_the_operators_environment_outranks_the_file(monkeypatch: pytest.MonkeyP
     assert "client.showErrorDetails" not in options
     assert "runner.postScriptGC" not in options
     assert "client.toolbarMode" in options
+
+
+_OURS_ALONE = {
+    "STREAMLIT_SERVER_ADDRESS": "SAVEGUARD_HOST",
+    "STREAMLIT_SERVER_PORT": "SAVEGUARD_PORT",
+    "STREAMLIT_SERVER_ALLOWED_HOSTS": "SAVEGUARD_ALLOWED_HOSTS",
+    "STREAMLIT_SERVER_BASE_URL_PATH": "SAVEGUARD_PUBLIC_URL",
+    "STREAMLIT_SERVER_CORS_ALLOWED_ORIGINS": "SAVEGUARD_PUBLIC_URL",
+    "STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION": "always on",
+    "STREAMLIT_SERVER_ENABLE_CORS": "always on",
+    "STREAMLIT_SERVER_COOKIE_SECRET": "SAVEGUARD_COOKIE_SECRET",
+    "STREAMLIT_SERVER_TRUSTED_USER_HEADERS": "SAVEGUARD_LOGIN",
+}
+
+
+@pytest.mark.parametrize("variable", _OURS_ALONE)
+def test_who_can_reach_the_pages_is_set_by_our_settings_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    """Left to Streamlit, it would be its default where no file is: every address."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(variable, "")
+
+    with pytest.raises(SetupError, match=f"^{variable}: .*{_OURS_ALONE[variable]}"):
+        streamlit_config(Settings())
+    for command in (up, dashboard):
+        refused = CliRunner().invoke(command, ["--data-dir", str(tmp_path / "data")])
+        assert isinstance(refused.exception, SetupError)
+        assert variable in str(refused.exception)
+    # Nothing was started for that.
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_file_of_the_directory_that_one_stands_in_opens_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "config.toml").write_text(
+        '[server]\naddress = "0.0.0.0"\nbaseUrlPath = "x"\nenableXsrfProtection = false\n'
+        'enableCORS = false\ncorsAllowedOrigins = ["*"]\nallowedHosts = ["x"]\n'
+        '[server.trustedUserHeaders]\nX-User = "name"\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    ours = streamlit_config(Settings())
+    try:
+        found = config.get_config_options(force_reparse=True, options_from_flags=ours)
+        got = {name: option.value for name, option in found.items()}
+    finally:
+        monkeypatch.undo()
+        config.get_config_options(force_reparse=True)
+
+    assert got["server.address"] == "127.0.0.1"
+    assert got["server.allowedHosts"] == ["127.0.0.1", "localhost", "::1"]
+    assert got["server.baseUrlPath"] == ""
+    assert got["server.enableXsrfProtection"] is got["server.enableCORS"] is True
+    assert not got["server.corsAllowedOrigins"]
+    assert not got["server.trustedUserHeaders"]
 
 
 def test_variables_are_named_by_streamlits_own_rule() -> None:

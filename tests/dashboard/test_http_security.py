@@ -86,6 +86,8 @@ def test_any_other_leads_to_the_first_page(text: str | None) -> None:
         ({"sec-fetch-site": "same-origin", "origin": "null"}, False),
         ({"origin": "https://elsewhere.example", "host": HOST}, False),
         ({"origin": f"{_ORIGIN}.elsewhere.example", "host": HOST}, False),
+        ({"origin": "http://[", "host": HOST}, False),
+        ({"sec-fetch-site": "same-origin", "origin": "http://[x", "host": HOST}, False),
     ],
     ids=repr,
 )
@@ -109,7 +111,7 @@ def test_a_name_of_ours_is_answered_and_any_other_refused_before_anything_else(
     visitor: Visitor, runtime: Runtime
 ) -> None:
     for host in _OURS:
-        assert visitor.send("GET", "/healthz", {"host": host}).status_code == 200, host
+        assert visitor.send("GET", "/nope", {"host": host}).status_code == 200, host
     for number, host in enumerate(_NOT_OURS):
         given = f"given-by-caller-{number}"
         path = ("/", "/api/agents/quotes")[number % 2]
@@ -121,6 +123,14 @@ def test_a_name_of_ours_is_answered_and_any_other_refused_before_anything_else(
 
     rows = [(row.correlation_id, row.address) for row in trail(runtime, "call refused")]
     assert rows == [(f"given-by-caller-{n}", "198.51.100.7") for n in range(len(_NOT_OURS))]
+
+
+def test_probes_come_by_any_name_and_nothing_else_does(visitor: Visitor) -> None:
+    """They address a machine by whatever number it has at the moment."""
+    for path in ("/healthz", "/readyz"):
+        assert visitor.send("GET", path, {"host": "10.1.2.3:8501"}).status_code == 200
+    for path in ("/healthz/", "/readyz/x", "/metrics", "/_stcore/health", "//healthz"):
+        assert visitor.send("GET", path, {"host": "10.1.2.3:8501"}).status_code == 421
 
 
 def test_a_refused_name_is_told_as_a_problem_to_who_asks_for_one(visitor: Visitor) -> None:
@@ -274,8 +284,15 @@ def test_local_mode_is_for_loopback_only(host: str) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"public_url": _ORIGIN}, {"trusted_proxies": "127.0.0.1"}, {"allowed_hosts": "*"}],
-    ids=["a public address", "a proxy", "any name"],
+    [
+        {"public_url": _ORIGIN},
+        {"trusted_proxies": "127.0.0.1"},
+        {"allowed_hosts": "*"},
+        {"allowed_hosts": f"localhost, {HOST}"},
+        {"allowed_hosts": "*.example.org"},
+        {"allowed_hosts": "192.0.2.1"},
+    ],
+    ids=["a public address", "a proxy", "any name", "a name", "many names", "an address"],
 )
 def test_local_mode_is_not_handed_on_to_others(changes: dict[str, str]) -> None:
     with pytest.raises(SetupError, match="set SAVEGUARD_LOGIN to password or oidc"):
@@ -287,6 +304,63 @@ def test_local_mode_is_not_handed_on_to_others(changes: dict[str, str]) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1"])
 def test_local_mode_serves_this_machine(host: str) -> None:
     require_way_in(Settings(host=host))
+
+
+_BY_A_PROXY = (
+    {"x-forwarded-for": "203.0.113.9"},
+    {"forwarded": "for=203.0.113.9"},
+    {"x-real-ip": "203.0.113.9"},
+    {"via": "1.1 proxy"},
+    {"x-forwarded-for": ""},
+)
+
+
+@pytest.mark.parametrize("headers", _BY_A_PROXY, ids=repr)
+def test_local_mode_serves_nothing_that_a_proxy_hands_on(
+    settings: Settings, target: Target, headers: dict[str, str]
+) -> None:
+    with open_runtime(settings, target, clock=FrozenClock(END)) as runtime:
+        visitor = Visitor(Login(runtime), "127.0.0.1")
+        here = {"host": "127.0.0.1:8501", "accept": "text/html"}
+        for path in ("/", "/lookup", "/api/agents/quotes", "/_stcore/health", "/media/0a1b.csv"):
+            assert visitor.send("GET", path, here).status_code == 200
+            refused = visitor.send("GET", path, here | headers)
+            assert (refused.status_code, refused.json()["errorCode"]) == (
+                403, "AUTHORIZATION_FAILED",
+            )  # fmt: skip
+            assert "SAVEGUARD_LOGIN" in refused.text
+        assert visitor.socket({"host": "127.0.0.1:8501"} | headers) == ["websocket.close"]
+        assert len(trail(runtime, "call refused")) == 6
+
+
+def test_a_proxy_is_welcome_where_people_sign_in(visitor: Visitor) -> None:
+    assert visitor.send("GET", "/api/agents/quotes", {"via": "1.1 proxy"}).status_code == 200
+
+
+def test_an_origin_that_is_none_is_refused_like_any_other(visitor: Visitor) -> None:
+    assert visitor.socket({"host": HOST, "origin": "http://["}) == ["websocket.close"]
+    assert visitor.sign_in("lead@example.org", origin="http://[").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_told"),
+    [
+        ({"public_url": f"https://{HOST}"}, True),
+        ({"public_url": f"https://{HOST}", "trusted_proxies": "127.0.0.1"}, False),
+        ({"public_url": f"http://{HOST}"}, False),
+    ],
+    ids=["nobody knows the proxy", "the proxy is known", "no TLS"],
+)
+def test_whoever_starts_behind_tls_is_told_to_name_the_proxy(
+    settings: Settings,
+    target: Target,
+    changes: dict[str, str],
+    is_told: bool,  # noqa: FBT001
+) -> None:
+    with open_runtime(with_login(settings, **changes), target) as runtime:
+        told = advice(runtime)
+
+    assert any("SAVEGUARD_TRUSTED_PROXIES is empty" in line for line in told) is is_told
 
 
 def test_a_provider_needs_all_that_it_is_known_by() -> None:

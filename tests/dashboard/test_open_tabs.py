@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from structlog.testing import capture_logs
 
 from dashboard import open_tabs
 from dashboard.cookies import SIGN_IN
@@ -57,6 +58,7 @@ class Tab:
         self.headers = {"host": HOST, "sec_websocket_protocol": "streamlit", **headers}
         self.to_page: asyncio.Queue[Message] = asyncio.Queue()
         self.from_page: asyncio.Queue[Message] = asyncio.Queue()
+        self.takes: Send = self.from_page.put
         self.was_heard: list[bytes] = []
 
     async def _page(self, _scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +77,7 @@ class Tab:
             "client": ("198.51.100.7", 4711),
         }  # fmt: skip
         await self.to_page.put({"type": "websocket.connect"})
-        await self._app(scope, self.to_page.get, self.from_page.put)
+        await self._app(scope, self.to_page.get, self.takes)
 
     async def says(self, words: bytes) -> None:
         await self.to_page.put({"type": "websocket.receive", "bytes": words})
@@ -86,6 +88,22 @@ class Tab:
     async def is_drawn(self) -> bool:
         await self.says(b"rerun")
         return (await self.gets()).get("bytes") == b"drawn"
+
+
+class Stall:
+    """A browser that takes the first message, and then no other."""
+
+    def __init__(self) -> None:
+        self.is_open, self.given_up = asyncio.Event(), asyncio.Event()
+
+    async def take(self, _message: Message) -> None:
+        if not self.is_open.is_set():
+            self.is_open.set()
+            return
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.given_up.set()
 
 
 def is_reload(message: Message) -> bool:
@@ -144,6 +162,96 @@ def test_a_tab_is_served_no_more_once_it_is_worth_something_else(
         assert tab.from_page.empty()
 
     asyncio.run(look())
+
+
+def test_a_browser_that_takes_nothing_keeps_no_other_tab_open(
+    runtime: Runtime, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = Login(runtime)
+    account_id, cookie = signed_in(login)
+    changed = OpenTabs._changed
+
+    def stalled_first(self: OpenTabs, tabs: Sequence[open_tabs._Tab]) -> list[open_tabs._Tab]:
+        return sorted(changed(self, tabs), key=lambda tab: tab.line != "stalled")
+
+    monkeypatch.setattr(OpenTabs, "_changed", stalled_first)
+
+    async def look() -> None:
+        stalled = Tab(login, cookie=cookie, sec_websocket_key="stalled")
+        other = Tab(login, cookie=cookie, sec_websocket_key="another")
+        other._app = stalled._app
+        stall = Stall()
+        stalled.takes = stall.take
+        lines = [asyncio.create_task(tab.open()) for tab in (stalled, other)]
+        assert (await other.gets())["type"] == "websocket.accept"
+        await asyncio.wait_for(stall.is_open.wait(), _PATIENCE_S)
+        end(runtime, account_id)
+        clock.advance(runtime.settings.identity_lifetime)
+
+        assert is_reload(await other.gets())
+        for line in lines:
+            line.cancel()
+        await asyncio.gather(*lines, return_exceptions=True)
+
+    asyncio.run(look())
+
+
+def test_a_browser_that_takes_nothing_is_given_up(
+    runtime: Runtime, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_tabs, "_CUT_S", 0.0)
+    login = Login(runtime)
+    account_id, cookie = signed_in(login)
+
+    async def look() -> None:
+        stalled = Tab(login, cookie=cookie)
+        stall = Stall()
+        stalled.takes = stall.take
+        line = asyncio.create_task(stalled.open())
+        await asyncio.wait_for(stall.is_open.wait(), _PATIENCE_S)
+        end(runtime, account_id)
+        clock.advance(runtime.settings.identity_lifetime)
+
+        await asyncio.wait_for(stall.given_up.wait(), _PATIENCE_S)
+        await stalled.says(b"give me more")
+        await asyncio.wait_for(line, _PATIENCE_S)
+        assert stalled.was_heard == []
+
+    with capture_logs() as logged:
+        asyncio.run(look())
+    assert [each["event"] for each in logged] == ["tab_lost"]
+
+
+def test_tabs_are_looked_after_whatever_has_gone_wrong(
+    runtime: Runtime, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = Login(runtime)
+    account_id, cookie = signed_in(login)
+    holder, asked = login.holder, []
+
+    def failing_once(held: bytes | None) -> Any:
+        asked.append(held)
+        if len(asked) == 1:
+            raise RuntimeError
+        return holder(held)
+
+    async def look() -> None:
+        tab = Tab(login, cookie=cookie)
+        monkeypatch.setattr(login, "holder", failing_once)
+        line = asyncio.create_task(tab.open())
+        assert (await tab.gets())["type"] == "websocket.accept"
+        end(runtime, account_id)
+        clock.advance(runtime.settings.identity_lifetime)
+
+        assert is_reload(await tab.gets())
+        line.cancel()
+        await asyncio.gather(line, return_exceptions=True)
+
+    with capture_logs() as logged:
+        asyncio.run(look())
+    assert [(each["event"], each["error"]) for each in logged] == [
+        ("unexpected_error", "RuntimeError")
+    ]
 
 
 def test_a_tab_that_goes_to_its_provider_is_not_called_back(

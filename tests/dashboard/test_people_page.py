@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from sqlmodel import Session
 from streamlit.testing.v1 import AppTest
 
-from dashboard import actions, people_forms, people_tables
+from dashboard import actions, engine_in_process, people_forms, people_tables
 from dashboard.viewer import Viewer
 from engine.access.keyring import add_key
 from engine.access.keys import Scope, hash_api_key
@@ -24,6 +24,7 @@ from engine.database.sessions import session_of
 from engine.runtime import Runtime
 from tests.dashboard.conftest import APP
 from tests.dashboard.viewers import Seat, account_of
+from tests.dashboard.visitor import briefly
 from tests.support import Agency, new_agency
 
 _HOSTILE: Final = "<b id=x>b</b> [a](https://evil.example) **bold** :red[y] `c` \u202egnp.exe"
@@ -358,12 +359,28 @@ def test_a_database_that_is_not_there_is_told_and_not_shown_as_done(
     target = office.engine.target
     gone = target.app.replace("dbname=", "dbname=not_")
     away = replace(target, app=gone)
-    monkeypatch.setattr(actions, "session_of", lambda _target: session_of(away))
+    monkeypatch.setattr(actions, "session_of", lambda *_: session_of(away))
 
     tick(page, f"sign_out_{office.someone}")
     press(page, "End all sign-ins")
 
     assert "The database has not answered" in told(page)
+
+
+def test_a_database_that_is_busy_is_told_and_not_waited_for(
+    office: Office,
+) -> None:
+    page = opened(office.someone)
+    engine = office.engine
+    engine_in_process.provide(replace(engine, settings=briefly(engine.settings)))
+    tick(page, f"sign_out_{office.someone}")
+
+    with psycopg.connect(engine.target.owner) as holder:
+        holder.execute("LOCK TABLE audit_event IN ACCESS EXCLUSIVE MODE")
+        press(page, "End all sign-ins")
+
+    assert "The database has not answered" in told(page)
+    assert not office.events()
 
 
 @pytest.mark.parametrize("said", ["nobody", "018f2b6e-0000-7000-8000-000000000000"])

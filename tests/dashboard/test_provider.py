@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
 from dashboard import engine_in_process, viewer
-from dashboard.login import Login, Standing
+from dashboard import login as login_module
+from dashboard.login import Login, Standing, Unknowable
 from dashboard.provider import claims_of, highest_role, identity_of, streamlit_secrets, token_hash
 from engine.access.audit import Actor, Way
 from engine.access.roles import Role
@@ -26,9 +30,10 @@ from engine.runtime import Runtime, open_runtime
 from engine.settings import Settings
 from tests.dashboard.attempts import END
 from tests.dashboard.conftest import APP
-from tests.dashboard.visitor import HOST, Visitor, trail, with_login
+from tests.dashboard.visitor import HOST, Visitor, briefly, trail, with_login
 
 _ORIGIN = f"http://{HOST}"
+_PATIENCE_S = 30.0
 _ROLES = "travel-viewers=viewer, On Call=on-call, travel-leads=lead,travel-admins=admin"
 
 
@@ -124,7 +129,17 @@ def test_without_a_claim_roles_are_those_of_the_accounts(runtime: Runtime) -> No
 
 @pytest.mark.parametrize(
     "changes",
-    [{"iss": None}, {"iss": ""}, {"sub": 7}, {"iat": "now"}, {"iat": True}, {"iat": 1e300}],
+    [
+        {"iss": None},
+        {"iss": ""},
+        {"sub": 7},
+        {"iat": "now"},
+        {"iat": True},
+        {"iat": 1e300},
+        {"iss": "https://id.example.org\0"},
+        {"sub": "lena\0"},
+        {"sub": "lena\ud800"},
+    ],
     ids=repr,
 )
 def test_a_claim_that_says_not_who_or_when_lets_nobody_in(
@@ -204,6 +219,127 @@ def test_the_first_request_signs_in_and_the_role_of_the_claim_is_the_accounts(
     assert changes == [(None, "lead"), ("lead", "admin")]
 
 
+def test_what_cannot_be_stored_of_a_name_is_left_out(login: Login) -> None:
+    said = claims(name="Lena\ud800 Lead\0", email="lena\udfff@example.org\0")
+
+    found = login.standing(cookie(login, said), None).signed_in
+
+    assert found is not None
+    assert (found.name, found.email) == ("Lena? Lead", "lena?@example.org")
+
+
+class Slow:
+    """Something of the engine that takes until it is let go."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, name: str) -> None:
+        self.began, self.go = threading.Event(), threading.Event()
+        self._real = getattr(login_module, name)
+        patch.setattr(login_module, name, self)
+
+    def __call__(self, *given: Any) -> Any:
+        self.began.set()
+        assert self.go.wait(_PATIENCE_S)
+        return self._real(*given)
+
+
+def test_a_slow_first_login_keeps_nobody_waiting_who_is_in(
+    login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = cookie(login, claims())
+    assert login.standing(inside, None).signed_in is not None
+    slow = Slow(monkeypatch, "sign_in_with_identity")
+    somebody = claims(sub="sam", email="sam@example.org", nonce="of sam")
+
+    with ThreadPoolExecutor(2) as threads:
+        coming = threads.submit(login.standing_of, somebody, None)
+        assert slow.began.wait(_PATIENCE_S)
+        try:
+            meanwhile = threads.submit(login.standing, inside, None).result(_PATIENCE_S)
+        finally:
+            slow.go.set()
+        assert coming.result(_PATIENCE_S).signed_in is not None
+
+    assert meanwhile.signed_in is not None
+
+
+def test_the_machines_own_account_keeps_nobody_waiting(
+    login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow(monkeypatch, "local_account")
+
+    with ThreadPoolExecutor(2) as threads:
+        making = threads.submit(login.local_account_id)
+        assert slow.began.wait(_PATIENCE_S)
+        try:
+            assert not threads.submit(login.is_leaving, "a tab").result(_PATIENCE_S)
+        finally:
+            slow.go.set()
+        assert making.result(_PATIENCE_S) == login.local_account_id()
+
+
+def test_a_login_that_would_wait_for_too_long_is_told_so(
+    login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login_module, "_SIGN_IN_WAIT_S", 0.0)
+    slow = Slow(monkeypatch, "sign_in_with_identity")
+
+    with ThreadPoolExecutor(1) as threads:
+        coming = threads.submit(login.standing_of, claims(), None)
+        assert slow.began.wait(_PATIENCE_S)
+        try:
+            with pytest.raises(Unknowable):
+                login.standing_of(claims(nonce="of another"), None)
+        finally:
+            slow.go.set()
+        assert coming.result(_PATIENCE_S).signed_in is not None
+
+    assert login.standing_of(claims(nonce="of another"), None).signed_in is not None
+
+
+def test_the_machines_own_account_is_not_asked_for_at_every_run_of_an_outage(
+    login: Login, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def away(*_: object) -> None:
+        asked.append(1)
+        raise psycopg.OperationalError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(login_module, "local_account", away)
+        assert [login.local_account_id() for _ in range(3)] == [None] * 3
+    clock.advance(timedelta(seconds=2))
+
+    assert login.local_account_id() is not None
+    assert asked == [1]
+
+
+def test_a_login_that_comes_three_times_at_once_is_refused_once(
+    runtime: Runtime, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login_module, "_SIGN_IN_WAIT_S", _PATIENCE_S)
+    slow = Slow(monkeypatch, "sign_in_with_identity")
+    here = threading.Barrier(4)
+    find = login._find
+
+    def found(held: bytes) -> Any:
+        here.wait(_PATIENCE_S)
+        return find(held)
+
+    monkeypatch.setattr(login, "_find", found)
+    said = claims(groups=[])
+
+    with ThreadPoolExecutor(3) as threads:
+        coming = [threads.submit(login.standing_of, said, None) for _ in range(3)]
+        here.wait(_PATIENCE_S)
+        assert slow.began.wait(_PATIENCE_S)
+        slow.go.set()
+        standings = [each.result(_PATIENCE_S) for each in coming]
+
+    (row,) = trail(runtime, "signed in")
+    assert {each.correlation_id for each in standings} == {row.correlation_id}
+
+
 def test_a_login_that_was_ended_is_over_for_good(
     runtime: Runtime, login: Login, clock: FrozenClock
 ) -> None:
@@ -264,6 +400,35 @@ def test_another_sites_page_cannot_sign_somebody_out(login: Login) -> None:
 
     assert refused.json()["errorCode"] == "AUTHORIZATION_FAILED"
     assert own.text == "inside /auth/logout"
+
+
+def test_leaving_by_streamlits_own_address_ends_the_sign_in(runtime: Runtime, login: Login) -> None:
+    visitor, elsewhere = (visitor_with(login, claims()) for _ in range(2))
+    assert visitor.get("/lookup").text == "inside /lookup"
+
+    assert visitor.get("/auth/logout").text == "inside /auth/logout"
+
+    (row,) = trail(runtime, "signed out")
+    assert (row.outcome, row.actor, row.address) == ("done", "lena@example.org", "198.51.100.7")
+    assert elsewhere.get("/lookup").status_code == 303
+    assert visitor.get("/auth/logout").text == "inside /auth/logout"
+    assert len(trail(runtime, "signed out")) == 1
+
+
+def test_leaving_while_the_database_is_busy_says_that_one_is_still_in(
+    runtime: Runtime, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "settings", briefly(login.settings))
+    visitor = visitor_with(login, claims())
+    visitor.get("/lookup")
+
+    with psycopg.connect(runtime.target.owner) as holder:
+        holder.execute("LOCK TABLE audit_event IN ACCESS EXCLUSIVE MODE")
+        refused = visitor.get("/auth/logout")
+
+    assert refused.json()["errorCode"] == "DATABASE_TIMEOUT"
+    assert "still signed in" in refused.text
+    assert visitor.get("/lookup").text == "inside /lookup"
 
 
 def opened(user: dict[str, Any] | None) -> AppTest:

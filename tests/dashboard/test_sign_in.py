@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import httpx
+import psycopg
 import pytest
 from argon2 import PasswordHasher
 from pydantic import SecretStr
@@ -19,6 +20,7 @@ from engine.access.administration import set_role
 from engine.access.roles import Role
 from engine.access.tables import Account, AuditEvent, SignIn
 from engine.clock import FrozenClock
+from engine.database import sessions
 from engine.database.sessions import session_of
 from engine.database.target import Target
 from engine.runtime import Runtime, open_runtime
@@ -30,6 +32,7 @@ from tests.dashboard.visitor import (
     Visitor,
     add_person,
     administrator,
+    briefly,
     trail,
     with_login,
 )
@@ -434,3 +437,23 @@ def test_the_secret_is_nobodys_to_read(login: Login) -> None:
     assert isinstance(secret, SecretStr)
 
     assert secret.get_secret_value() not in repr(login.settings)
+
+
+def test_a_database_that_is_busy_is_told_and_not_waited_for(
+    runtime: Runtime, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_LOCK_TIMEOUT", timedelta(milliseconds=30))
+    monkeypatch.setattr(login, "settings", briefly(login.settings))
+    inside, outside = Visitor(login), Visitor(login)
+    inside.sign_in(_LEAD)
+
+    with psycopg.connect(runtime.target.owner) as holder:
+        holder.execute("LOCK TABLE audit_event IN ACCESS EXCLUSIVE MODE")
+        answers = [outside.sign_in(_LEAD), sign_out(inside, login)]
+
+    for answer in answers:
+        assert answer.status_code == 504
+        assert "DATABASE_TIMEOUT" in answer.text
+        assert "The database does not answer" in answer.text
+    assert is_in(inside)
+    assert not is_in(outside)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 import httpx
@@ -14,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Message
 
 from dashboard import asgi
 from dashboard.account_routes import account_routes, icon_route
@@ -38,6 +40,11 @@ def with_login(settings: Settings, **changes: Any) -> Settings:
     """Settings of an installation that people sign in to."""
     given = {"login": "password", "public_url": f"http://{HOST}", "cookie_secret": _SECRET}
     return settings.model_copy(update=given | changes)
+
+
+def briefly(settings: Settings) -> Settings:
+    """Settings of who waits for hardly anything."""
+    return settings.model_copy(update={"lock_timeout": timedelta(milliseconds=30)})
 
 
 def application(login: Login) -> Starlette:
@@ -101,6 +108,26 @@ class Visitor:
                 return answer
 
         return asyncio.run(sent())
+
+    def socket(self, headers: Mapping[str, str]) -> list[str]:
+        """What becomes of a websocket: the kinds of what it is sent."""
+        sent: list[str] = []
+
+        async def receive() -> Message:
+            return {"type": "websocket.connect"}
+
+        async def send(message: Message) -> None:
+            sent.append(message["type"])
+
+        scope = {
+            "type": "websocket",
+            "path": "/_stcore/stream",
+            "query_string": b"",
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+            "client": (self._address, 4711),
+        }
+        asyncio.run(self._app(scope, receive, send))
+        return sent
 
 
 def _named(headers: Mapping[str, str]) -> dict[str, str]:

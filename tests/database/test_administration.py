@@ -15,11 +15,11 @@ from sqlmodel import Session
 from engine.access import administration
 from engine.access.administration import Limits
 from engine.access.audit import Actor, Way
-from engine.access.keyring import NewKey, keys_of
+from engine.access.keyring import NewKey, add_key, keys_of
 from engine.access.keys import Scope
 from engine.access.passwords import is_right
 from engine.access.roles import Role
-from engine.access.tables import Account
+from engine.access.tables import Account, ApiKey
 from engine.clock import FrozenClock
 from engine.database.target import Target
 from engine.errors import ErrorCode, Refusal
@@ -338,6 +338,44 @@ def test_a_key_is_made_rotated_and_revoked_and_none_of_it_is_in_the_trail(
     assert "sgk_" not in str(events)
     again = office.ask(acting(admin), "rotate key")
     assert code_of(again) == "QUOTE_VALIDATION_FAILED"
+
+
+@pytest.mark.parametrize("who", ["its owner", "an administrator", "at the terminal"])
+def test_a_key_lasts_no_longer_for_having_been_rotated_by_its_owner(
+    office: Office, clock: FrozenClock, admin: Account, who: str
+) -> None:
+    ends_at = clock.now() + timedelta(days=30)
+    with transaction(office.target) as session:
+        key = add_key(session, clock, office.someone.id, expires_at=ends_at)
+    actor = acting(admin if who == "an administrator" else office.someone)
+    if who == "at the terminal":
+        actor = Actor(None, "ops", Way.TERMINAL, None, "REQ-TEST-OPS")
+
+    for _ in range(2):
+        clock.advance(timedelta(days=10))
+        with transaction(office.target) as session:
+            made = administration.rotate_key(session, clock, actor, key.key_id, timedelta(hours=1))
+        assert isinstance(made, NewKey)
+        key = made
+
+    with transaction(office.target) as session:
+        stored_end = session.get_one(ApiKey, key.key_id).expires_at
+    assert stored_end == key.expires_at
+    assert (stored_end == ends_at) is (who == "its owner")
+
+
+def test_a_key_without_an_end_has_none_after_its_owner_rotated_it(
+    office: Office, clock: FrozenClock
+) -> None:
+    with transaction(office.target) as session:
+        key = add_key(session, clock, office.someone.id)
+    with transaction(office.target) as session:
+        made = administration.rotate_key(
+            session, clock, acting(office.someone), key.key_id, timedelta(hours=1)
+        )
+
+    assert isinstance(made, NewKey)
+    assert made.expires_at is None
 
 
 def test_the_trail_is_append_only_for_everybody(office: Office, admin: Account) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg_pool import PoolTimeout
 
 from engine.access import passwords, signing_in
 from engine.access.administration import set_password
@@ -526,6 +529,120 @@ def test_while_the_database_is_away_the_last_known_serve_on_and_nobody_new(
     assert sign_ins.find(held) is not None
     with pytest.raises(Unreachable):
         sign_ins.find(hash_token("somebody else"))
+
+
+@pytest.mark.parametrize("error", [Unreachable, PoolTimeout, psycopg.OperationalError])
+def test_nobody_is_called_signed_out_without_having_been_asked_for(
+    door: Door,
+    lead: Account,
+    sign_ins: SignIns,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[Exception],
+) -> None:
+    first, second = (hash_token(door.enter(lead.email).token) for _ in range(2))
+    assert sign_ins.find(first) is not None
+
+    def failing(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sign_ins, "_read", failing)
+        for _ in range(3):
+            with pytest.raises(error):
+                sign_ins.find(second)
+        assert sign_ins.find(first) is not None
+
+    assert sign_ins.find(second) is not None
+
+
+class Held:
+    """A read that takes until it is let go."""
+
+    def __init__(self, sign_ins: SignIns, patch: pytest.MonkeyPatch) -> None:
+        self.began, self.go = threading.Event(), threading.Event()
+        self.error: Exception | None = None
+        self.count = 0
+        self._read = sign_ins._read
+        patch.setattr(sign_ins, "_read", self.read)
+
+    def read(self, hashes: Iterable[bytes], deadline: float) -> dict[bytes, SignedIn]:
+        self.count += 1
+        found = self._read(hashes, deadline)
+        self.began.set()
+        assert self.go.wait(30)
+        if self.error is not None:
+            raise self.error
+        return found
+
+
+def test_a_viewer_whose_answer_is_fresh_waits_for_nobody_elses(
+    door: Door, lead: Account, sign_ins: SignIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (hash_token(door.enter(lead.email).token) for _ in range(2))
+    assert sign_ins.find(first) is not None
+    held = Held(sign_ins, monkeypatch)
+
+    with ThreadPoolExecutor(2) as threads:
+        asking = threads.submit(sign_ins.find, second)
+        assert held.began.wait(30)
+        try:
+            served = threads.submit(sign_ins.find, first).result(30)
+        finally:
+            held.go.set()
+        assert asking.result(30) is not None
+
+    assert served is not None
+
+
+def test_an_answer_of_before_a_change_of_our_own_is_not_trusted(
+    door: Door,
+    lead: Account,
+    clock: FrozenClock,
+    sign_ins: SignIns,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token_hash = hash_token(door.enter(lead.email).token)
+    held = Held(sign_ins, monkeypatch)
+
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(sign_ins.find, token_hash)
+        assert held.began.wait(30)
+        with transaction(door.target) as session:
+            sign_out(session, clock, acting(lead))
+        sign_ins.forget()
+        held.go.set()
+        assert asking.result(30) is not None  # that was so when it was asked
+
+    assert sign_ins.find(token_hash) is None
+
+
+def test_who_waits_while_it_fails_does_not_wait_for_the_same_again(
+    door: Door, lead: Account, sign_ins: SignIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (hash_token(door.enter(lead.email).token) for _ in range(2))
+    held = Held(sign_ins, monkeypatch)
+    held.error = Unreachable()
+    came = threading.Event()
+    is_fresh = sign_ins._is_fresh
+
+    def noticed(token_hash: bytes, now: float) -> bool:
+        if token_hash == second:
+            came.set()
+        return is_fresh(token_hash, now)
+
+    monkeypatch.setattr(sign_ins, "_is_fresh", noticed)
+
+    with ThreadPoolExecutor(2) as threads:
+        asked = [threads.submit(sign_ins.find, first)]
+        assert held.began.wait(30)
+        asked.append(threads.submit(sign_ins.find, second))
+        assert came.wait(30)
+        held.go.set()
+        for each in asked:
+            with pytest.raises(Unreachable):
+                each.result(30)
+
+    assert held.count == 1
 
 
 def test_what_this_process_changed_itself_is_asked_for_at_once(

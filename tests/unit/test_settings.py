@@ -252,3 +252,25 @@ def test_the_data_lies_where_the_databases_user_can_look(
 
     assert str(path).endswith(directory)
     assert (user == 0) is (path == Path("/var/lib/saveguard"))
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ("10.0.0.1/8", "10.0.0.1/8 is no address and no network"),
+        ("127.0.0.1, 10.0.0.256", "10.0.0.256"),
+        ("127.0.0.1 10.0.0.1", "127.0.0.1 10.0.0.1"),
+        ("2001:db8::1/32", "2001:db8::1/32"),
+        ("::1, deadbeefdeadbeef", "entry 2"),
+    ],
+)
+def test_a_proxy_that_is_no_address_is_refused_by_name(value: str, named: str) -> None:
+    said = complaint({"SAVEGUARD_TRUSTED_PROXIES": value})
+
+    assert said.startswith(f"SAVEGUARD_TRUSTED_PROXIES: {named}")
+    assert "deadbeef" not in said
+
+
+@pytest.mark.parametrize("value", ["127.0.0.1", "10.0.0.0/8, ::1,2001:db8::/32", "", " "])
+def test_proxies_are_addresses_and_networks(value: str) -> None:
+    assert load_settings({"SAVEGUARD_TRUSTED_PROXIES": value}).trusted_proxies == value
