@@ -10,6 +10,7 @@ from dashboard import (
     actions,
     engine_in_process,
     entry,
+    login,
     navigation,
     people_reads,
     people_tables,
@@ -65,6 +66,7 @@ def _who(looking: Viewer) -> None:
             st.markdown("\n".join(f"- {each}" for each in allowed))
         if looking.own_agent_id is not None:
             st.markdown("You are an agent: you see your own attempts and quotes.")
+            st.markdown("Your agent's id:")
             st.code(str(looking.own_agent_id), language=None)
         elif role is None:
             st.markdown("You are no agent either. Ask an administrator for a role.")
@@ -80,15 +82,15 @@ def _login() -> str:
 
 
 def _own(found: Whole) -> None:
-    login = _login()
+    mode = _login()
     now = engine_in_process.runtime().clock.now()
     left, right = st.columns([2, 3])
     with left:
         quote_drawing.table(people_tables.facts(found.person), "own", "Facts of my account", {})
     with right:
-        if login == "password" and found.person.has_password:
+        if mode == "password" and found.person.has_password:
             _password()
-        if login != "local":
+        if mode != "local":
             _sign_out(found)
     st.header("My sign-ins", anchor=False)
     draw_sign_ins(found, now)
@@ -122,7 +124,10 @@ def _change_password() -> None:
             else unfit(session, clock, actor, _DIFFER)
         )
     )
-    told.leave(changed, "Your password is changed; sign in with the new one.")
+    if changed.refusal is None:
+        # This page is about to be closed, and the form to be shown.
+        login.in_process().password_changed(st.context.cookies.to_dict())
+    told.leave(changed, "Your password is changed. Sign in with the new one.")
 
 
 def _sign_out(found: Whole) -> None:

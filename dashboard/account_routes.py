@@ -122,6 +122,10 @@ class _Desk:
         notice = None
         if request.query_params.get("signed") == _SIGNED_OUT:
             notice = Notice("You have signed out, here and everywhere else.")
+        elif standing.token_hash is not None and self._login.has_changed_password(
+            standing.token_hash
+        ):
+            notice = Notice("Your password is changed. Sign in with the new one.")
         elif standing.token_hash is not None:
             notice = Notice("You have been signed out, or were signed in for too long.")
         answer = self._form(request, goal, notice=notice)

@@ -44,9 +44,7 @@ class Outcome(Generic[T]):
         Args:
             done: a sentence for when it was done.
         """
-        said = (
-            done if self.refusal is None else f"{self.refusal.code.value}: {self.refusal.message}"
-        )
+        said = done if self.refusal is None else self.refusal.message
         return f"{said} Correlation id: {self.correlation_id}"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import door, engine_in_process, navigation, viewer
+from dashboard import door, engine_in_process, entry, navigation, viewer
 from dashboard.login import NOBODY
 
 _HERE = Path(__file__).resolve().parent
@@ -24,21 +24,33 @@ st.html(_HERE / "page.css")
 # Before any page is registered: who is not signed in gets none, whatever their address says.
 standing = door.require_sign_in() if engine_in_process.is_open() else NOBODY
 looking = viewer.current()
-page = st.navigation(
-    {
-        section: [
-            st.Page(
-                navigation.PATHS[each.name],
-                title=each.title,
-                default=each is navigation.first(looking),
-                visibility="visible" if each.is_in_menu else "hidden",
-            )
-            for each in found
-        ]
-        for section, found in navigation.sections(looking).items()
-    },
-    position="top",
+begin = navigation.first(looking)
+menu = {
+    section: [
+        st.Page(
+            navigation.PATHS[each.name],
+            title=each.title,
+            default=each is begin,
+            # Streamlit serves it at / under any name; its own is for what leads there.
+            url_path="begin" if each is begin else None,
+            visibility="visible" if each.is_in_menu else "hidden",
+        )
+        for each in found
+    ]
+    for section, found in navigation.sections(looking).items()
+}
+# Scripts of their own, which know nothing of the pages at whose addresses they stand.
+menu.setdefault("", []).extend(
+    st.Page(script, title=each.title, url_path=each.name, visibility="hidden")
+    for each, script in (
+        (begin, entry.lead_to(begin.name)),
+        *((each, entry.stand_in(each.name)) for each in navigation.closed(looking)),
+    )
 )
+page = st.navigation(menu, position="top")
+if any(page in found for section, found in menu.items() if section):
+    # The menu marks a page of its first level, and not the section that has the page.
+    st.html(_HERE / "section.css")
 if engine_in_process.is_open():
     door.show_who_is_here(standing)
     page.run()

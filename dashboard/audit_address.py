@@ -27,12 +27,13 @@ BEFORE: Final = "events_before"
 OUTCOMES: Final = ("done", "refused")
 _LONGEST: Final = 200
 _SPAN: Final = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
-_TITLES: Final = {
-    ACTION: "did (an action)",
-    OUTCOME: "ended (done or refused)",
-    SINCE: "since (an instant with its zone)",
-    UNTIL: "to (an instant with its zone)",
-    BEFORE: "events_before",
+_DATES: Final = "write 2026-11-26, or 2026-11-26T09:00Z."
+_NOT_READ: Final = {
+    ACTION: "The address asks for an action that does not exist (did).",
+    OUTCOME: "The address asks for an outcome that is neither done nor refused (ended).",
+    SINCE: f"From is no date: {_DATES}",
+    UNTIL: f"Until is no date: {_DATES}",
+    BEFORE: "The address names no place in the trail (events_before).",
 }
 
 
@@ -44,7 +45,7 @@ class Asked:
         wanted: which events.
         request: the correlation id of the only request; empty for all.
         before: only older ones.
-        unread: parameters that could not be read.
+        unread: a sentence on each parameter that could not be read.
     """
 
     wanted: Wanted
@@ -72,7 +73,7 @@ def read(said: Mapping[str, str]) -> Asked:
         actor=_text(said.get(ACTOR, "")) or None,
         outcome=outcome if understood[OUTCOME] else None,
     )
-    unread = tuple(_TITLES[name] for name, is_read in understood.items() if not is_read)
+    unread = tuple(_NOT_READ[name] for name, is_read in understood.items() if not is_read)
     return Asked(wanted, _text(said.get(REQUEST, "")), before, unread)
 
 
@@ -100,9 +101,11 @@ def _instant(moment: datetime | None) -> str | None:
 
 
 def _moment(said: str | None) -> datetime | None:
+    """An instant; a date is its beginning, and what names no zone is in UTC, as all on the page."""
     with suppress(ValueError, OverflowError):
         found = datetime.fromisoformat((said or "").strip())
-        if found.tzinfo is not None and _SPAN[0] <= found <= _SPAN[1]:
+        found = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        if _SPAN[0] <= found <= _SPAN[1]:
             return found.astimezone(UTC)
     return None
 

@@ -16,30 +16,32 @@ from dashboard import (
     audit_address,
     audit_reads,
     audit_tables,
+    audit_words,
     engine_in_process,
     entry,
     quote_drawing,
     viewer,
 )
 from dashboard.audit_address import Asked
+from dashboard.audit_reads import Shown
 from dashboard.memory import Known
 from dashboard.viewer import Viewer
 from engine.access.audit import Action
 from engine.access.audit_trail import Page, Wanted
 from engine.attempts.words import instant
 
-_EXAMPLE: Final = "2026-11-26T09:00Z"
+_EXAMPLE: Final = "2026-11-26 09:00"
 _ANY_ACTION: Final = "Any action"
 _ANY_OUTCOME: Final = "Done or refused"
 _WIDTHS: Final = {
-    audit_tables.WHEN: 180,
-    "Actor": 190,
+    audit_tables.WHEN: 170,
+    "Actor": 170,
     "Action": 150,
-    "Details": 260,
-    audit_tables.CORRELATION_ID: 265,
-    "Subject": 330,
+    "Subject": 210,
     "Code": 190,
-    "Where": 130,
+    "Where": 120,
+    "Details": 330,
+    audit_tables.CORRELATION_ID: 265,
 }
 _KEYS: Final = {
     name: f"audit_{name}"
@@ -62,10 +64,15 @@ def audit() -> None:
     asked = audit_address.read(said)
     _filters(said, asked)
     if asked.unread:
-        st.warning(
-            f"Not understood in this address, and left out: {', '.join(asked.unread)}.",
-            icon=":material/link_off:",
+        # Events of another time than somebody believes to look at would mislead.
+        st.warning(" ".join(asked.unread), icon=":material/link_off:")
+        st.button(
+            "Leave that out",
+            key="audit_leave_out",
+            on_click=st.query_params.from_dict,
+            args=(audit_address.parameters(asked.wanted, asked.request, asked.before),),
         )
+        return
     looking = viewer.current()
     known = audit_reads.read_page(looking, asked)
     quote_drawing.stale(known, "The audit trail could not be read")
@@ -86,11 +93,18 @@ def _filters(said: dict[str, str], asked: Asked) -> None:
             (audit_address.ACTION, "Action", [_ANY_ACTION, *Action], 190),
             (audit_address.OUTCOME, "Outcome", [_ANY_OUTCOME, *audit_address.OUTCOMES], 160),
         ):
-            st.selectbox(label, options, key=_KEYS[name], on_change=_rewrite, width=width)
+            st.selectbox(
+                label,
+                options,
+                key=_KEYS[name],
+                format_func=audit_words.action,
+                on_change=_rewrite,
+                width=width,
+            )
         for name, label, example, width in (
             (audit_address.ACTOR, "Actor has in their name", "", 190),
-            (audit_address.SINCE, "From", _EXAMPLE, 200),
-            (audit_address.UNTIL, "Until, not included", _EXAMPLE, 200),
+            (audit_address.SINCE, "From, UTC", _EXAMPLE, 200),
+            (audit_address.UNTIL, "Until before, UTC", _EXAMPLE, 200),
             (audit_address.REQUEST, "Correlation id", "REQ-…", 290),
         ):
             st.text_input(
@@ -115,10 +129,10 @@ def _rewrite() -> None:
     st.query_params.from_dict(chosen)
 
 
-def _events(looking: Viewer, asked: Asked, known: Known[Page]) -> None:
-    page = known.value
-    if page is None:
+def _events(looking: Viewer, asked: Asked, known: Known[Shown]) -> None:
+    if known.value is None:
         return
+    page = known.value.page
     with st.container(horizontal=True, vertical_alignment="center", key="audit-head"):
         _paging(asked, page)
         st.download_button(
@@ -140,7 +154,7 @@ def _events(looking: Viewer, asked: Asked, known: Known[Page]) -> None:
         st.caption("No such events")
         return
     quote_drawing.table(
-        audit_tables.table(page.events),
+        audit_tables.table(page.events, known.value.names),
         "audit",
         "Audit trail, newest first",
         {

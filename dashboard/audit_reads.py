@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
 
-from dashboard import audit_address, audit_tables, downloads, engine_in_process
+from dashboard import audit_address, audit_tables, audit_words, downloads, engine_in_process
 from dashboard.audit_address import Asked
+from dashboard.audit_words import Names
 from dashboard.memory import Known, recall
 from dashboard.viewer import Viewer
-from engine.access import audit_trail
+from engine.access import audit_trail, people
 from engine.access.audit import Actor
 from engine.access.audit_trail import Page
 from engine.access.roles import Permission
@@ -19,7 +21,20 @@ from engine.access.roles import Permission
 CSV_ROWS: Final = 20_000
 
 
-def read_page(viewer: Viewer, asked: Asked) -> Known[Page]:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page of the trail, and who is meant in it.
+
+    Attributes:
+        page: its events.
+        names: e-mail addresses, as they are now, of the accounts that it speaks of.
+    """
+
+    page: Page
+    names: Names
+
+
+def read_page(viewer: Viewer, asked: Asked) -> Known[Shown]:
     """The events that an address asks for, newest first.
 
     Raises:
@@ -31,13 +46,22 @@ def read_page(viewer: Viewer, asked: Asked) -> Known[Page]:
         return recall(
             engine_in_process.runtime(),
             ("audit of", asked.request),
-            lambda connection: Page(audit_trail.find(connection, asked.request), None, None),
+            lambda connection: _with_names(
+                connection, Page(audit_trail.find(connection, asked.request), None, None)
+            ),
         )
     return recall(
         engine_in_process.runtime(),
         ("audit", asked.wanted, asked.before),
-        lambda connection: audit_trail.read(connection, asked.wanted, asked.before),
+        lambda connection: _with_names(
+            connection, audit_trail.read(connection, asked.wanted, asked.before)
+        ),
     )
+
+
+def _with_names(connection: psycopg.Connection[Any], page: Page) -> Shown:
+    meant = set().union(*(audit_words.accounts(each) for each in page.events))
+    return Shown(page, people.emails(connection, meant) if meant else {})
 
 
 def is_known(viewer: Viewer, correlation_id: str) -> Known[bool] | None:

@@ -13,6 +13,8 @@ from typing import Final
 
 import pandas as pd
 
+from dashboard import audit_words
+from dashboard.audit_words import Names
 from dashboard.quote_words import cut
 from engine.access.audit_trail import Event
 from engine.attempts.words import instant
@@ -28,27 +30,26 @@ _FILE: Final = (
 )  # fmt: skip
 
 
-def table(events: Sequence[Event]) -> pd.DataFrame:
-    """Events, one a row, in their order."""
+def table(events: Sequence[Event], names: Names) -> pd.DataFrame:
+    """Events, one a row, in their order.
+
+    Args:
+        events: of the trail.
+        names: e-mail addresses of the accounts that they speak of, those that there are.
+    """
     return pd.DataFrame(
         {
             WHEN: [instant(each.happened_at)[: -len(" UTC")] for each in events],
-            "Actor": [cut(each.actor) for each in events],
-            "Action": [cut(each.action) for each in events],
+            "Actor": [cut(audit_words.actor(each)) for each in events],
+            "Action": [cut(audit_words.action(each.action)) for each in events],
             OUTCOME: [[each.outcome] for each in events],
-            "Details": [cut(details(each)) for each in events],
-            CORRELATION_ID: [cut(each.correlation_id) for each in events],
-            "Subject": [_subject(each) for each in events],
+            "Subject": [cut(audit_words.subject(each, names)) for each in events],
             "Code": [each.error_code or "" for each in events],
             "Where": [_where(each) for each in events],
+            "Details": [cut(audit_words.details(each, names)) for each in events],
+            CORRELATION_ID: [cut(each.correlation_id) for each in events],
         }
     )
-
-
-def details(event: Event) -> str:
-    """The facts of an event as one line: name: value; name: value."""
-    ordered = sorted(event.details, key=_order)
-    return "; ".join(f"{name}: {_plain(event.details[name])}" for name in ordered)
 
 
 def as_csv(events: Sequence[Event]) -> str:
@@ -61,25 +62,6 @@ def as_csv(events: Sequence[Event]) -> str:
         values.append(json.dumps(each.details, default=str, sort_keys=True))
         writer.writerow(cell_text(value) for value in values)
     return out.getvalue()
-
-
-def _order(name: str) -> tuple[bool, str]:
-    """What was before stands before what is now; the database keeps no order."""
-    return name != "old", name
-
-
-def _plain(value: object) -> str:
-    match value:
-        case None:
-            return "none"
-        case dict():
-            return ", ".join(f"{name} {_plain(value[name])}" for name in sorted(value, key=_order))
-        case _:
-            return str(value)
-
-
-def _subject(event: Event) -> str:
-    return cut(" ".join(each for each in (event.subject_kind, event.subject_id) if each))
 
 
 def _where(event: Event) -> str:

@@ -15,6 +15,7 @@ from engine.errors import ErrorCode
 
 # As wide as the form for passwords.
 _DOOR_WIDTH: Final = 368
+_EVERYWHERE: Final = "Signs you out in every browser"
 
 
 def require_sign_in() -> Standing:
@@ -60,13 +61,19 @@ def show_who_is_here(standing: Standing) -> None:
         st.text(standing.signed_in.name or standing.signed_in.email)
         _tag(standing.signed_in.role or "agent")
         if login.is_by_provider:
-            st.button("Sign out", key="sign-out", on_click=_leave, args=(login, standing.signed_in))
+            st.button(
+                "Sign out",
+                key="sign-out",
+                help=_EVERYWHERE,
+                on_click=_leave,
+                args=(login, standing.signed_in),
+            )
         else:
             token = login.cookies.sign_out_token(standing.token_hash)
             st.html(
                 f'<form method="post" action="{SIGN_OUT_PATH}">'
                 f'<input type="hidden" name="token" value="{escape(token)}">'
-                '<button type="submit">Sign out</button></form>'
+                f'<button type="submit" title="{_EVERYWHERE}">Sign out</button></form>'
             )
 
 

@@ -6,6 +6,7 @@ itself asks every two seconds. So a refusal is written down once for each sessio
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import psycopg
@@ -15,6 +16,7 @@ from psycopg_pool import PoolTimeout
 from dashboard import acting, engine_in_process, navigation, viewer
 from engine.access import audit
 from engine.access.audit import Action, Subject
+from engine.access.roles import Role
 from engine.errors import ErrorCode
 from engine.logs import report
 
@@ -34,13 +36,44 @@ def allows(name: str) -> bool:
     refused: dict[str, str] = st.session_state.setdefault(_REFUSED, {})
     if name not in refused:
         refused[name] = _written_down(name)
-    title = navigation.PAGES[name].title
-    st.error(
-        f"{ErrorCode.AUTHORIZATION_FAILED.value}: your role does not open the page {title}."
-        f" Correlation id: {refused[name]}",
-        icon=":material/lock:",
-    )
+    st.error(_sentence(viewer.current().role, navigation.PAGES[name].title), icon=":material/lock:")
+    st.caption(f"{ErrorCode.AUTHORIZATION_FAILED.value} · Quote the correlation id {refused[name]}")
     return False
+
+
+def stand_in(name: str) -> Callable[[], None]:
+    """What stands at the address of a page for who does not have it: says so, and reads nothing.
+
+    Args:
+        name: of the page, see `navigation.PAGES`.
+    """
+
+    def refuse() -> None:
+        allows(name)
+
+    return refuse
+
+
+def lead_to(name: str) -> Callable[[], None]:
+    """What stands at the own address of the page where somebody begins.
+
+    Args:
+        name: of the page, see `navigation.PAGES`.
+    """
+
+    def lead() -> None:
+        st.switch_page(navigation.PATHS[name])
+
+    return lead
+
+
+def _sentence(role: Role | None, title: str) -> str:
+    if role is None:
+        return f"Without a role the page {title} does not open. Ask an administrator for one."
+    return (
+        f"Your role ({role.value}) does not open the page {title}."
+        " Ask an administrator if you need it."
+    )
 
 
 def _written_down(name: str) -> str:

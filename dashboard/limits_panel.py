@@ -14,6 +14,7 @@ from dashboard import (
     entry,
     limits_reads,
     limits_tables,
+    navigation,
     quote_drawing,
     viewer,
     wording,
@@ -40,7 +41,9 @@ def limits() -> None:
         _refused(known.value)
         _addresses(known.value, runtime.settings.bad_credentials_per_minute)
     st.header("What limits everybody", anchor=False)
-    shown = limits_tables.settings(runtime.settings)
+    shown = limits_tables.settings(
+        runtime.settings, has_people=navigation.has(viewer.current(), "people")
+    )
     quote_drawing.table(
         shown,
         "settings",

@@ -27,8 +27,13 @@ USED: Final = "Quota used, %"
 LAST_MINUTE: Final = "In the last minute"
 
 
-def _seconds(value: timedelta) -> str:
-    return f"{value.total_seconds():,g} s"
+def _duration(value: timedelta) -> str:
+    """12 h, 5 min, 2 s: the longest unit of which it is a whole number."""
+    seconds = value.total_seconds()
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds and seconds % length == 0:
+            return f"{seconds / length:,g} {unit}"
+    return f"{seconds:,g} s"
 
 
 def _whole(value: int) -> str:
@@ -39,27 +44,33 @@ def _whole(value: int) -> str:
 SETTINGS: Final[Mapping[str, Callable[[Any], str]]] = {
     "bad_credentials_per_minute": _whole,
     "bad_passwords": _whole,
-    "session_lifetime": _seconds,
-    "identity_lifetime": _seconds,
+    "session_lifetime": _duration,
+    "identity_lifetime": _duration,
     "body_limit": _whole,
-    "body_time": _seconds,
-    "save_budget": _seconds,
+    "body_time": _duration,
+    "save_budget": _duration,
     "pool_size": _whole,
 }
 
 
-def settings(found: Settings) -> pd.DataFrame:
-    """What limits everybody: the two that agents begin with, then the settings."""
+def settings(found: Settings, *, has_people: bool) -> pd.DataFrame:
+    """What limits everybody: the two that agents begin with, then the settings.
+
+    Args:
+        found: of this process.
+        has_people: whether whoever looks can change limits of agents themselves.
+    """
+    where = "on People" if has_people else "an administrator, on People"
     rows = [
         (
             "Requests a minute of an agent",
             people_tables.rate_limit(Agent.model_fields["rate_limit_per_minute"].default),
-            "on People, or saveguard agent set --rate-limit",
+            f"{where}, or saveguard agent set --rate-limit",
         ),
         (
             "Active quotes of an agent",
             _whole(DEFAULT_QUOTA),
-            "on People, or saveguard agent set --quota",
+            f"{where}, or saveguard agent set --quota",
         ),
     ]
     rows += [

@@ -11,8 +11,10 @@ _LENGTH_MAX: Final = 2_048
 # no backslash, which browsers take for one, no space, and nothing that cannot be seen.
 _LOCAL: Final = re.compile(r"/[!-\[\]-~]*", re.ASCII)
 # Not pages: going there after signing in would sign in again, or out.
-_NO_PAGES: Final = ("/account", "/auth", "/oauth2callback", "/api", "/_stcore", "/media", "/static")
+_NO_PAGES: Final = ("/auth", "/oauth2callback", "/api", "/_stcore", "/media", "/static")
 START: Final = "/"
+# The forms are below it; it is itself the page of one's own account.
+_FORMS: Final = "/account/"
 
 
 def local_path(text: str | None) -> str:
@@ -32,6 +34,8 @@ def local_path(text: str | None) -> str:
         step in {".", ".."} for step in path.lower().replace("%2e", ".").split("/")
     ):
         return START
-    if any(path == each or path.startswith(each + "/") for each in _NO_PAGES):
+    if path.startswith(_FORMS) or any(
+        path == each or path.startswith(each + "/") for each in _NO_PAGES
+    ):
         return START
     return text

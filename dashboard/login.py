@@ -111,6 +111,7 @@ class Login:
         self._local_failed_at = float("-inf")
         self._leaving: dict[str, float] = {}
         self._refused: OrderedDict[bytes, tuple[float, Standing]] = OrderedDict()
+        self._with_new_password: OrderedDict[bytes, None] = OrderedDict()
 
     def standing(self, cookies: Mapping[str, str], address: str | None) -> Standing:
         """Who has sent a request.
@@ -193,6 +194,29 @@ class Login:
         with self._lock:
             at = None if line is None else self._leaving.get(line)
         return at is not None and self.runtime.clock.monotonic() - at < _LEAVES_WITHIN_S
+
+    def password_changed(self, cookies: Mapping[str, str]) -> None:
+        """Takes down that somebody has changed their password: the form says so.
+
+        Args:
+            cookies: of their browser.
+        """
+        token = self.cookies.read(cookies, SIGN_IN)
+        if token is None:
+            return
+        with self._lock:
+            self._with_new_password[hash_token(token)] = None
+            if len(self._with_new_password) > _REMEMBERED:
+                self._with_new_password.popitem(last=False)
+
+    def has_changed_password(self, held: bytes) -> bool:
+        """Whether it was by a change of password that a browser's sign-in has ended.
+
+        Args:
+            held: the hash, see `Standing`.
+        """
+        with self._lock:
+            return held in self._with_new_password
 
     def local_account_id(self) -> UUID | None:
         """The account of this machine's user; None while the database cannot be asked."""

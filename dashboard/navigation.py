@@ -97,8 +97,13 @@ def has(viewer: Viewer, name: str) -> bool:
     return PAGES[name].is_for(viewer)
 
 
+def closed(viewer: Viewer) -> tuple[Page, ...]:
+    """The pages that somebody does not have: at their addresses stands a refusal, see `entry`."""
+    return tuple(each for each in PAGES.values() if not each.is_for(viewer))
+
+
 def first(viewer: Viewer) -> Page:
-    """Where somebody begins. Its own address leads nowhere, so it is none that is sent about."""
+    """Where somebody begins. Streamlit serves it at `/` alone; its own address leads there."""
     begin = PAGES["overview"]
     return begin if begin.is_for(viewer) else PAGES["account"]
 

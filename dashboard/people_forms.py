@@ -5,6 +5,7 @@ A callback does it before the page is drawn, so that what is drawn is how it sta
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -40,6 +41,10 @@ _OVERLAPS: Final = {
     "7 days": timedelta(days=7),
 }
 _NAME_MAX: Final = 200
+# Where a page says what became of a form, so that it is read where it was sent.
+NEW_ACCOUNT: Final = "new account"
+ONE_ACCOUNT: Final = "one account"
+KEYS: Final = "keys"
 _NO_ADDRESS: Final = Refusal(
     ErrorCode.QUOTE_VALIDATION_FAILED,
     "An e-mail address has something before and after one @; nothing was changed.",
@@ -56,8 +61,8 @@ def add_account() -> None:
                 st.selectbox("Role", _ROLES, key="new_role", width=130)
                 st.form_submit_button("Add the account", on_click=_add_account)
             st.caption(
-                "It has no password and no key. With accounts: saveguard user password sets one;"
-                " with an identity provider it is found by its e-mail address."
+                "It has no password and no key. A password is set on the server only: saveguard"
+                " user password; with an identity provider it is found by its e-mail address."
             )
 
 
@@ -73,9 +78,27 @@ def _add_account() -> None:
             else _unfit(session, clock, actor)
         )
     )
-    told.leave(made, f"{email} has an account.")
+    told.leave(made, f"{email} has an account.", place=NEW_ACCOUNT, then=_way_in(email))
     if made.value is not None:
         st.query_params["person"] = str(made.value)
+        for key, empty in (
+            ("new_email", ""),
+            ("new_name", ""),
+            ("new_role", people_tables.NO_ROLE),
+        ):
+            state[key] = empty
+
+
+def _way_in(email: str) -> str:
+    """What is left to be done before somebody can sign in; a page knows no passwords of others."""
+    if _login() != "password":
+        return ""
+    return f"On the server: saveguard user password --email {shlex.quote(email)}"
+
+
+def _login() -> str:
+    """How people sign in."""
+    return engine_in_process.runtime().settings.login
 
 
 def _unfit(session: Session, clock: Clock, actor: Actor) -> Refusal:
@@ -120,25 +143,43 @@ def sign_in(person: Person) -> None:
     """Whether an account may sign in, and where it is."""
     is_disabled = person.disabled_at is not None
     with st.container(horizontal=True):
-        with st.form(f"disable_{person.account_id}", width="content", enter_to_submit=False):
-            st.form_submit_button(
+        with st.container(border=True, width="content"):
+            sure = f"disable_{person.account_id}"
+            is_sure = is_disabled or _is_sure(sure, "Yes, disable this account")
+            st.button(
                 "Enable the account" if is_disabled else "Disable the account",
                 icon=":material/lock_open:" if is_disabled else ":material/block:",
+                key=f"press_{sure}",
+                disabled=not is_sure,
                 on_click=_set_disabled,
-                args=(person, not is_disabled),
+                args=(person, not is_disabled, sure),
                 help="Disabled, it is signed out everywhere and its keys stop working.",
             )
-        with st.form(f"sign_out_{person.account_id}", width="content", enter_to_submit=False):
-            st.form_submit_button(
+        with st.container(border=True, width="content"):
+            sure = f"sign_out_{person.account_id}"
+            is_sure = _is_sure(sure, "Yes, sign it out everywhere")
+            st.button(
                 "End all sign-ins",
                 icon=":material/logout:",
+                key=f"press_{sure}",
+                disabled=not is_sure,
                 on_click=_end_sign_ins,
-                args=(person,),
+                args=(person, sure),
                 help="Signs it out wherever it is signed in; its keys work on.",
             )
 
 
-def _set_disabled(person: Person, is_disabled: bool) -> None:  # noqa: FBT001  # of a callback
+def _is_sure(key: str, sentence: str) -> bool:
+    """The first of two steps before what cuts somebody off; the button is dead without it."""
+    return bool(st.checkbox(sentence, key=f"sure_{key}"))
+
+
+def _no_longer_sure(key: str) -> None:
+    st.session_state[f"sure_{key}"] = False
+
+
+def _set_disabled(person: Person, is_disabled: bool, sure: str) -> None:  # noqa: FBT001  # of a callback
+    _no_longer_sure(sure)
     _act(
         lambda session, clock, actor: administration.set_disabled(
             session, clock, actor, person.account_id, is_disabled=is_disabled
@@ -147,13 +188,16 @@ def _set_disabled(person: Person, is_disabled: bool) -> None:  # noqa: FBT001  #
     )
 
 
-def _end_sign_ins(person: Person) -> None:
+def _end_sign_ins(person: Person, sure: str) -> None:
+    _no_longer_sure(sure)
     ended = actions.act(
         lambda session, clock, actor: administration.end_all_sign_ins(
             session, clock, actor, person.account_id
         )
     )
-    told.leave(ended, f"Sign-ins of {person.email} that were ended: {ended.value}.")
+    told.leave(
+        ended, f"Sign-ins of {person.email} that were ended: {ended.value}.", place=ONE_ACCOUNT
+    )
 
 
 def limits(person: Person) -> None:
@@ -198,39 +242,73 @@ def _set_limits(person: Person, rate: str, quota: str) -> None:
 
 def keys(found: Whole, now: datetime) -> None:
     """Another key, and what may be done with those that work."""
-    account_id = found.person.account_id
     live = [each for each in found.keys if each.is_live(now)]
-    with st.form(f"add_key_{account_id}", enter_to_submit=False), _row():
+    with st.container(border=True), _row():
         st.text_input("Name of a new key", key="key_name", max_chars=_NAME_MAX, width=240)
-        st.selectbox("Scope", list(Scope), key="key_scope", width=110)
+        scope = st.selectbox(
+            "Scope", list(Scope), index=None, key="key_scope", placeholder="Choose one", width=150
+        )
         st.selectbox("Expires after", list(_LIVES), key="key_life", index=1, width=130)
-        st.form_submit_button("Add a key", on_click=_add_key, args=(found.person,))
+        st.button(
+            "Add a key",
+            key="press_add_key",
+            disabled=scope is None,
+            on_click=_add_key,
+            args=(found.person,),
+        )
+        st.caption("read: only looks; write: also saves")
     if not live:
         return
     with st.container(horizontal=True):
         fresh = [each for each in live if each.replaced_by is None]
         if fresh:
-            with st.form(f"rotate_{account_id}", enter_to_submit=False), _row():
-                _choice_of_key("key_to_rotate", "Key to rotate", fresh)
+            with st.container(border=True), _row():
+                chosen = _choice_of_key("key_to_rotate", "Key to rotate", fresh)
                 st.selectbox(
                     "Both work for", list(_OVERLAPS), key="key_overlap", index=2, width=110
                 )
-                st.form_submit_button("Rotate it", on_click=_rotate, args=(found.person,))
-        with st.form(f"revoke_{account_id}", enter_to_submit=False), _row():
-            _choice_of_key("key_to_revoke", "Key to revoke", live)
-            st.form_submit_button("Revoke it", on_click=_revoke, args=(found.person,))
+                st.button(
+                    "Rotate it",
+                    key="press_rotate",
+                    disabled=not chosen,
+                    on_click=_rotate,
+                    args=(found.person,),
+                )
+        with st.container(border=True), _row():
+            chosen = _choice_of_key("key_to_revoke", "Key to revoke", live)
+            is_sure = _is_sure("revoke", "Yes, revoke this key")
+            st.button(
+                "Revoke it",
+                key="press_revoke",
+                disabled=not (chosen and is_sure),
+                on_click=_revoke,
+                args=(found.person,),
+            )
 
 
-def _choice_of_key(key: str, label: str, live: list[Key]) -> None:
-    """By its id: a callback must not take one key for another that has moved up meanwhile."""
+def _choice_of_key(key: str, label: str, live: list[Key]) -> bool:
+    """By its id: a callback must not take one key for another that has moved up meanwhile.
+
+    Returns:
+        Whether one is chosen; none is from the beginning.
+    """
     titles = {str(each.id): people_tables.key_title(each) for each in live}
-    st.selectbox(
-        label, list(titles), key=key, format_func=lambda id_: titles.get(id_, id_), width=330
+    chosen = st.selectbox(
+        label,
+        list(titles),
+        index=None,
+        key=key,
+        format_func=lambda id_: titles.get(id_, id_),
+        placeholder="Choose a key",
+        width=340,
     )
+    return chosen is not None
 
 
 def _add_key(person: Person) -> None:
     state: Any = st.session_state
+    if state["key_scope"] is None:
+        return
     life = _LIVES[state["key_life"]]
     expires_at = None if life is None else engine_in_process.runtime().clock.now() + life
     _made(
@@ -244,7 +322,9 @@ def _add_key(person: Person) -> None:
             expires_at=expires_at,
         ),
         f"{person.email} has another key.",
+        person,
     )
+    state["key_name"], state["key_scope"] = "", None
 
 
 def _rotate(person: Person) -> None:
@@ -256,15 +336,20 @@ def _rotate(person: Person) -> None:
                 session, clock, actor, key_id, overlap
             ),
             f"A key of {person.email} was rotated; the old one ends after {state['key_overlap']}.",
+            person,
         )
+        state["key_to_rotate"] = None
 
 
 def _revoke(person: Person) -> None:
+    _no_longer_sure("revoke")
     key_id = _key_id("key_to_revoke")
+    st.session_state["key_to_revoke"] = None
     if key_id is not None:
         _act(
             lambda session, clock, actor: administration.revoke_key(session, clock, actor, key_id),
             f"A key of {person.email} was revoked; within 5 s it works nowhere.",
+            KEYS,
         )
 
 
@@ -273,13 +358,16 @@ def _key_id(key: str) -> UUID | None:
     return None if chosen is None else parse_uuid(chosen)
 
 
-def _made(change: Change[NewKey], done: str) -> None:
+def _made(change: Change[NewKey], done: str, person: Person) -> None:
     made = actions.act(change)
-    told.leave(made, done, None if made.value is None else made.value.api_key)
+    if made.value is None:
+        told.leave(made, done, place=KEYS)
+    else:
+        told.leave(made, done, made.value.api_key, place=str(person.account_id))
 
 
-def _act(change: Change[None], done: str) -> None:
-    told.leave(actions.act(change), done)
+def _act(change: Change[None], done: str, place: str = ONE_ACCOUNT) -> None:
+    told.leave(actions.act(change), done, place=place)
 
 
 def _row() -> Any:  # noqa: ANN401  # Streamlit has no public name for its type

@@ -37,7 +37,12 @@ def people() -> None:
     """The whole page below its title."""
     if not entry.allows("people"):
         return
+    _page()
+    # What was left for a part that could not be drawn.
     told.draw()
+
+
+def _page() -> None:
     text: str = st.text_input(
         "Filter",
         key=_TEXT,
@@ -52,6 +57,7 @@ def people() -> None:
     if known.value is not None:
         # Whoever was chosen stands below, in sight.
         _list(known.value, _ROWS_MAX if said is None else _ROWS_BESIDE_ONE)
+    told.draw(people_forms.NEW_ACCOUNT)
     people_forms.add_account()
     if said is None:
         return
@@ -103,6 +109,7 @@ def _chosen(account_id: UUID) -> None:
 def _person(found: Whole) -> None:
     now = engine_in_process.runtime().clock.now()
     st.header("One account", anchor=False)
+    told.draw(people_forms.ONE_ACCOUNT)
     left, right = st.columns([2, 3])
     with left:
         quote_drawing.table(people_tables.facts(found.person), "person", "Facts of the account", {})
@@ -113,6 +120,8 @@ def _person(found: Whole) -> None:
             people_forms.limits(found.person)
     st.header("Keys", anchor=False)
     draw_keys(found, now)
+    told.draw(people_forms.KEYS)
+    told.draw_keys(str(found.person.account_id))
     people_forms.keys(found, now)
     st.header("Sign-ins", anchor=False)
     draw_sign_ins(found, now)

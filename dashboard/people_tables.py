@@ -135,9 +135,10 @@ def key_state(key: Key, now: datetime) -> str:
 
 
 def key_title(key: Key) -> str:
-    """A key in a list to choose from; its id tells it from others of the same name."""
-    named = f"{cut(key.name)}, " if key.name else ""
-    return f"{named}{key.scope}, made {_at(key.created_at)[:16]}, {key.id}"
+    """A key in a list to choose from; the end of its id tells it from others of the same name."""
+    ends = "never ends" if key.expires_at is None else f"ends {_at(key.expires_at)[:16]}"
+    named = (cut(key.name),) if key.name else ()
+    return " · ".join((*named, key.scope, ends, f"…{str(key.id)[-12:]}"))
 
 
 def sign_ins(found: Sequence[SignedInBrowser], now: datetime) -> pd.DataFrame:

@@ -15,6 +15,7 @@ import streamlit as st
 from dashboard import (
     engine_in_process,
     entry,
+    navigation,
     quote_address,
     quote_drawing,
     quote_history_panel,
@@ -49,6 +50,10 @@ def quote() -> None:
             " agent and of a quote of theirs.",
             icon=":material/link:",
         )
+        if navigation.has(viewer.current(), "lookup"):
+            st.page_link(
+                navigation.PATHS["lookup"], label="Find a quote on Lookup", icon=":material/search:"
+            )
         return
     if "agent" in asked.unread:
         # Another agent than was meant must not be looked for.

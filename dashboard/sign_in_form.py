@@ -94,7 +94,10 @@ def _notice(notice: Notice | None) -> str:
     if notice is None:
         return ""
     kind = "alarm" if notice.is_alarming else "news"
-    facts = "".join(
-        f"<small>{escape(fact)}</small>" for fact in (notice.code, notice.correlation_id) if fact
-    )
+    facts = f"<small>{escape(notice.code)}</small>" if notice.code else ""
+    if notice.correlation_id:
+        facts += (
+            "<small>Ask an administrator, quoting"
+            f" <code>{escape(notice.correlation_id)}</code></small>"
+        )
     return f'<div class="{kind}" role="alert"><p>{escape(notice.text)}</p>{facts}</div>\n'

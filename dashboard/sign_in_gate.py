@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dashboard.cookies import NEXT, cookies_of
 from dashboard.local_path import START, local_path
 from dashboard.login import NOBODY, Login, Standing, Unknowable
-from dashboard.sign_in_form import SIGN_IN_PATH
+from dashboard.sign_in_form import SIGN_IN_PATH, SIGN_OUT_PATH, STYLE_PATH
 from engine.api.app import PREFIX
 from engine.api.edge import header_of
 from engine.api.refusing import Refuser, address_of
@@ -24,9 +24,11 @@ from engine.errors import ErrorCode, Refusal
 
 # These have a lock of their own, need none, or are how one signs in.
 _OTHERS: Final = (
-    "/api", "/healthz", "/readyz", "/metrics", "/account", "/auth", "/oauth2callback", "/_stcore",
-    "/static", "/component",
+    "/api", "/healthz", "/readyz", "/metrics", "/auth", "/oauth2callback", "/_stcore", "/static",
+    "/component",
 )  # fmt: skip
+# Exactly these: below the same root stands the page of one's own account.
+_FORMS: Final = frozenset({SIGN_IN_PATH, SIGN_OUT_PATH, STYLE_PATH})
 # Streamlit answers there, and nothing of ours needs it: no page takes a file, and programs have
 # the API.
 _CLOSED: Final = ("/_stcore/upload_file", "/_stcore/agent", "/_stcore/metrics")
@@ -149,7 +151,7 @@ class SignInGate:
 
 def _is_page(scope: Scope, path: str) -> bool:
     """Whether a browser asks for something to show in a tab."""
-    if scope["method"] != "GET" or _is_below(path, _OTHERS):
+    if scope["method"] != "GET" or path in _FORMS or _is_below(path, _OTHERS):
         return False
     return "text/html" in (header_of(scope, "accept") or "")
 

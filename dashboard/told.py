@@ -1,6 +1,7 @@
 """What a page says of the last thing that was done on it, once: the next click takes it away.
 
-A form's callback leaves it here before the page is drawn.
+A form's callback leaves it here before the page is drawn, for the place where the form stands. A
+key that was made is the exception: it stays until whoever made it says that they have it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dashboard.actions import Outcome
 
 _TOLD: Final = "told_of_an_action"
 _LAST: Final = "last_action"
+_KEPT: Final = "keys_to_copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +23,41 @@ class _Told:
     words: str
     is_done: bool
     api_key: str | None = field(repr=False)
+    place: str = ""
+    then: str = ""
+    code: str = ""
 
 
-def leave(outcome: Outcome[Any], done: str, api_key: str | None = None) -> None:
+def leave(
+    outcome: Outcome[Any],
+    done: str,
+    api_key: str | None = None,
+    *,
+    place: str = "",
+    then: str = "",
+) -> None:
     """Leaves words on what became of something.
 
     Args:
         outcome: of it.
         done: a sentence for when it was done.
         api_key: a key that was made, in clear for the one time.
+        place: of the page, where they are to be said; see `draw`.
+        then: what is left to do when it was done; a line of its own.
     """
-    st.session_state[_TOLD] = _Told(outcome.words(done), outcome.refusal is None, api_key)
+    is_done = outcome.refusal is None
+    left = _Told(
+        outcome.words(done),
+        is_done,
+        api_key,
+        place,
+        then if is_done else "",
+        "" if outcome.refusal is None else outcome.refusal.code.value,
+    )
+    if api_key is None:
+        st.session_state[_TOLD] = left
+    else:
+        _kept().append(left)
     st.session_state[_LAST] = outcome.correlation_id
 
 
@@ -41,21 +67,55 @@ def last() -> str:
     return found
 
 
-def draw() -> None:
-    """Says it; there may be names in it, so nothing interprets it."""
-    told: _Told | None = st.session_state.pop(_TOLD, None)
-    if told is None:
-        return
-    with st.container(border=True, key="told"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.badge(
-                "Done" if told.is_done else "Not done", color="green" if told.is_done else "red"
-            )
-            st.text(told.words)
-        if told.api_key is not None:
+def draw(place: str | None = None) -> None:
+    """Says it; there may be names in it, so nothing interprets it.
+
+    Args:
+        place: only what was left for this one; anything if None, so that nothing stays unsaid.
+    """
+    told: _Told | None = st.session_state.get(_TOLD)
+    if told is not None and place in {None, told.place}:
+        del st.session_state[_TOLD]
+        with st.container(border=True, key="told"):
+            _say(told)
+
+
+def draw_keys(place: str) -> None:
+    """Shows the keys that were made and are not copied yet, each until that is said.
+
+    Args:
+        place: only those that were left for this one.
+    """
+    for position, told in enumerate(_kept()):
+        if told.place != place or told.api_key is None:
+            continue
+        with st.container(border=True, key=f"new-key-{position}"):
+            _say(told)
             st.warning(
                 "This is the key. It is shown this once and stored nowhere: copy it now, into a"
                 " place for secrets. Whoever has it may do what it is for.",
                 icon=":material/key:",
             )
             st.code(told.api_key, language=None)
+            st.button(
+                "I have copied it",
+                key=f"copied_{position}",
+                icon=":material/check:",
+                on_click=_kept().remove,
+                args=(told,),
+            )
+
+
+def _kept() -> list[_Told]:
+    found: list[_Told] = st.session_state.setdefault(_KEPT, [])
+    return found
+
+
+def _say(told: _Told) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.badge("Done" if told.is_done else "Not done", color="green" if told.is_done else "red")
+        st.text(told.words)
+        if told.code:
+            st.caption(told.code)
+    if told.then:
+        st.text(told.then)

@@ -6,7 +6,7 @@ The old one is asked for, and wrong ones are counted by account as those at the 
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from engine.access.administration import one_at_a_time, set_password
 from engine.access.audit import Action, Actor, Subject, event
 from engine.access.passwords import is_right
 from engine.access.tables import Account, AccountPassword, AuditEvent
+from engine.access.waiting import try_again
 from engine.clock import Clock
 from engine.errors import ErrorCode, Refusal
 from engine.settings import Settings
@@ -56,7 +57,7 @@ def change_own_password(
     )
     wait_s = _wait_s(session, clock, settings.bad_passwords, account_id)
     if wait_s > 0:
-        return unfit(session, clock, actor, _too_many(wait_s))
+        return unfit(session, clock, actor, _too_many(wait_s, clock.now()))
     # Who sets a password holds the account's row; nobody else does from here on.
     one_at_a_time(session)
     session.refresh(session.get_one(Account, account_id), with_for_update=True)
@@ -92,9 +93,9 @@ def _wait_s(session: Session, clock: Clock, most: int, account_id: UUID) -> floa
     return (wrong[-1] + _COUNTED - clock.now()).total_seconds() if len(wrong) == most else 0.0
 
 
-def _too_many(wait_s: float) -> Refusal:
+def _too_many(wait_s: float, now: datetime) -> Refusal:
     return Refusal(
         ErrorCode.RATE_LIMIT_EXCEEDED,
-        f"Too many wrong passwords; wait {max(math.ceil(wait_s / 60), 1)} minutes.",
+        f"Too many wrong passwords. {try_again(now, wait_s)}",
         {"retryAfterSeconds": max(math.ceil(wait_s), 1)},
     )

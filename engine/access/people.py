@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -115,6 +116,15 @@ class Whole:
     sign_ins: tuple[SignedInBrowser, ...]
 
 
+def emails(connection: psycopg.Connection[Any], account_ids: Collection[UUID]) -> dict[UUID, str]:
+    """The e-mail addresses of accounts, as they are now; of those that there are.
+
+    Raises:
+        psycopg.Error: the database could not be asked.
+    """
+    return dict(connection.execute(_EMAILS, {"ids": list(account_ids)}).fetchall())
+
+
 def people(connection: psycopg.Connection[Any], now: datetime, text: str = "") -> People:
     """Accounts that have a text in their address, name, role or agent's name.
 
@@ -220,4 +230,10 @@ _SIGN_INS: Final = """
     WHERE account_id = %(id)s
     ORDER BY began_at DESC
     LIMIT %(most)s
+"""
+_EMAILS: Final = b"""
+    -- How to call the accounts that a page of the trail speaks of.
+    SELECT id, email
+    FROM account
+    WHERE id = ANY(%(ids)s)
 """

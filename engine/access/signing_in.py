@@ -28,6 +28,7 @@ from engine.access.audit import Action, Actor, Subject, event
 from engine.access.passwords import hash_password, is_outdated, is_right
 from engine.access.roles import Role, role_of
 from engine.access.tables import Account, AccountPassword, AuditEvent, SignIn
+from engine.access.waiting import try_again
 from engine.clock import Clock
 from engine.errors import ErrorCode, Refusal
 from engine.settings import Settings
@@ -143,7 +144,7 @@ def sign_in_with_password(
     )
     wait_s = _wait_s(session, clock.now(), settings.bad_passwords, subject, actor.address)
     if wait_s > 0:
-        refusal = _too_many(wait_s)
+        refusal = _too_many(wait_s, clock.now())
         session.add(event(clock, actor, Action.SIGNED_IN, subject=subject, refused=refusal.code))
         return refusal
     stored = None if account is None else session.get(AccountPassword, account.id)
@@ -317,11 +318,11 @@ def _is_still(session: Session, account: Account, verified: AccountPassword) -> 
     return verified.password_hash == password_hash and account.disabled_at is None
 
 
-def _too_many(wait_s: float) -> Refusal:
+def _too_many(wait_s: float, now: datetime) -> Refusal:
     seconds = max(math.ceil(wait_s), 1)
     return Refusal(
         ErrorCode.RATE_LIMIT_EXCEEDED,
-        f"Too many wrong passwords from here; wait {math.ceil(seconds / 60)} minutes.",
+        f"Too many wrong passwords from here. {try_again(now, seconds)}",
         {"retryAfterSeconds": seconds},
     )
 

@@ -119,3 +119,9 @@ def test_the_whole_menu_is_in_sight_and_leads_to_the_pages_of_access(
     listed = tab.get_by_test_id("stTopNavDropdownLink")
 
     expect(listed).to_have_text(["Limits", "People", "Audit trail", "Account"])
+    # It is marked while a page of it is shown, and no longer.
+    # While Streamlit measures its menu there may be two for a moment.
+    section = tab.get_by_test_id("stTopNavSection").first
+    expect(section).to_have_css("font-weight", "600")
+    tab.goto(f"{saveguard.url}/latency")
+    expect(section).to_have_css("font-weight", "400")

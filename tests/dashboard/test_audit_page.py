@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
 import psycopg
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import attempt_reads, audit_address, audit_reads
+from dashboard import attempt_reads, audit_address, audit_reads, audit_words
 from engine.access import audit
 from engine.access.audit import Action, Actor, Subject, Way
 from engine.access.roles import Role
@@ -107,7 +107,7 @@ def test_filters_stand_in_the_address_and_select_what_they_say() -> None:
     assert said(page) == {"did": "role changed", "ended": "refused", "actor": "USER-2"}
     shown = rows(page)
     assert {(row["Action"], row["Outcome"][0], row["Actor"]) for row in shown} == {
-        ("role changed", "refused", "user-2")
+        ("change of role", "refused", "user-2")
     }
     # Every fifth of those that are odd, and two more than a multiple of three: 5, 35.
     assert [row["Subject"] for row in shown] == ["account 35", "account 5"]
@@ -126,14 +126,35 @@ def test_an_event_is_found_by_its_correlation_id_and_by_instants(trail: list[str
     assert opened(request="REQ-OF-NOBODY").caption[-1].value == "No such events"
 
 
-def test_what_an_address_says_that_is_no_filter_is_left_out_and_told(trail: list[str]) -> None:
-    page = opened(did="sang", ended="well", since="yesterday", events_before="x", to="2026-11-26")
-
-    assert listed(page) == trail[:50]
+def test_nothing_is_listed_by_a_filter_that_cannot_be_read_until_it_is_mended(
+    trail: list[str],
+) -> None:
+    page = opened(did="sang", ended="well", since="yesterday", events_before="x", to="26.11.2026")
     (told,) = [each.value for each in page.warning]
-    for name in ("did", "ended", "since", "to", "events_before"):
-        assert name in told
+    shown = listed(page)
+    kept = page.text_input(key="audit_since").value
+    page.button(key="audit_leave_out").click()
+    again(page)
+
+    assert shown == []
+    assert kept == "yesterday"
+    for name in ("did", "ended", "events_before"):
+        assert f"({name})." in told
+    for name in ("From", "Until"):
+        assert f"{name} is no date: write 2026-11-26, or 2026-11-26T09:00Z." in told
     assert "sang" not in told
+    assert (said(page), listed(page)) == ({}, trail[:50])
+
+
+@pytest.mark.parametrize(
+    ("written", "hours"),
+    [("2026-11-26", 0), ("2026-11-26 09:00", 9), ("2026-11-26T10:00+01:00", 9)],
+)
+def test_a_date_and_what_names_no_zone_is_in_utc(written: str, hours: int) -> None:
+    asked = audit_address.read({"since": written})
+
+    assert asked.wanted.start == datetime(2026, 11, 26, hours, tzinfo=UTC)
+    assert not asked.unread
 
 
 @pytest.mark.usefixtures("trail")
@@ -204,3 +225,43 @@ def test_a_look_up_leads_an_administrator_to_the_trail_and_nobody_else(
     assert led(Role.ADMIN, trail[3]) == [f"request={trail[3]}"]
     assert led(Role.LEAD, trail[3]) == []
     assert led(Role.ADMIN, "REQ-NOWHERE-TO-BE-FOUND") == []
+
+
+def test_an_account_is_shown_by_its_address_and_written_into_the_file_by_its_id(
+    engine: Runtime, connection: psycopg.Connection[Any], seat: Seat
+) -> None:
+    seat(Role.ADMIN)
+    someone = account_of(engine, Role.VIEWER, email="someone@people.example")
+    clock = engine.clock
+    unknown = Actor(None, "unknown", Way.API, "192.0.2.9", make_correlation_id(clock.uuid7()))
+    for action, subject, details in (
+        (Action.PASSWORD_SET, Subject("account", str(someone)), {"signInsEnded": 0}),
+        (Action.KEY_ADDED, Subject("api_key", "7"), {"accountId": str(someone), "expiresAt": None}),
+        (
+            Action.SETTINGS_CHANGED,
+            Subject("settings", "test/up"),
+            {"changed": {}, "first": True, "keyed_by": "k", "settings": {"a": 1}, "secrets": {}},
+        ),
+    ):
+        audit.write(
+            connection, audit.event(clock, unknown, action, subject=subject, details=details)
+        )
+        cast("FrozenClock", clock).advance(timedelta(seconds=1))
+
+    shown = rows(opened())
+
+    assert list(shown[0])[3:8] == ["Outcome", "Subject", "Code", "Where", "Details"]
+    assert [(row["Action"], row["Subject"], row["Details"]) for row in shown] == [
+        ("change of settings", "settings test/up", "first start: settings recorded"),
+        ("new key", "key 7", "account: someone@people.example; expires: never"),
+        ("new password", "account someone@people.example", "sign-ins ended: 0"),
+    ]
+    assert {row["Actor"] for row in shown} == {"nobody known"}
+    admin = account_of(engine, Role.ADMIN)
+    file = audit_reads.csv(actor(admin), audit_address.read({"did": "password set"})).decode()
+    assert str(someone) in file
+    assert "someone@people.example" not in file
+
+
+def test_every_action_has_a_noun() -> None:
+    assert audit_words.ACTIONS.keys() == set(Action)

@@ -187,3 +187,23 @@ def test_settings_that_limit_are_shown_by_their_variables_and_no_secret(engine: 
 
 def test_the_quota_that_every_agent_has_is_the_tables_own() -> None:
     assert Agent.model_fields["max_active_quotes"].default == DEFAULT_QUOTA
+
+
+@pytest.mark.usefixtures("engine")
+def test_durations_are_told_in_hours_and_who_changes_limits_in_words(seat: Seat) -> None:
+    changed_by = {}
+    for role in (Role.ON_CALL, Role.ADMIN):
+        seat(role)
+        page = AppTest.from_file(str(APP), default_timeout=30)
+        page.switch_page("../pages/limits.py")
+        page.run()
+        (shown,) = [each for each in page.dataframe if each.proto.alt == "Limits of everybody"]
+        rows = {row["Limit"]: row for row in shown.value.to_dict("records")}
+        changed_by[role] = rows["Requests a minute of an agent"]["Changed by"]
+        lasts = [row["Value"] for row in rows.values() if "SESSION" in row["Changed by"]]
+
+        assert lasts == ["12 h"]
+    assert changed_by == {
+        Role.ON_CALL: "an administrator, on People, or saveguard agent set --rate-limit",
+        Role.ADMIN: "on People, or saveguard agent set --rate-limit",
+    }

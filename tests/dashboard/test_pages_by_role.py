@@ -98,10 +98,14 @@ def test_the_pages_of_a_role_are_these_and_no_others(
 ) -> None:
     who = seat(role, agent_id=new_agency(engine).agent_id if is_agent else None)
     registered: dict[str, bool] = {}
+    stand_ins: set[str] = set()
     made = st.Page
 
     def noting(path: Any, **said: Any) -> Any:
-        registered[path.stem] = said["default"]
+        if callable(path):
+            stand_ins.add(said["url_path"])
+        else:
+            registered[path.stem] = said["default"]
         return made(path, **said)
 
     monkeypatch.setattr(st, "Page", noting)
@@ -110,6 +114,8 @@ def test_the_pages_of_a_role_are_these_and_no_others(
 
     assert not page.exception
     assert registered.keys() == _PAGES[role, is_agent]
+    # At the other addresses stands what is no page: a refusal, and the way to where one begins.
+    assert stand_ins == {navigation.first(who).name} | navigation.PAGES.keys() - registered.keys()
     assert [name for name, is_first in registered.items() if is_first] == [
         navigation.first(who).name
     ]
@@ -134,9 +140,16 @@ def test_a_page_that_is_not_theirs_refuses_by_itself_and_is_written_down_once(
 
         assert not page.exception
         (said,) = [each.value for each in page.error]
-        assert said.startswith("AUTHORIZATION_FAILED: ")
+        title = navigation.PAGES[name].title
+        assert (
+            f"does not open the page {title}." in said or f"the page {title} does not open" in said
+        )
+        assert "Ask an administrator" in said
+        (small,) = [each.value for each in page.caption]
         written = events()[-1]
-        assert written["correlation_id"] in said
+        assert (
+            small == f"AUTHORIZATION_FAILED · Quote the correlation id {written['correlation_id']}"
+        )
         assert has_valid_check(written["correlation_id"])
         assert (written["action"], written["error_code"]) == (
             "page refused",
@@ -146,6 +159,26 @@ def test_a_page_that_is_not_theirs_refuses_by_itself_and_is_written_down_once(
         assert (written["account_id"], written["actor"]) == (who.account_id, who.name)
         assert not [*page.dataframe, *page.metric, *page.code, *page.button, *page.text]
     assert len(events()) == len(not_theirs)
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_link_to_a_page_that_a_role_does_not_open_leads_to_a_refusal_and_nothing_else(
+    seat: Seat, events: Callable[[], list[dict[str, Any]]]
+) -> None:
+    seat(Role.VIEWER)
+
+    page = AppTest.from_string(
+        "from dashboard import entry\nentry.stand_in('audit')()", default_timeout=30
+    ).run()
+
+    assert [each.value for each in page.error] == [
+        (
+            "Your role (viewer) does not open the page Audit trail."
+            " Ask an administrator if you need it."
+        )
+    ]
+    assert not [*page.title, *page.dataframe, *page.button, *page.text_input]
+    assert [event["action"] for event in events()] == ["page refused"]
 
 
 @pytest.mark.usefixtures("engine")
@@ -208,7 +241,7 @@ def test_a_page_is_refused_also_when_that_cannot_be_written_down(
     page = call_of("overview").run()
 
     assert not page.exception
-    assert "AUTHORIZATION_FAILED" in page.error[0].value
+    assert "does not open" in page.error[0].value
     assert not page.metric
 
 

@@ -18,7 +18,7 @@ from dashboard.login import Login
 from engine.access import passwords
 from engine.access.administration import set_role
 from engine.access.roles import Role
-from engine.access.tables import Account, AuditEvent
+from engine.access.tables import Account, AuditEvent, SignIn
 from engine.clock import FrozenClock
 from engine.database import sessions
 from engine.database.sessions import session_of
@@ -107,6 +107,31 @@ def test_whoever_is_not_signed_in_gets_the_form_and_then_what_they_wanted(login:
     assert (done.status_code, done.headers["location"]) == (303, _DEEP)
     assert visitor.get(_DEEP).text == "inside /lookup"
     assert visitor.get(f"/account/sign-in?next={_DEEP}").headers["location"].startswith("/lookup")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "form"),
+    [("/account", "?next=%2Faccount"), ("/account/", ""), ("/account/foo", "")],
+)
+def test_the_page_of_ones_account_is_no_exception(login: Login, wanted: str, form: str) -> None:
+    first = Visitor(login).get(wanted)
+
+    assert (first.status_code, first.headers["location"]) == (303, f"/account/sign-in{form}")
+
+
+def test_after_a_change_of_password_the_form_says_so(runtime: Runtime, login: Login) -> None:
+    changer, other = Visitor(login), Visitor(login)
+    for each in (changer, other):
+        each.sign_in(_LEAD)
+    login.password_changed(dict(changer.cookies))
+    with session_of(runtime.target) as session:
+        session.exec(update(SignIn).values(ended_at=runtime.clock.now()))
+    runtime.sign_ins.forget()
+
+    forms = [each.get(each.get("/account").headers["location"]).text for each in (changer, other)]
+
+    assert "Your password is changed. Sign in with the new one." in forms[0]
+    assert "You have been signed out" in forms[1]
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(login: Login) -> None:
@@ -215,7 +240,8 @@ def test_too_many_wrong_passwords_make_that_address_wait_and_no_other(login: Log
 
     assert locked.status_code == 429
     assert int(locked.headers["retry-after"]) > 60
-    assert "Too many wrong passwords from here" in locked.text
+    assert "Too many wrong passwords from here. Try again after " in locked.text
+    assert f"quoting <code>{locked.headers['x-correlation-id']}</code>" in locked.text
     assert "RATE_LIMIT_EXCEEDED" in locked.text
     assert owner.sign_in(_LEAD).status_code == 303
 
