@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from engine.access.accounts import find_account
 from engine.access.audit import Actor
 from engine.access.roles import Role
 from engine.access.tables import Account
@@ -29,6 +30,8 @@ from engine.settings import Settings
 from engine.slo.objectives import LIMITS
 from tests.database.people import account, acting
 
+AUTHOR: Final = "author@people.example"
+
 
 def lead(target: Target, clock: Clock) -> tuple[Account, Actor]:
     """Somebody who may sign."""
@@ -38,12 +41,11 @@ def lead(target: Target, clock: Clock) -> tuple[Account, Actor]:
 
 def released(target: Target, clock: Clock, actor: Actor, **changes: Any) -> UUID:
     """A release that somebody who may has made; its author is somebody else unless said."""
-    plan = {
-        "name": "2026.48",
-        "commit": "0123abc",
-        "environment": "staging",
-        "author": "author@people.example",
-    }
+    plan = {"name": "2026.48", "commit": "0123abc", "environment": "staging", "author": AUTHOR}
+    with session_of(target) as session:
+        has_author = find_account(session, AUTHOR) is not None
+    if not has_author:
+        account(target, clock, Role.VIEWER, email=AUTHOR)
     with session_of(target) as session:
         made = make_release(session, clock, actor, Plan(**{**plan, **changes}))
     assert isinstance(made, UUID), made
