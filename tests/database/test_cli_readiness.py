@@ -36,8 +36,9 @@ OURS = ("--release", "2026.48")
 
 
 @pytest.fixture
-def ops(saveguard: Shell) -> Shell:
+def ops(saveguard: Shell, target: Target) -> Shell:
     """A shell in which there is a release for this very environment."""
+    account(target, CLOCK, Role.VIEWER, email="ada@people.example")
     assert saveguard(*ADD, "development", "--author", "ada@people.example").code == 0
     return saveguard
 
@@ -140,7 +141,9 @@ def test_the_gate_opens_once_every_phase_is_signed_off(
     saveguard: Shell, target: Target, tmp_path: Path
 ) -> None:
     (tmp_path / "list.md").write_text(LIST)
-    saveguard(*ADD, "development", "--checklist", str(tmp_path / "list.md"))
+    account(target, CLOCK, Role.VIEWER, email="ada@people.example")
+    checklist = ("--checklist", str(tmp_path / "list.md"))
+    saveguard(*ADD, "development", "--author", "ada@people.example", *checklist)
     closed = saveguard("readiness", "gate", *OURS)
     assert closed.code == 1
     assert "vouch  Vouch for PRE-1.1" in closed.out
@@ -156,7 +159,9 @@ def test_the_gate_stays_shut_when_records_are_not_what_was_sealed(
     saveguard: Shell, target: Target, tmp_path: Path
 ) -> None:
     (tmp_path / "list.md").write_text(LIST)
-    saveguard(*ADD, "development", "--checklist", str(tmp_path / "list.md"))
+    account(target, CLOCK, Role.VIEWER, email="ada@people.example")
+    checklist = ("--checklist", str(tmp_path / "list.md"))
+    saveguard(*ADD, "development", "--author", "ada@people.example", *checklist)
     signed_off(target, Settings(data_dir=tmp_path))
     assert saveguard("readiness", "verify").code == 0
     run(
