@@ -135,10 +135,15 @@ def sign(readiness: Readiness, phase: PhaseStanding) -> None:
             height=80,
             placeholder="What a review has found; an approval may go without",
         )
-        open_boxes = f"{readiness_words.boxes(len(phase.blocking))} still open: only a review"
+        why = (
+            f"{readiness_words.boxes(len(phase.blocking))} still open"
+            if phase.blocking
+            else "its time is not over"
+        )
         st.caption(
             f"You sign what is drawn here as of {readiness.read_at:%H:%M:%S} UTC, digest"
-            f" {readiness_words.short(phase.seen)}" + (f" · {open_boxes}" if phase.blocking else "")
+            f" {readiness_words.short(phase.seen)}"
+            + (f" · {why}: only a review" if is_open else "")
         )
         st.form_submit_button(
             f"Sign {literal(phase_id)}",
