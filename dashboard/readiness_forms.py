@@ -22,7 +22,7 @@ from dashboard import (
 )
 from dashboard.actions import Outcome
 from dashboard.wording import literal
-from engine.readiness.assessment import Standing, State
+from engine.readiness.assessment import Standing, waits_for_second
 from engine.readiness.box_history import Said
 from engine.readiness.items import Kind
 from engine.readiness.looking import Readiness
@@ -122,10 +122,10 @@ def _put_down_deployment(release_id: UUID) -> None:
 
 def sign(readiness: Readiness, phase: PhaseStanding) -> None:
     """One's name under a phase as it was seen."""
-    phase_id, has_waived = phase.phase.id, bool(phase.counts[State.WAIVED])
-    likely = Meaning.WAIVED if has_waived else Meaning.APPROVED
+    phase_id, is_open = phase.phase.id, bool(phase.blocking) or not phase.is_in_time
+    likely = Meaning.WAIVED if phase.exempt else Meaning.APPROVED
     key = f"{readiness.release.id}_{phase_id}"
-    _suggest(key, Meaning.REVIEWED if phase.blocking else likely)
+    _suggest(key, Meaning.REVIEWED if is_open else likely)
     with st.form(f"sign_{key}", enter_to_submit=False):
         st.selectbox("Meaning", [each.value for each in Meaning], key=f"meaning_{key}", width=240)
         st.text_area(
@@ -135,10 +135,15 @@ def sign(readiness: Readiness, phase: PhaseStanding) -> None:
             height=80,
             placeholder="What a review has found; an approval may go without",
         )
-        open_boxes = f"{readiness_words.boxes(len(phase.blocking))} still open: only a review"
+        why = (
+            f"{readiness_words.boxes(len(phase.blocking))} still open"
+            if phase.blocking
+            else "its time is not over"
+        )
         st.caption(
             f"You sign what is drawn here as of {readiness.read_at:%H:%M:%S} UTC, digest"
-            f" {readiness_words.short(phase.seen)}" + (f" · {open_boxes}" if phase.blocking else "")
+            f" {readiness_words.short(phase.seen)}"
+            + (f" · {why}: only a review" if is_open else "")
         )
         st.form_submit_button(
             f"Sign {literal(phase_id)}",
@@ -216,24 +221,29 @@ def exempt(readiness: Readiness, standing: Standing) -> None:
                 width=150,
             )
         st.text_area("Reason", key=f"reason_{key}", max_chars=_WORDS_MAX, height=80)
-        st.caption("A waiver counts once somebody else has agreed, and is shown apart: not proved.")
+        st.caption(
+            "A waiver counts once somebody else has agreed, and is shown apart: not proved. So does"
+            " that a box does not apply which a machine would decide."
+        )
         st.form_submit_button(
             f"Exempt {literal(box_id)}",
             icon=":material/event_busy:",
             on_click=_exempt,
             args=(readiness.release.id, box_id, key),
+            kwargs={"is_decided": standing.item.kind is not Kind.ATTESTED},
         )
 
 
-def _exempt(release_id: UUID, box_id: str, key: str) -> None:
+def _exempt(release_id: UUID, box_id: str, key: str, *, is_decided: bool) -> None:
     state: Any = st.session_state
     days: int = state[f"days_{key}"]
     # The engine wants an end within its limit, reckoned a moment later.
     life = timedelta(days=days) if state[f"what_{key}"] == _WAIVED else None
+    apart = f"That {box_id} does not apply waits for somebody else to agree."
     done = readiness_actions.exempt(release_id, box_id, state[f"reason_{key}"].strip(), life)
     told.leave(
         done,
-        f"{box_id} does not apply."
+        (apart if is_decided else f"{box_id} does not apply.")
         if life is None
         else f"A waiver of {box_id} for {days} days waits for somebody else to agree.",
     )
@@ -241,32 +251,33 @@ def _exempt(release_id: UUID, box_id: str, key: str) -> None:
 
 
 def second(readiness: Readiness, standing: Standing) -> None:
-    """Agrees to a waiver that waits for it."""
+    """Agrees to an exemption that waits for it."""
     box_id = standing.item.id
     exemption = readiness.knowledge.exemptions.get(box_id)
-    if (
-        exemption is None
-        or exemption.state is not State.WAIVED
-        or exemption.second is not None
-        or exemption.expires_at is None
-        or exemption.expires_at <= readiness.read_at
-    ):
+    if exemption is None or not waits_for_second(standing.item, exemption, readiness.read_at):
         return
+    until = exemption.expires_at
     with st.form(f"second_{readiness.release.id}_{box_id}", enter_to_submit=False):
-        st.text(
-            f"{exemption.granted_by} asks to waive {box_id} until"
-            f" {readiness_words.instant(exemption.expires_at)}: {exemption.reason}"
+        asks = (
+            f"says that {box_id} does not apply"
+            if until is None
+            else f"asks to waive {box_id} until {readiness_words.instant(until)}"
         )
+        st.text(f"{exemption.granted_by} {asks}: {exemption.reason}")
         st.form_submit_button(
-            "Agree to the waiver",
+            "Agree that it does not apply" if until is None else "Agree to the waiver",
             icon=":material/handshake:",
             on_click=_second,
-            args=(readiness.release.id, box_id, readiness.knowledge.exemption_ids[box_id]),
+            args=(
+                readiness.release.id,
+                readiness.knowledge.exemption_ids[box_id],
+                f"{box_id} does not apply." if until is None else f"{box_id} is waived.",
+            ),
         )
 
 
-def _second(release_id: UUID, box_id: str, record_id: UUID) -> None:
-    told.leave(readiness_actions.second(release_id, record_id), f"{box_id} is waived.")
+def _second(release_id: UUID, record_id: UUID, words: str) -> None:
+    told.leave(readiness_actions.second(release_id, record_id), words)
 
 
 def take_back(readiness: Readiness, box_id: str, said: tuple[Said, ...]) -> None:

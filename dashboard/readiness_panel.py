@@ -130,9 +130,11 @@ def _choose_release() -> None:
 def _own_release(looking: Viewer, found: Readiness) -> None:
     release = found.release
     called = {each.casefold() for each in (looking.email, looking.name) if each}
-    if looking.account_id == release.author_id or release.author.casefold() in called:
+    made_by = {release.author_id, release.maker_id} - {None}
+    if looking.account_id in made_by or release.author.casefold() in called:
         st.info(
-            "You are this release's author: somebody else vouches, waives and signs.",
+            "You are this release's author, or have put it down: somebody else vouches, waives"
+            " and signs.",
             icon=":material/person:",
         )
 

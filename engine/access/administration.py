@@ -18,6 +18,7 @@ from sqlmodel import Session, col, func, select
 
 from engine.access.accounts import find_account
 from engine.access.audit import Action, Actor, Subject, Way
+from engine.access.canaries import is_canary
 from engine.access.keyring import NewKey, Unrotatable, add_key, revoke, rotate
 from engine.access.keys import Scope
 from engine.access.passwords import hash_password, password_fault
@@ -44,6 +45,13 @@ _TAKEN: Final = Refusal(
 _LAST_ADMIN: Final = Refusal(
     ErrorCode.AUTHORIZATION_FAILED,
     "This is the last administrator who can sign in; nothing was changed.",
+)
+
+
+_CANARY: Final = Refusal(
+    ErrorCode.AUTHORIZATION_FAILED,
+    "This is a canary's account, which is nobody's: what it saves is no part of any number;"
+    " nothing was changed.",
 )
 
 
@@ -107,6 +115,9 @@ def set_role(
     account = permit.refusal(Action.ROLE_CHANGED, subject) or _locked(session, account_id)
     if not isinstance(account, Account):
         return account or permit.refused(Action.ROLE_CHANGED, subject, _NO_SUCH_ACCOUNT)
+    why = _not_a_canary(account_id)
+    if why is not None:
+        return permit.refused(Action.ROLE_CHANGED, subject, why)
     if role is not Role.ADMIN and _is_last_admin(session, actor, account):
         return permit.refused(Action.ROLE_CHANGED, subject, _LAST_ADMIN)
     if account.role != role:
@@ -124,6 +135,9 @@ def set_disabled(
     account = permit.refusal(action, subject) or _locked(session, account_id)
     if not isinstance(account, Account):
         return account or permit.refused(action, subject, _NO_SUCH_ACCOUNT)
+    why = _not_a_canary(account_id)
+    if why is not None:
+        return permit.refused(action, subject, why)
     if is_disabled and _is_last_admin(session, actor, account):
         return permit.refused(action, subject, _LAST_ADMIN)
     if (account.disabled_at is not None) is not is_disabled:
@@ -163,9 +177,11 @@ def set_password(
     if not isinstance(account, Account):
         return account or permit.refused(Action.PASSWORD_SET, subject, _NO_SUCH_ACCOUNT)
     fault = password_fault(password, account.email)
-    if fault is not None:
-        unfit = Refusal(ErrorCode.QUOTE_VALIDATION_FAILED, fault)
-        return permit.refused(Action.PASSWORD_SET, subject, unfit)
+    why = _not_a_canary(account_id) or (
+        None if fault is None else Refusal(ErrorCode.QUOTE_VALIDATION_FAILED, fault)
+    )
+    if why is not None:
+        return permit.refused(Action.PASSWORD_SET, subject, why)
     stored = session.get(AccountPassword, account_id) or AccountPassword(
         account_id=account_id, password_hash="", changed_at=clock.now()
     )
@@ -219,8 +235,11 @@ def issue_key(
     refusal = permit.refusal(Action.KEY_ADDED, subject)
     if refusal is not None:
         return refusal
-    if _locked(session, account_id) is None:
-        return permit.refused(Action.KEY_ADDED, subject, _NO_SUCH_ACCOUNT)
+    why = _not_a_canary(account_id)
+    if why is None and _locked(session, account_id) is None:
+        why = _NO_SUCH_ACCOUNT
+    if why is not None:
+        return permit.refused(Action.KEY_ADDED, subject, why)
     made = add_key(session, clock, account_id, name=name, scope=scope, expires_at=expires_at)
     permit.done(
         Action.KEY_ADDED,
@@ -249,8 +268,9 @@ def rotate_key(
     )
     if refusal is not None:
         return refusal
-    if key is None:
-        return permit.refused(Action.KEY_ROTATED, subject, _NO_SUCH_KEY)
+    why = _NO_SUCH_KEY if key is None else _not_a_canary(key.account_id)
+    if key is None or why is not None:
+        return permit.refused(Action.KEY_ROTATED, subject, why or _NO_SUCH_KEY)
     ends_at = key.expires_at
     made = rotate(session, clock, key, overlap)
     if isinstance(made, Unrotatable):
@@ -290,6 +310,11 @@ def _manages_access(permit: Permit) -> bool:
     return permit.actor.way is Way.TERMINAL or (
         permit.account is not None and may(role_of(permit.account.role), Permission.MANAGE_ACCESS)
     )
+
+
+def _not_a_canary(account_id: UUID | None) -> Refusal | None:
+    """Why an account is nobody's to change: somebody who called as a canary would save unseen."""
+    return _CANARY if account_id is not None and is_canary(account_id) else None
 
 
 def _account(account_id: UUID) -> Subject:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from engine.cli.acting import at_terminal, unless_refusal
+from engine.cli.facts import one_line
 from engine.cli.options import NAME, data_dir_option, ready_database
 from engine.cli.readiness_release import readiness_of, release_option
 from engine.database.sessions import session_of
@@ -40,7 +41,7 @@ def import_command(
             import_results(session, clock, settings, at_terminal(clock), release, xml, commit),
         )
     for item_id, each in found.items():
-        click.echo(f"{item_id:<10} {each.verdict.value:<18} {each.reason}")
+        click.echo(f"{item_id:<10} {each.verdict.value:<18} {one_line(each.reason)}")
     sys.exit(int(any(each.verdict is Verdict.FAILING for each in found.values())))
 
 

@@ -10,6 +10,7 @@ import click
 
 from engine.access.audit import Action, Subject, event
 from engine.cli.acting import at_terminal
+from engine.cli.facts import one_line
 from engine.cli.options import NAME, data_dir_option, ready_database
 from engine.cli.readiness_release import readiness_of, release_option
 from engine.cli.readiness_state import count_lines
@@ -53,7 +54,7 @@ def run_command(
             readiness = readiness_of(session, settings, clock, name, environment)
     for item_id, each in found.items():
         if each.verdict is not Verdict.PASSING:
-            click.echo(f"{item_id:<10} {each.verdict.value:<18} {each.reason}")
+            click.echo(f"{item_id:<10} {each.verdict.value:<18} {one_line(each.reason)}")
     click.echo(f"{len(found)} boxes looked at; of all {len(readiness.standings)}:")
     click.echo("\n".join(count_lines(readiness.standings.values())))
     sys.exit(int(any(each.verdict is Verdict.FAILING for each in found.values())))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from engine.readiness.items import Dependency, Item, Kind
 
@@ -43,6 +43,12 @@ class State(StrEnum):
         return self in {State.PASSING, State.WAIVED, State.NOT_APPLICABLE}
 
 
+# Why nobody can vouch for a box yet.
+NO_GATE: Final = "Nobody can vouch for it yet: its machine gate is not there"
+_WORD_ALONE: Final = "vouched for; its machine gate is not there yet"
+# Clocks of one system are that close; evidence of a time to come would stay fresh for longer.
+_AHEAD_MAX: Final = timedelta(minutes=1)
+_AHEAD: Final = "It was looked at in the future: its clock was ahead"
 # The worst state of many is the one that comes first here.
 _WORST = tuple(State)
 
@@ -82,7 +88,7 @@ class Exemption:
         reason: why.
         granted_by: who.
         granted_at: when.
-        second: who else; a waiver without a second person does not count.
+        second: who else; where one is needed (`needs_second`), it does not count without.
         expires_at: None for a box that does not apply.
     """
 
@@ -192,17 +198,29 @@ def _decided(item: Item, known: Known, now: datetime, absent: Mapping[str, str])
         return Standing(item, exempt.state, _exempt_reason(exempt), evidence)
     if evidence is None:
         why = absent.get(item.probe or "", _NEVER[item.kind])
-        return Standing(item, State.UNKNOWN, why, None)
-    stale_at = None if item.age is None else evidence.ended_at + item.age
+        return Standing(item, State.UNKNOWN, NO_GATE if item.is_gate_absent else why, None)
+    state, reason = _said(item, evidence, known, now)
+    age = item.age if state is State.PASSING else None
+    stale_at = None if age is None else evidence.ended_at + age
+    return Standing(item, state, reason, evidence, stale_at=stale_at)
+
+
+def _said(item: Item, evidence: Evidence, known: Known, now: datetime) -> tuple[State, str]:
+    """What the newest evidence of a box comes to now, and why."""
+    if evidence.ended_at > now + _AHEAD_MAX:
+        return State.UNKNOWN, _AHEAD
+    if evidence.verdict is not Verdict.PASSING:
+        return _UNPROVED[evidence.verdict], evidence.reason
     reopened = known.contradictions.get(item.id)
-    if evidence.verdict is Verdict.PASSING:
-        if reopened is not None and reopened.seen_at > evidence.ended_at:
-            return Standing(item, State.FAILING, f"Reopened: {reopened.reason}", evidence)
-        why_stale = _why_stale(item, evidence, known.fingerprints, now)
-        if why_stale is not None:
-            return Standing(item, State.STALE, why_stale, evidence)
-        return Standing(item, State.PASSING, evidence.reason, evidence, stale_at=stale_at)
-    return Standing(item, _UNPROVED[evidence.verdict], evidence.reason, evidence)
+    if reopened is not None and reopened.seen_at > evidence.ended_at:
+        return State.FAILING, f"Reopened: {reopened.reason}"
+    why_stale = _why_stale(item, evidence, known.fingerprints, now)
+    if why_stale is not None:
+        return State.STALE, why_stale
+    if item.is_gate_absent:
+        return State.UNKNOWN, NO_GATE
+    is_word_alone = item.kind is Kind.ATTESTED and item.probe is not None
+    return State.PASSING, f"{evidence.reason} ({_WORD_ALONE})" if is_word_alone else evidence.reason
 
 
 def _derived(item: Item, parts: Sequence[Standing], known: Known, now: datetime) -> Standing:
@@ -217,17 +235,33 @@ def _derived(item: Item, parts: Sequence[Standing], known: Known, now: datetime)
     if all(each.state is State.NOT_APPLICABLE for each in parts):
         return Standing(item, State.NOT_APPLICABLE, "None of what it follows from applies", None)
     waived = sum(each.state is State.WAIVED for each in parts)
+    apart = sum(each.state is State.NOT_APPLICABLE for each in parts)
+    without = f"; {apart} of {len(parts)} do not apply" if apart else ""
     if waived:
-        return Standing(item, State.WAIVED, f"{waived} of {len(parts)} waived, none open", None)
-    return Standing(item, State.PASSING, f"All {len(parts)} are settled", None)
+        reason = f"{waived} of {len(parts)} waived, none open{without}"
+        return Standing(item, State.WAIVED, reason, None)
+    return Standing(item, State.PASSING, f"All {len(parts)} are settled{without}", None)
+
+
+def needs_second(item: Item, exemption: Exemption) -> bool:
+    """Whether an exemption counts only once somebody else has agreed.
+
+    A waiver does; and that a box does not apply which a machine would have decided.
+    """
+    return exemption.state is State.WAIVED or item.kind is not Kind.ATTESTED
+
+
+def waits_for_second(item: Item, exemption: Exemption, now: datetime) -> bool:
+    """Whether it would count if somebody else agreed."""
+    is_over = exemption.expires_at is not None and exemption.expires_at <= now
+    return needs_second(item, exemption) and exemption.second is None and not is_over
 
 
 def _exempt(item: Item, known: Known, now: datetime) -> Exemption | None:
     found = known.exemptions.get(item.id)
     if found is None or (found.expires_at is not None and found.expires_at <= now):
         return None
-    needs_second = found.state is State.WAIVED
-    return None if needs_second and found.second is None else found
+    return None if needs_second(item, found) and found.second is None else found
 
 
 def _exempt_reason(exempt: Exemption) -> str:

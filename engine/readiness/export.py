@@ -1,6 +1,7 @@
 """A release written out: as the checklist that it was with its boxes ticked, as JSON, as a report.
 
-A tick says that a box is settled; its footnote says how: proved, waived, or of no meaning.
+A tick says that a box is proved, and nothing else: one that is waived or of no meaning stays open,
+with a footnote that says so.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def as_markdown(readiness: Readiness) -> str:
 def marks(readiness: Readiness) -> dict[str, Mark]:
     """The tick and the footnote of every box."""
     return {
-        item_id: Mark(standing.state.is_settled, _note(readiness, standing))
+        item_id: Mark(standing.state is State.PASSING, _note(readiness, standing))
         for item_id, standing in readiness.standings.items()
     }
 
@@ -108,7 +109,8 @@ def _note(readiness: Readiness, standing: Standing) -> str:
             words.append(f"until {until}, by {exemption.granted_by} and {exemption.second}")
         else:
             words[0] = "does not apply, not proved"
-            words.append(f"{_told(exemption.granted_at)}, by {exemption.granted_by}")
+            agreed = "" if exemption.second is None else f" and {exemption.second}"
+            words.append(f"{_told(exemption.granted_at)}, by {exemption.granted_by}{agreed}")
     elif standing.evidence is not None:
         evidence = standing.evidence
         words += [
@@ -202,7 +204,7 @@ def risk_facts(standing: RiskStanding) -> dict[str, Any]:
 def _phase_html(readiness: Readiness, phase: PhaseStanding) -> str:
     boxes = _rows(
         (
-            "☑" if readiness.standings[box.id].state.is_settled else "☐",
+            "☑" if readiness.standings[box.id].state is State.PASSING else "☐",
             box.id,
             box.text,
             *_note(readiness, readiness.standings[box.id]).split("; ", 1),

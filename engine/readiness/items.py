@@ -56,6 +56,8 @@ class Item:
         age: how old evidence may get; None for no limit.
         of: the boxes that a derived one follows from.
         signatures: how many people have to vouch for it, where people do.
+        is_gate_absent: whether what a machine has to see before people vouch for it, such as that
+            each of them has passed, is not there yet: until it is, nobody's word is enough.
     """
 
     id: str
@@ -65,6 +67,7 @@ class Item:
     age: timedelta | None
     of: tuple[str, ...]
     signatures: int = 1
+    is_gate_absent: bool = False
 
 
 def read_items(text: str, checklist: Checklist) -> Mapping[str, Item]:
@@ -116,7 +119,14 @@ def _item(box: Box, table: Mapping[str, Any], checklist: Checklist) -> Item:
     if kind in {Kind.AUTOMATIC, Kind.DRILL} and probe is None:
         raise ChecklistError(f"{box.id}: nothing is named that looks")
     return Item(
-        box.id, kind, probe, depends_on, _age(box, table.get("age")), of, _signatures(box, table)
+        box.id,
+        kind,
+        probe,
+        depends_on,
+        _age(box, table.get("age")),
+        of,
+        _signatures(box, table),
+        _is_gate_absent(box, table),
     )
 
 
@@ -125,6 +135,13 @@ def _signatures(box: Box, table: Mapping[str, Any]) -> int:
     if not isinstance(count, int) or count < 1:
         raise ChecklistError(f"{box.id}: {count} is no number of people")
     return count
+
+
+def _is_gate_absent(box: Box, table: Mapping[str, Any]) -> bool:
+    gate = table.get("gate")
+    if gate not in {None, "absent"}:
+        raise ChecklistError(f"{box.id}: {gate} is no gate; absent is all that can be said of one")
+    return gate is not None
 
 
 def _age(box: Box, written: str | None) -> timedelta | None:

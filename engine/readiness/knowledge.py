@@ -1,13 +1,14 @@
 """What the records of a release come to: the release itself, and what is known of its boxes.
 
 Pure: records in, knowledge out. The newest evidence of a box counts; a revoked record does not; an
-exemption of two people counts once both have spoken. A machine's look at a box of a phase that
-runs after the deployment counts from when that phase opens.
+exemption of two people counts once both have spoken, and only the newest of a box, which revives
+none when it is revoked. What is said of a box of a phase that runs after the deployment counts from
+when that phase opens, whoever or whatever says it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -40,6 +41,7 @@ class Release:
         planned_until: and at the latest.
         author: who made it, as they are called.
         author_id: of their account; None if they have none.
+        maker_id: of the account that put the release down; None if it was done at a terminal.
         deployed_at: when it was; None before that.
         checklist: its own run of the list.
         items: how each box is decided.
@@ -53,6 +55,7 @@ class Release:
     planned_until: datetime | None
     author: str
     author_id: UUID | None
+    maker_id: UUID | None
     deployed_at: datetime | None
     checklist: Checklist
     items: Mapping[str, Item]
@@ -135,7 +138,7 @@ def knowledge_of(
     evidence, evidence_ids = _evidence(
         sorted([*others, *own], key=lambda each: (each.recorded_at, each.id)), release
     )
-    exemptions, exemption_ids = _exemptions(held)
+    exemptions, exemption_ids = _exemptions(records, revoked)
     return Knowledge(
         release,
         evidence,
@@ -172,6 +175,7 @@ def _release(records: Sequence[ReadinessRecord]) -> Release:
         planned_until=_instant(body["plannedUntil"]),
         author=body["author"],
         author_id=None if body["authorId"] is None else UUID(body["authorId"]),
+        maker_id=first.account_id,
         deployed_at=_instant(body_of(deployments[-1])["deployedAt"]) if deployments else None,
         checklist=checklist,
         items=attested_items(checklist) if items is None else read_items(items, checklist),
@@ -186,9 +190,7 @@ def _is_carried(record: ReadinessRecord, release: Release) -> bool:
 
 
 def _opens(item: Item, release: Release) -> timedelta | None:
-    """How long after the deployment a machine may look at a box; None if whenever it likes."""
-    if item.kind is not Kind.AUTOMATIC:
-        return None
+    """How long after the deployment a look or a word counts; None if it does at any time."""
     phase = release.checklist.phase_of(item.id)
     return None if phase.window is None else phase.window.opens
 
@@ -217,7 +219,7 @@ def _evidence(
         )
         words = boxes.setdefault(item.id, _Words(item))
         if body["attested"]:
-            evidence = words.heard(evidence, record.account_id)
+            evidence = words.heard(_in_its_time(evidence, item, release), record.account_id)
         else:
             evidence = words.looked(_in_its_time(evidence, item, release))
         found[item.id], ids[item.id] = evidence, record.id
@@ -230,9 +232,9 @@ def _in_its_time(evidence: Evidence, item: Item, release: Release) -> Evidence:
     if opens is None or evidence.verdict not in {Verdict.PASSING, Verdict.FAILING}:
         return evidence
     if release.deployed_at is None:
-        why = "It was looked at, but the release is not deployed yet"
+        why = "It was looked at or vouched for, but the release is not deployed yet"
     elif evidence.ended_at < release.deployed_at + opens:
-        why = "It was looked at before its phase had opened"
+        why = "It was looked at or vouched for before its phase had opened"
     else:
         return evidence
     return replace(evidence, verdict=Verdict.UNKNOWN, reason=why)
@@ -292,10 +294,13 @@ class _Words:
 
 
 def _exemptions(
-    records: Sequence[ReadinessRecord],
+    records: Sequence[ReadinessRecord], revoked: Collection[UUID]
 ) -> tuple[dict[str, Exemption], dict[str, UUID]]:
+    """The newest of each box; none where that was revoked, whatever was said before it."""
     seconds = {
-        UUID(body_of(each)["recordId"]): each for each in records if _is(each, RecordKind.SECOND)
+        UUID(body_of(each)["recordId"]): each
+        for each in records
+        if _is(each, RecordKind.SECOND) and each.id not in revoked
     }
     found: dict[str, Exemption] = {}
     ids: dict[str, UUID] = {}
@@ -304,6 +309,10 @@ def _exemptions(
             RecordKind.WAIVER,
             RecordKind.NOT_APPLICABLE,
         }:
+            continue
+        if record.id in revoked:
+            found.pop(record.item_id, None)
+            ids.pop(record.item_id, None)
             continue
         body: dict[str, Any] = body_of(record)
         second = seconds.get(record.id)

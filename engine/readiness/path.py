@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from engine.readiness.assessment import Standing, State
+from engine.readiness.assessment import Standing, State, waits_for_second
 from engine.readiness.items import Kind
 from engine.readiness.looking import Readiness
 from engine.readiness.standing import PhaseStanding, WindowState
@@ -106,12 +106,16 @@ def _steps(
             together.setdefault((ActionKind.RUN, "Let a machine look"), []).append(box)
         elif _waits_for_second(readiness, box):
             exemption = readiness.knowledge.exemptions[box]
-            words = f"Agree to the waiver of {box} that {exemption.granted_by} has asked for"
+            words = (
+                f"Agree to the waiver of {box} that {exemption.granted_by} has asked for"
+                if exemption.state is State.WAIVED
+                else f"Agree that {box} does not apply, as {exemption.granted_by} has said"
+            )
             yield Action(ActionKind.SECOND, (box,), words)
         elif standing.item.kind is Kind.DRILL and standing.state in _TO_BE_RUN:
             words = f"Run the drill {standing.item.probe}, or put its evidence down"
             together.setdefault((ActionKind.DRILL, words), []).append(box)
-        elif standing.evidence is None and standing.item.kind is Kind.AUTOMATIC:
+        elif _is_looked_at_by_nothing(standing):
             together.setdefault((ActionKind.WAIVE, _NOTHING_LOOKS), []).append(box)
         else:
             yield _by_somebody(standing)
@@ -130,19 +134,22 @@ def _helps_to_run(standing: Standing, runnable: Collection[str]) -> bool:
     return standing.evidence is None or standing.state is State.STALE
 
 
+def _is_looked_at_by_nothing(standing: Standing) -> bool:
+    if standing.item.is_gate_absent:
+        return standing.state is State.UNKNOWN
+    return standing.evidence is None and standing.item.kind is Kind.AUTOMATIC
+
+
 def _waits_for_second(readiness: Readiness, box: str) -> bool:
     found = readiness.knowledge.exemptions.get(box)
-    return (
-        found is not None
-        and found.state is State.WAIVED
-        and found.second is None
-        and found.expires_at is not None
-        and found.expires_at > readiness.read_at
+    return found is not None and waits_for_second(
+        readiness.standings[box].item, found, readiness.read_at
     )
 
 
 def _by_somebody(standing: Standing) -> Action:
-    box, state, reason = standing.item.id, standing.state, standing.reason
+    # Whoever vouched may have written several lines; a step is one.
+    box, state, reason = standing.item.id, standing.state, " ".join(standing.reason.split())
     if standing.item.kind is Kind.ATTESTED and state is not State.FAILING:
         return Action(ActionKind.VOUCH, (box,), f"Vouch for {box}: {reason}")
     if standing.item.kind is Kind.DRILL and state is State.INSUFFICIENT:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from engine.readiness.checklist import Checklist
+
+_MARKUP: Final = re.compile(r"[\\`*_~\[\]<>|&!$]")
+# What is a link without any brackets (GitHub Flavored Markdown, 6.9): https://… and www.…
+_ADDRESS: Final = re.compile(r"((?<=\w)(?=://)|\bwww(?=\.))([:.])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +19,7 @@ class Mark:
     """How a box stands.
 
     Attributes:
-        is_ticked: whether it is proved, waived or does not apply.
+        is_ticked: whether it is proved; nothing else is a tick.
         note: one line of why, for its footnote; empty for none.
     """
 
@@ -39,7 +45,7 @@ def render(checklist: Checklist, marks: Mapping[str, Mark]) -> str:
         reference = ""
         if mark.note:
             reference = f"[^{box.id}]"
-            notes.append(f"[^{box.id}]: {_one_line(mark.note)}")
+            notes.append(f"[^{box.id}]: {_as_words(mark.note)}")
         lines[box.line] = content[: box.mark] + tick + content[box.mark + 1 :] + reference + ending
     text = "".join(lines)
     if not notes:
@@ -47,5 +53,7 @@ def render(checklist: Checklist, marks: Mapping[str, Mark]) -> str:
     return text + ("\n" if text.endswith("\n") else "\n\n") + "\n".join(notes) + "\n"
 
 
-def _one_line(note: str) -> str:
-    return " ".join(note.split())
+def _as_words(note: str) -> str:
+    """A note as one line that Markdown shows as it is: no link, no HTML, nothing set off."""
+    printable = "".join(each if each.isprintable() else " " for each in note)
+    return _ADDRESS.sub(r"\1\\\2", _MARKUP.sub(r"\\\g<0>", " ".join(printable.split())))

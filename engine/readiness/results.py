@@ -1,8 +1,10 @@
 """Test results that are brought from elsewhere: which boxes they decide, and how.
 
 A suite is green when each of its paths has tests in the results and every one of them has passed.
-What was skipped has not: its box is waived until somebody makes it run, or stays red. Results are
-of one commit; those of another say nothing of this release.
+What was skipped has not: its box is waived until somebody makes it run, or stays red. There have to
+be as many tests as ever passed in this environment, and as there were when it was red of the same
+commit: a file with a part of them turns nothing green. Results are of one commit; those of another
+say nothing of this release.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from engine.access.permits import Permit
 from engine.access.roles import Permission
 from engine.clock import Clock
 from engine.errors import ErrorCode, Refusal
+from engine.readiness.assessment import Verdict
 from engine.readiness.junit import JUnitError, Outcome, Result, read_junit
 from engine.readiness.knowledge import Release
 from engine.readiness.probes.probe import Found, failing, insufficient, passing
@@ -55,14 +58,12 @@ class Suite:
         boxes: that it decides.
         paths: files and folders of tests, from the top of the repository.
         sabotage: tests that plant the fault which the suite is to find.
-        count_may_not_fall: whether there must be as many tests as the last release had.
     """
 
     name: str
     boxes: tuple[str, ...]
     paths: tuple[str, ...]
     sabotage: tuple[str, ...] = ()
-    count_may_not_fall: bool = False
 
 
 @cache
@@ -75,7 +76,6 @@ def suites() -> tuple[Suite, ...]:
             tuple(table["boxes"]),
             tuple(table["paths"]),
             tuple(table.get("sabotage", ())),
-            table.get("count_may_not_fall", False),
         )
         for name, table in tomllib.loads(written).items()
     )
@@ -162,7 +162,7 @@ def judged(
     Args:
         suite: which.
         results: of all tests.
-        count_before: tests that the last release had of it.
+        count_before: tests that there have to be of it at least.
         digest: SHA-256 of the file.
         commit: that they are of.
     """
@@ -186,7 +186,7 @@ def judged(
         "named": sorted({each.id for each in [*bad, *skipped]})[:_NAMED],
     }
     witness = f"JUnit XML {digest} of {commit}"
-    proof = f", and {len(saboteurs)} planted faults were found" if suite.sabotage else ""
+    proof = f", and {len(saboteurs)} tests that plant a fault passed" if suite.sabotage else ""
     skips = (
         f"{len(skipped)} of {len(own)} were skipped, {_first(skipped)} among them; have it run, or"
         " the box waived naming it"
@@ -211,9 +211,9 @@ def judged(
             unproved,
         ),
         (
-            suite.count_may_not_fall and len(own) < count_before,
+            len(own) < count_before,
             failing,
-            f"{len(own)} tests, where the last release had {count_before}",
+            f"{len(own)} tests, where there were {count_before} before",
         ),
         (True, passing, f"all {len(own)} passed{proof}"),
     )
@@ -238,18 +238,35 @@ def _is(result: Result, name: str) -> bool:
 
 
 def _counts_before(session: Session, release: Release) -> dict[str, int]:
-    """How many tests the last release of this environment had for each box."""
+    """How many tests there have to be for each box.
+
+    As many as ever passed for another release of this environment; and as many as there were since
+    then when it was red, of the same commit.
+    """
     environments = {
         each.release_id: body_of(each)["environment"]
         for each in records_of_kind(session, RecordKind.RELEASE)
     }
-    found: dict[str, int] = {}
+    passed: dict[str, int] = {}
+    red: dict[str, int] = {}
     for each in records_of_kind(session, RecordKind.EVIDENCE):
-        is_other = each.release_id != release.id
-        if is_other and environments.get(each.release_id) == release.environment and each.item_id:
-            tests = body_of(each)["numbers"].get("tests", 0)
-            found[each.item_id] = tests if isinstance(tests, int) else 0
-    return found
+        box, body = each.item_id, body_of(each)
+        tests = body["numbers"].get("tests")
+        if (
+            box is None
+            or not isinstance(tests, int)
+            or environments.get(each.release_id) != release.environment
+        ):
+            continue
+        is_passing = body["verdict"] == Verdict.PASSING
+        if is_passing and each.release_id != release.id:
+            passed[box] = max(tests, passed.get(box, 0))
+        if body["numbers"].get("commit") == release.commit:
+            if is_passing:
+                red.pop(box, None)
+            elif body["verdict"] == Verdict.FAILING:
+                red[box] = max(tests, red.get(box, 0))
+    return {box: max(passed.get(box, 0), red.get(box, 0)) for box in passed.keys() | red.keys()}
 
 
 def _unfit(why: str) -> Refusal:

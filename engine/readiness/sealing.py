@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -36,6 +37,9 @@ from engine.settings import Settings
 
 # As many in one seal: a batch is one transaction.
 _BATCH_MAX: Final = 10_000
+# So far this clock and the database's may be apart.
+_OFF_MAX: Final = timedelta(seconds=5)
+_DATABASE_TIME: Final = text("SELECT clock_timestamp()")
 _LOCK: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('saveguard.readiness.seal'))")
 _INSTALLATION: Final = text("SELECT id FROM installation")
 
@@ -80,8 +84,8 @@ class Sealer:
         The session is committed by the caller; `write_checkpoints` follows.
 
         Raises:
-            SetupError: the key cannot be read or is not the one that sealed so far, or the
-                checkpoints are gone.
+            SetupError: the key cannot be read or is not the one that sealed so far, the
+                checkpoints are gone, or this clock is wrong.
         """
         if session.execute(_LOCK).scalar() is not True:
             return 0
@@ -97,12 +101,11 @@ class Sealer:
         previous = FIRST_HEAD if last is None else last.head.hex()
         number = 1 if last is None else last.number + 1
         count = len(waiting) + (0 if last is None else last.count)
-        sealed_at = self.clock.now()
+        sealed_at = self._time(session, last)
         if len(waiting) == _BATCH_MAX:
             # There may be more, older than now: they are not older than this seal.
             sealed_at = min(sealed_at, waiting[-1].recorded_at)
-        if last is not None:  # whatever became of the clock
-            sealed_at = max(sealed_at, last.sealed_at)
+            sealed_at = sealed_at if last is None else max(sealed_at, last.sealed_at)
         head = seal_head(
             previous,
             number,
@@ -220,6 +223,26 @@ class Sealer:
             raise SetupError(
                 f"the checkpoints {self.checkpoints.path} cannot be written: {error.strerror}"
             ) from None
+
+    def _time(self, session: Session, last: ReadinessSeal | None) -> datetime:
+        """The time, if it can be believed: seals tell whether records are as old as they say.
+
+        Raises:
+            SetupError: it is before the last seal, or is not the database's.
+        """
+        now = self.clock.now()
+        if last is not None and now < last.sealed_at:
+            raise SetupError(
+                f"this clock is behind seal {last.number}, of {written_instant(last.sealed_at)}:"
+                " nothing is sealed until it is right"
+            )
+        off = abs(now - session.execute(_DATABASE_TIME).scalar_one())
+        if off > _OFF_MAX:
+            raise SetupError(
+                f"this clock and the database's are {off.total_seconds():.0f} seconds apart:"
+                " nothing is sealed until they agree"
+            )
+        return now
 
     def _must_be_ours(self, last: ReadinessSeal) -> None:
         message = signed_bytes(str(self.installation), last.number, last.head.hex())

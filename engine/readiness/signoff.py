@@ -6,6 +6,7 @@ is ever changed. So two who sign at the same moment leave a record each.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,7 +19,7 @@ from engine.access.permits import Permit
 from engine.access.roles import Permission
 from engine.clock import Clock
 from engine.errors import ErrorCode, Refusal
-from engine.readiness.assessment import State, Verdict
+from engine.readiness.assessment import NO_GATE, State, Verdict
 from engine.readiness.items import Dependency, Item, Kind
 from engine.readiness.looking import Readiness
 from engine.readiness.records import RecordKind, body_of, put_down, written_instant
@@ -31,6 +32,11 @@ _WORDS_MAX: Final = 2_000
 
 _AUTHOR: Final = Refusal(
     ErrorCode.AUTHORIZATION_FAILED, "Whoever made a release does not sign it; nothing was put down."
+)
+_NO_AUTHOR: Final = Refusal(
+    ErrorCode.AUTHORIZATION_FAILED,
+    "This release has no known author, so that anybody may be: nobody approves it; nothing was put"
+    " down.",
 )
 _NOBODY: Final = Refusal(
     ErrorCode.AUTHORIZATION_FAILED,
@@ -78,8 +84,9 @@ def sign(
 
     Returns:
         The record's id. QUOTE_CONFLICT_VERSION when it stands otherwise than the signer saw;
-        AUTHORIZATION_FAILED for the author, and for who has not the role; QUOTE_STATE_INVALID when
-        boxes are open; QUOTE_VALIDATION_FAILED for words that do not fit.
+        AUTHORIZATION_FAILED for the author and whoever put the release down, for who has not the
+        role, and to approve what has no known author; QUOTE_STATE_INVALID when boxes are open, or
+        the phase is not over; QUOTE_VALIDATION_FAILED for words that do not fit.
     """
     permit, subject = _permit(session, clock, actor), _subject(readiness)
     refusal = permit.refusal(Action.PHASE_SIGNED, subject)
@@ -88,6 +95,7 @@ def sign(
     phase = readiness.phase(phase_id)
     why = (
         _not_by(permit, readiness)
+        or _without_author(readiness, meaning)
         or _words_fault(comment, is_needed=meaning is Meaning.REVIEWED)
         or _not_ready(phase, meaning, seen)
     )
@@ -185,6 +193,9 @@ def exempt(
 ) -> UUID | Refusal:
     """Waives a box until some time, which a second person agrees to; or says it does not apply.
 
+    The latter, too, needs a second person where a machine would have decided (`needs_second`); and
+    nobody says it of a box that was looked at and is red.
+
     Args:
         session: of the transaction; committed by the caller, also after a refusal.
         clock: for the record.
@@ -201,6 +212,7 @@ def exempt(
     why = (
         _not_by(permit, readiness)
         or _not_exempt(readiness.release.items.get(item_id))
+        or (_not_without(readiness, item_id) if expires_at is None else None)
         or _words_fault(reason, is_needed=True)
         or _expiry_fault(expires_at, clock.now())
     )
@@ -218,14 +230,16 @@ def exempt(
 def second(
     session: Session, clock: Clock, actor: Actor, readiness: Readiness, record_id: UUID
 ) -> UUID | Refusal:
-    """Agrees to a waiver that somebody else has asked for."""
+    """Agrees to a waiver that somebody else has asked for, or that a box does not apply."""
     permit, subject = _permit(session, clock, actor), _subject(readiness)
     refusal = permit.refusal(Action.EXEMPTION_SECONDED, subject)
     if refusal is not None:
         return refusal
     waiver = _record(session, readiness, record_id)
-    is_waiver = waiver is not None and waiver.kind == RecordKind.WAIVER
-    why = _not_by(permit, readiness) or (None if is_waiver else _NO_WAIVER)
+    is_exemption = waiver is not None and waiver.kind in _EXEMPTIONS
+    why = _not_by(permit, readiness) or (None if is_exemption else _NO_WAIVER)
+    if why is None and waiver is not None and waiver.kind == RecordKind.NOT_APPLICABLE:
+        why = _not_without(readiness, waiver.item_id or "")
     if why is None and waiver is not None and waiver.account_id == actor.account_id:
         why = _SOMEBODY_ELSE
     if why is not None or waiver is None:
@@ -319,14 +333,8 @@ def evidence_body(
     }
 
 
-_REVOCABLE: Final = frozenset(
-    {
-        RecordKind.SIGN_OFF.value,
-        RecordKind.WAIVER.value,
-        RecordKind.NOT_APPLICABLE.value,
-        RecordKind.SECOND.value,
-    }
-)
+_EXEMPTIONS: Final = frozenset({RecordKind.WAIVER.value, RecordKind.NOT_APPLICABLE.value})
+_REVOCABLE: Final = frozenset({RecordKind.SIGN_OFF.value, RecordKind.SECOND.value} | _EXEMPTIONS)
 
 
 def _is_revocable(record: ReadinessRecord) -> bool:
@@ -350,11 +358,17 @@ def _not_by(permit: Permit, readiness: Readiness) -> Refusal | None:
     if account is None:
         return _NOBODY
     release = readiness.release
-    is_author = account.id == release.author_id or (
+    is_author = account.id in {release.author_id, release.maker_id} or (
         # However they are called where they ask.
         release.author.casefold() in {account.email.casefold(), permit.actor.name.casefold()}
     )
     return _AUTHOR if is_author else None
+
+
+def _without_author(readiness: Readiness, meaning: Meaning) -> Refusal | None:
+    """Why nobody approves a release of which nobody knows who has made it."""
+    is_review = meaning is Meaning.REVIEWED
+    return None if is_review or readiness.release.author_id is not None else _NO_AUTHOR
 
 
 def _not_attested(readiness: Readiness, item_id: str, *, is_good: bool) -> Refusal | None:
@@ -362,6 +376,8 @@ def _not_attested(readiness: Readiness, item_id: str, *, is_good: bool) -> Refus
     item = readiness.release.items.get(item_id)
     if item is None:
         return _NO_BOX
+    if is_good and item.is_gate_absent:
+        return Refusal(ErrorCode.QUOTE_STATE_INVALID, f"{NO_GATE}; nothing was put down.")
     if item.kind is Kind.ATTESTED:
         return None
     if item.kind is Kind.DERIVED or item.signatures == 1:
@@ -389,13 +405,30 @@ def _not_exempt(item: Item | None) -> Refusal | None:
     return None
 
 
+def _not_without(readiness: Readiness, item_id: str) -> Refusal | None:
+    """Why nobody says of a box that it does not apply: it does, for it is red."""
+    standing = readiness.standings[item_id]
+    evidence = standing.evidence
+    is_red = evidence is not None and evidence.verdict is Verdict.FAILING
+    if not is_red and standing.state is not State.FAILING:
+        return None
+    return Refusal(
+        ErrorCode.QUOTE_STATE_INVALID,
+        "This box is red, so that it applies: mend what was found, or waive it; nothing was put"
+        " down.",
+    )
+
+
 def _not_ready(phase: PhaseStanding | None, meaning: Meaning, seen: str) -> Refusal | None:
     if phase is None:
         return _NO_PHASE
     if phase.seen != seen:
         return _CHANGED
-    if meaning is Meaning.REVIEWED:
-        return None
+    return None if meaning is Meaning.REVIEWED else _not_approved(phase, meaning)
+
+
+def _not_approved(phase: PhaseStanding, meaning: Meaning) -> Refusal | None:
+    """Why nobody approves a phase as it stands."""
     if phase.blocking:
         return Refusal(
             ErrorCode.QUOTE_STATE_INVALID,
@@ -403,11 +436,18 @@ def _not_ready(phase: PhaseStanding | None, meaning: Meaning, seen: str) -> Refu
             " nothing was put down.",
             {"blocking": list(phase.blocking)},
         )
-    waived = phase.counts[State.WAIVED]
-    if meaning is Meaning.APPROVED and waived:
+    if not phase.is_in_time:
+        ends_at = phase.closes_at or phase.opens_at
+        when = "once it is deployed" if ends_at is None else f"from {ends_at:%Y-%m-%d %H:%M} UTC on"
         return Refusal(
             ErrorCode.QUOTE_STATE_INVALID,
-            f"{waived} boxes are waived: approve with waivers; nothing was put down.",
+            f"{phase.phase.id} can be approved {when}; nothing was put down.",
+        )
+    if meaning is Meaning.APPROVED and phase.exempt:
+        return Refusal(
+            ErrorCode.QUOTE_STATE_INVALID,
+            f"{phase.exempt} boxes are waived or do not apply: approve with waivers; nothing was"
+            " put down.",
         )
     return None
 
@@ -421,8 +461,10 @@ def _expiry_fault(expires_at: datetime | None, now: datetime) -> Refusal | None:
 def _words_fault(words: str, *, is_needed: bool) -> Refusal | None:
     if is_needed and not words.strip():
         return _unfit("It needs a sentence of why.")
-    if len(words) > _WORDS_MAX or "\x00" in words:
+    if len(words) > _WORDS_MAX:
         return _unfit(f"At most {_WORDS_MAX:,} characters can be said.")
+    if any(unicodedata.category(each) == "Cc" for each in words if each not in "\n\t"):
+        return _unfit("There is a control character among the words.")
     return None
 
 

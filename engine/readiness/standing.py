@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from engine.readiness.assessment import Standing, State
 from engine.readiness.checklist import Phase
@@ -18,7 +19,7 @@ class Meaning(StrEnum):
 
     REVIEWED = "reviewed"
     APPROVED = "approved"
-    # Approved although boxes are waived, which the signer has seen.
+    # Approved although boxes are waived or do not apply, which the signer has seen.
     WAIVED = "approved with waivers"
 
 
@@ -67,6 +68,21 @@ class PhaseStanding:
         return not self.blocking
 
     @property
+    def exempt(self) -> int:
+        """Boxes that are waived or do not apply: settled, and not proved."""
+        return self.counts[State.WAIVED] + self.counts[State.NOT_APPLICABLE]
+
+    @property
+    def is_in_time(self) -> bool:
+        """Whether its time has come to be approved: once it is over, or has begun if it has no end.
+
+        Before that nobody can know how it went.
+        """
+        if self.window is WindowState.OPEN:
+            return self.closes_at is None
+        return self.window is not WindowState.WAITING
+
+    @property
     def is_signed_off(self) -> bool:
         """Whether somebody has approved it, and every box still stands as it did then.
 
@@ -94,12 +110,20 @@ def phase_standings(
     )
 
 
-def digest_of(phase: Phase, standings: Mapping[str, Standing], *, has_evidence: bool) -> str:
-    """SHA-256 over the boxes of a phase: their words, and how they stand.
+def digest_of(
+    phase: Phase,
+    standings: Mapping[str, Standing],
+    exemption_ids: Mapping[str, UUID],
+    *,
+    has_evidence: bool,
+) -> str:
+    """SHA-256 over the boxes of a phase: their words, how they stand, and what exempts them.
 
     Args:
         phase: it.
         standings: of its boxes.
+        exemption_ids: the record of the newest exemption of each. One that does not count yet is
+            seen by a signer, and changes nothing in how a box stands.
         has_evidence: whether which evidence says so is part of it.
     """
     lines = []
@@ -107,7 +131,9 @@ def digest_of(phase: Phase, standings: Mapping[str, Standing], *, has_evidence: 
         standing = standings[box.id]
         evidence = standing.evidence if has_evidence else None
         digest = "" if evidence is None else evidence.digest
-        lines.append(f"{box.id}\x1f{box.text}\x1f{standing.state.value}\x1f{digest}")
+        is_exempt = standing.state in {State.WAIVED, State.NOT_APPLICABLE}
+        exemption = exemption_ids.get(box.id, "") if has_evidence or is_exempt else ""
+        lines.append("\x1f".join((box.id, box.text, standing.state.value, digest, str(exemption))))
     return hashlib.sha256("\x1e".join([phase.id, *lines]).encode()).hexdigest()
 
 
@@ -129,8 +155,8 @@ def _phase(
         settled=len(phase.boxes) - len(blocking),
         total=len(phase.boxes),
         blocking=tuple(blocking),
-        seen=digest_of(phase, standings, has_evidence=True),
-        states=digest_of(phase, standings, has_evidence=False),
+        seen=digest_of(phase, standings, knowledge.exemption_ids, has_evidence=True),
+        states=digest_of(phase, standings, knowledge.exemption_ids, has_evidence=False),
         sign_offs=tuple(each for each in knowledge.sign_offs if each.phase_id == phase.id),
         window=window,
         opens_at=opens_at,

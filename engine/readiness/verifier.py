@@ -28,7 +28,8 @@ FORMAT = "saveguard-readiness/1"
 SEAL_CONTEXT = b"saveguard readiness seal 1\n"
 FIRST_HEAD = "0" * 64
 # A record commits a moment after the instant that it has; one that is older by more than that than
-# the seal before its own was put in later than it says.
+# the seal before its own was put in later than it says. Clocks are that close, too: one that is
+# younger than its own seal by more than that says a time that had not come.
 LATE = timedelta(minutes=5)
 # The fields of a record, in the order of its digest.
 RECORD_FIELDS = (
@@ -148,7 +149,7 @@ class _Chain:
         if seal["previous"] != self._head:
             yield Finding("unlinked", where, "it does not follow from the seal before")
         digests: list[tuple[str, str]] = []
-        yield from self._take(seal["records"], where, digests)
+        yield from self._take(seal, where, digests)
         head = seal_head(seal["previous"], number, seal["sealedAt"], int(seal["count"]), digests)
         if head != seal["head"]:
             yield Finding("broken", where, "what it sealed, or the order, is not what is there")
@@ -166,9 +167,9 @@ class _Chain:
         self.sealed_at = str(seal["sealedAt"])
 
     def _take(
-        self, record_ids: Iterable[str], where: str, digests: list[tuple[str, str]]
+        self, seal: Mapping[str, Any], where: str, digests: list[tuple[str, str]]
     ) -> Iterator[Finding]:
-        for record_id in record_ids:
+        for record_id in seal["records"]:
             record = self.records.get(record_id)
             if record is None:
                 yield Finding("missing", f"record {record_id}", f"{where} has sealed it")
@@ -178,6 +179,8 @@ class _Chain:
             self.sealed.add(record_id)
             if is_backdated(record["recordedAt"], self.sealed_at):
                 yield Finding("backdated", f"record {record_id}", "the seal before is younger")
+            if is_future_dated(record["recordedAt"], seal["sealedAt"]):
+                yield Finding("future-dated", f"record {record_id}", f"{where} is older than it")
             digest = record_digest(record)
             if digest != record["digest"]:
                 yield Finding("edited", f"record {record_id}", "its digest is another's")
@@ -199,8 +202,12 @@ def is_backdated(recorded_at: str, sealed_at: str) -> bool:
     """Whether a record is older than a seal that it is not under; no seal is the empty text."""
     if not sealed_at:
         return False
-    instants = [datetime.fromisoformat(each) for each in (recorded_at, sealed_at)]
-    return instants[0] < instants[1] - LATE
+    return datetime.fromisoformat(recorded_at) < datetime.fromisoformat(sealed_at) - LATE
+
+
+def is_future_dated(recorded_at: str, sealed_at: str) -> bool:
+    """Whether a record is younger than the seal that it is under: it would stay fresh longer."""
+    return datetime.fromisoformat(recorded_at) > datetime.fromisoformat(sealed_at) + LATE
 
 
 def _held_against(checkpoints: Sequence[Mapping[str, Any]], chain: _Chain) -> Iterator[Finding]:

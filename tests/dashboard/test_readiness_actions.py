@@ -165,6 +165,26 @@ def test_a_box_that_does_not_apply_needs_nobody_else(small: Desk) -> None:
     assert small.state("PRE-2.1") == "n/a"
 
 
+def test_that_a_machines_box_does_not_apply_waits_for_somebody_else(
+    engine: Runtime, seat: Seat
+) -> None:
+    made = desk(engine, seat(Role.LEAD))
+    key = f"{made.release_id}_PRE-2.1"
+    page = at(made, "PRE-2", "PRE-2.1")
+    page.selectbox(key=f"what_{key}").set_value("It does not apply to this release")
+    page.text_area(key=f"reason_{key}").set_value("There is no such table")
+    press(page, "Exempt PRE-2.1")
+    asked, alone = told(page), made.state("PRE-2.1")
+
+    seat(Role.LEAD)
+    page = press(at(made, "PRE-2", "PRE-2.1"), "Agree that it does not apply")
+
+    assert "That PRE-2.1 does not apply waits for somebody else to agree." in asked
+    assert alone == "unknown"
+    assert "PRE-2.1 does not apply." in told(page)
+    assert made.state("PRE-2.1") == "n/a"
+
+
 def test_two_leads_sign_a_phase_and_both_names_stand_there(small: Desk, seat: Seat) -> None:
     vouch(small, "PRE-2.1")
     mine = at(small, "PRE-2")

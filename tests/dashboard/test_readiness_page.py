@@ -11,6 +11,7 @@ from dashboard import readiness_export, readiness_live
 from dashboard.readiness_export import written
 from dashboard.viewer import Viewer
 from engine.access.roles import Role
+from engine.readiness import sealing
 from engine.runtime import Runtime
 from tests.dashboard.readiness import (
     SMALL,
@@ -194,8 +195,9 @@ def test_hostile_text_is_only_text_wherever_it_stands(engine: Runtime, seat: Sea
 
 
 def test_each_form_of_a_release_is_made_on_the_click_for_who_may(
-    engine: Runtime, seat: Seat
+    engine: Runtime, seat: Seat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sealing, "_OFF_MAX", timedelta.max)  # time stands still but at the database
     lead = seat(Role.LEAD)
     made = desk(engine, lead)
     viewer = Viewer(None, Role.VIEWER, account_of(engine, Role.VIEWER), "a viewer")

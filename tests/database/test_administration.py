@@ -15,6 +15,7 @@ from sqlmodel import Session
 from engine.access import administration
 from engine.access.administration import Limits
 from engine.access.audit import Actor, Way
+from engine.access.canaries import Canary, see_to_canaries
 from engine.access.keyring import NewKey, add_key, keys_of
 from engine.access.keys import Scope
 from engine.access.passwords import is_right
@@ -389,3 +390,38 @@ def test_the_trail_is_append_only_for_everybody(office: Office, admin: Account) 
                 pytest.raises(psycopg.errors.InsufficientPrivilege),
             ):
                 connection.execute(change.encode())
+
+
+@pytest.mark.parametrize("act", ["role", "disable", "password", "key", "rotate"])
+def test_a_canarys_account_is_nobodys_to_change(
+    target: Target, clock: FrozenClock, admin: Account, act: str
+) -> None:
+    see_to_canaries(target, clock, Canary.AGENT)
+    with transaction(target) as session:
+        key_id = add_key(session, clock, Canary.AGENT.id, name=None).key_id
+    acts: dict[str, Callable[[Session, Actor], Any]] = {
+        "role": lambda session, actor: administration.set_role(
+            session, clock, actor, Canary.AGENT.id, Role.ADMIN
+        ),
+        "disable": lambda session, actor: administration.set_disabled(
+            session, clock, actor, Canary.AGENT.id, is_disabled=True
+        ),
+        "password": lambda session, actor: administration.set_password(
+            session, clock, actor, Canary.AGENT.id, RIGHT
+        ),
+        "key": lambda session, actor: administration.issue_key(
+            session, clock, actor, Canary.AGENT.id, name=None, scope=Scope.READ, expires_at=None
+        ),
+        "rotate": lambda session, actor: administration.rotate_key(
+            session, clock, actor, key_id, timedelta(0)
+        ),
+    }
+
+    with transaction(target) as session:
+        refusal = acts[act](session, acting(admin))
+
+    assert code_of(refusal) is ErrorCode.AUTHORIZATION_FAILED
+    assert "canary" in refusal.message
+    assert stored(target, Canary.AGENT.id)["role"] is None
+    assert stored(target, Canary.AGENT.id)["disabled_at"] is None
+    assert trail(target)[-1]["outcome"] == "refused"

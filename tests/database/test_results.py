@@ -185,3 +185,39 @@ def test_a_release_with_fewer_tests_than_the_last_one_is_told_so(desk: Desk) -> 
 
     assert after_fewer is State.FAILING
     assert desk.state("PRE-3.1") is State.PASSING
+
+
+def test_a_file_with_a_part_of_the_tests_turns_no_red_box_of_its_commit_green(desk: Desk) -> None:
+    more = results_of("locking").replace(
+        b"</testsuite>", _case(f"{LOCKING.paths[0]}::test_more").encode() + b"</testsuite>"
+    )
+    red = more.replace(b'name="test_more"/>', b'name="test_more"><failure/></testcase>')
+    desk.bring(red)
+
+    desk.bring(results_of("locking"))
+    after_a_part = desk.state("PRE-3.2")
+    desk.bring(more)
+
+    assert after_a_part is State.FAILING
+    assert desk.state("PRE-3.2") is State.PASSING
+
+
+def test_as_many_tests_are_wanted_as_ever_passed_and_not_as_ever_failed(desk: Desk) -> None:
+    more = results_of("locking").replace(
+        b"</testsuite>", _case(f"{LOCKING.paths[0]}::test_more").encode() + b"</testsuite>"
+    )
+    red = more.replace(b'name="test_more"/>', b'name="test_more"><failure/></testcase>')
+
+    def next_release(name: str, commit: str) -> None:
+        desk.release_id = released(desk.target, desk.clock, desk.actor, name=name, commit=commit)
+
+    desk.bring(red)
+    next_release("second", "aaaaaaaa")
+    desk.bring(results_of("locking"), "aaaaaaaa")
+    after_red = desk.state("PRE-3.2")
+    desk.bring(more, "aaaaaaaa")
+    next_release("third", "bbbbbbbb")
+    desk.bring(results_of("locking"), "bbbbbbbb")
+
+    assert after_red is State.PASSING
+    assert desk.state("PRE-3.2") is State.FAILING

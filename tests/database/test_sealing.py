@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg import sql
 
 from engine.access.audit import terminal_actor
-from engine.clock import FrozenClock
+from engine.clock import FrozenClock, SystemClock
 from engine.database.sessions import session_of
 from engine.database.target import Target
 from engine.errors import SetupError
@@ -39,8 +39,14 @@ from engine.readiness.tables import ReadinessRecord, ReadinessSeal
 from engine.settings import Settings
 
 START = datetime(2026, 11, 26, 12, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 TABLES = ("readiness_record", "readiness_seal", "readiness_sealed")
+
+
+@pytest.fixture(autouse=True)
+def _time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database's clock goes on; that it is another's is not what these tests are of."""
+    monkeypatch.setattr(sealing, "_OFF_MAX", timedelta.max)
 
 
 @dataclass
@@ -501,3 +507,38 @@ def test_neither_the_application_nor_the_owner_may_change_a_row(chain: Chain, ta
             pytest.raises(psycopg.errors.InsufficientPrivilege),
         ):
             connection.execute(f"DELETE FROM {table}".encode())
+
+
+def test_a_record_that_is_younger_than_its_seal_shows(chain: Chain) -> None:
+    right = replace(chain.sealer, clock=FrozenClock(chain.clock.now() + MINUTE))
+    chain.clock.advance(HOUR)
+    chain.put(chain.one)
+
+    right.seal_all(chain.target)
+
+    status, found = chain.verified()
+    assert (status, "future-dated: record" in found) == (1, True)
+
+
+def test_a_clock_that_is_behind_the_last_seal_seals_nothing(chain: Chain) -> None:
+    chain.put(chain.one)
+    behind = replace(chain.sealer, clock=FrozenClock(chain.clock.now() - MINUTE))
+
+    with pytest.raises(SetupError, match="behind seal 3"):
+        behind.seal_all(chain.target)
+    assert chain.seal() == 1
+
+
+def test_a_clock_that_is_not_the_databases_seals_nothing(
+    target: Target, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FrozenClock(SystemClock().now() + HOUR)
+    with session_of(target) as session:
+        sealer = sealer_of(session, settings, clock)
+    chain = Chain(target, sealer, clock, tmp_path, clock.uuid7(), clock.uuid7())
+    chain.put(chain.one)
+    monkeypatch.setattr(sealing, "_OFF_MAX", timedelta(seconds=5))
+
+    with pytest.raises(SetupError, match="seconds apart"):
+        sealer.seal_all(target)
+    assert sealer.findings(target) == []

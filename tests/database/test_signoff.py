@@ -26,6 +26,7 @@ from engine.readiness.fingerprints import fingerprints_now
 from engine.readiness.knowledge import knowledge_of
 from engine.readiness.looking import Readiness, look
 from engine.readiness.records import RecordKind, put_down, records_of
+from engine.readiness.releases import put_down_deployment
 from engine.readiness.signoff import WAIVER_MAX, evidence_body
 from engine.readiness.standing import Meaning
 from engine.settings import Settings
@@ -49,8 +50,10 @@ class Desk:
 
     def __init__(self, target: Target, settings: Settings, **plan: Any) -> None:
         self.target, self.settings, self.clock = target, settings, FrozenClock(START)
-        self.account, self.lead = lead(target, self.clock)
-        self.release_id = released(target, self.clock, self.lead, **plan)
+        _, self.lead = lead(target, self.clock)
+        # Whoever puts a release down does not sign it.
+        _, self.maker = lead(target, self.clock)
+        self.release_id = released(target, self.clock, self.maker, **plan)
 
     @contextmanager
     def read(self) -> Iterator[tuple[Session, Readiness, Any]]:
@@ -271,14 +274,38 @@ def test_who_makes_a_release_and_names_no_author_is_its_author(
 ) -> None:
     desk = Desk(target, settings, author="", checklist=LIST)
 
-    assert desk.readiness().release.author_id == desk.account.id
-    assert code(desk.attest(desk.lead, "PRE-1.1")) is AUTHORIZATION
+    assert desk.readiness().release.author_id == desk.maker.account_id
+    assert code(desk.attest(desk.maker, "PRE-1.1")) is AUTHORIZATION
+
+
+def test_who_puts_a_release_down_for_somebody_else_signs_nothing_of_it_either(
+    settled: Desk,
+) -> None:
+    assert settled.readiness().release.author_id != settled.maker.account_id
+
+    assert code(settled.sign(settled.maker)) is AUTHORIZATION
+    assert code(settled.attest(settled.maker, "PRE-1.1")) is AUTHORIZATION
+
+
+def test_nobody_approves_a_release_without_a_known_author(settled: Desk) -> None:
+    with settled.read() as (session, readiness, _):
+        known = readiness.knowledge
+        unknown = replace(known, release=replace(known.release, author_id=None))
+        (phase,) = readiness.phases
+        said = (settled.lead, replace(readiness, knowledge=unknown), "PRE-1")
+        refusal = signoff.sign(session, settled.clock, *said, Meaning.APPROVED, "", phase.seen)
+        review = signoff.sign(session, settled.clock, *said, Meaning.REVIEWED, "Read", phase.seen)
+
+    assert code(refusal) is AUTHORIZATION
+    assert isinstance(refusal, Refusal)
+    assert "no known author" in refusal.message
+    assert isinstance(review, UUID)
 
 
 def test_a_role_that_was_taken_away_a_second_ago_signs_nothing(settled: Desk) -> None:
     with psycopg.connect(settled.target.owner) as connection:
         connection.execute(
-            "UPDATE account SET role = 'on-call' WHERE id = %s", [settled.account.id]
+            "UPDATE account SET role = 'on-call' WHERE id = %s", [settled.lead.account_id]
         )
     settled.clock.advance(timedelta(seconds=1))
 
@@ -289,7 +316,7 @@ def test_a_role_that_is_being_taken_away_signs_nothing(settled: Desk) -> None:
     """The signature waits for the transaction that takes the role, and then sees it taken."""
     result: list[UUID | Refusal] = []
     with psycopg.connect(settled.target.owner) as taking:
-        taking.execute("UPDATE account SET role = NULL WHERE id = %s", [settled.account.id])
+        taking.execute("UPDATE account SET role = NULL WHERE id = %s", [settled.lead.account_id])
         signing = threading.Thread(target=lambda: result.append(settled.sign(settled.lead)))
         signing.start()
         until_waited_for(settled.target)
@@ -297,7 +324,8 @@ def test_a_role_that_is_being_taken_away_signs_nothing(settled: Desk) -> None:
         signing.join()
 
     assert code(result[0]) is AUTHORIZATION
-    assert stored(settled.target, settled.account.id)["role"] is None
+    assert settled.lead.account_id is not None
+    assert stored(settled.target, settled.lead.account_id)["role"] is None
     assert RecordKind.SIGN_OFF not in settled.kinds()
 
 
@@ -371,7 +399,7 @@ def test_a_record_of_another_release_cannot_be_taken_back_through_this_one(
 ) -> None:
     signed = settled.sign(settled.lead)
     assert isinstance(signed, UUID)
-    settled.release_id = released(target, settled.clock, settled.lead, name="next", checklist=LIST)
+    settled.release_id = released(target, settled.clock, settled.maker, name="next", checklist=LIST)
 
     assert code(settled.revoke(settled.lead, signed)) is VALIDATION
 
@@ -405,7 +433,7 @@ def test_a_waiver_ends_within_thirty_days(desk: Desk, days: float, *, is_taken: 
     assert isinstance(desk.exempt(desk.lead, "PRE-1.1", days), UUID) is is_taken
 
 
-@pytest.mark.parametrize("why", ["", "  \n", "x" * 2_001, "a\x00b"])
+@pytest.mark.parametrize("why", ["", "  \n", "x" * 2_001, "a\x00b", "a\x1b[2Jb", "a\rb"])
 def test_a_waiver_needs_a_sentence_of_why(desk: Desk, why: str) -> None:
     assert code(desk.exempt(desk.lead, "PRE-1.1", 7, why)) is VALIDATION
     assert code(desk.attest(desk.lead, "PRE-1.1", why)) is VALIDATION
@@ -416,6 +444,65 @@ def test_what_does_not_apply_is_settled_with_its_reason(desk: Desk) -> None:
 
     standing = desk.readiness().standings["PRE-1.1"]
     assert (standing.state, standing.reason) == (State.NOT_APPLICABLE, "There is no such page")
+    desk.attest(desk.lead, "PRE-1.2")
+    assert code(desk.sign(desk.lead)) is STATE
+    assert isinstance(desk.sign(desk.lead, meaning=Meaning.WAIVED), UUID)
+
+
+def test_that_a_machines_box_does_not_apply_counts_once_a_second_person_has_agreed(
+    ours: Desk,
+) -> None:
+    apart = ours.exempt(ours.lead, "PRE-1.1", None)
+    assert ours.state("PRE-1.1") is State.UNKNOWN
+
+    assert code(ours.second(ours.lead, apart)) is AUTHORIZATION
+    assert isinstance(ours.second(ours.somebody(), apart), UUID)
+    assert ours.state("PRE-1.1") is State.NOT_APPLICABLE
+
+
+def test_nobody_says_or_agrees_that_a_red_box_does_not_apply(ours: Desk) -> None:
+    apart = ours.exempt(ours.lead, "PRE-1.1", None)
+    ours.found("PRE-1.1", Verdict.FAILING)
+
+    assert code(ours.exempt(ours.lead, "PRE-1.1", None)) is STATE
+    assert code(ours.second(ours.somebody(), apart)) is STATE
+    assert ours.state("PRE-1.1") is State.FAILING
+
+
+@pytest.mark.parametrize("box", ["PRE-6.5", "PRE-6.6", "POST-7.4"])
+def test_nobody_vouches_where_a_machine_has_to_see_each_person_first(ours: Desk, box: str) -> None:
+    refusal = ours.attest(ours.lead, box)
+
+    assert code(refusal) is STATE
+    assert isinstance(refusal, Refusal)
+    assert "machine gate" in refusal.message
+    assert ours.state(box) is State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("window", "minutes", "is_taken"),
+    [
+        ("0-15 minutes", None, False),
+        ("0-15 minutes", 14, False),
+        ("0-15 minutes", 15, True),
+        ("after 24 hours", 24 * 60 - 1, False),
+        ("after 24 hours", 24 * 60, True),
+    ],
+)
+def test_a_phase_that_runs_after_the_deployment_is_approved_once_it_is_over(
+    target: Target, settings: Settings, window: str, minutes: int | None, *, is_taken: bool
+) -> None:
+    markdown = f"## Post-Deployment Checklist\n### Phase 1: Watch ({window})\n- [ ] Look at it\n"
+    desk = Desk(target, settings, checklist=markdown)
+    (phase,) = desk.readiness().phases
+    if minutes is not None:
+        with session_of(target) as session:
+            put_down_deployment(session, desk.clock, desk.maker, desk.release_id, START)
+        desk.clock.advance(timedelta(minutes=minutes))
+    (box,) = (each.id for each in phase.phase.boxes)
+    desk.attest(desk.lead, box)
+
+    assert isinstance(desk.sign(desk.lead, phase.phase.id), UUID) is is_taken
 
 
 @pytest.mark.parametrize("box", ["READY-1", "PRE-10.1", "PRE-1.1", "PRE-2.5"])

@@ -141,12 +141,46 @@ def test_a_waiver_without_a_second_person_does_not_count() -> None:
     assert standing(item(), exemptions=(waiver(second=None),)).state is State.UNKNOWN
 
 
-def test_what_does_not_apply_needs_a_reason_and_no_second_person() -> None:
-    found = standing(
-        item(), exemptions=(waiver(state=State.NOT_APPLICABLE, second=None, expires_at=None),)
-    )
+@pytest.mark.parametrize(
+    ("kind", "second", "state"),
+    [
+        (Kind.ATTESTED, None, State.NOT_APPLICABLE),
+        (Kind.AUTOMATIC, None, State.UNKNOWN),
+        (Kind.DRILL, None, State.UNKNOWN),
+        (Kind.AUTOMATIC, "rui", State.NOT_APPLICABLE),
+        (Kind.DRILL, "rui", State.NOT_APPLICABLE),
+    ],
+)
+def test_what_does_not_apply_needs_a_second_person_where_a_machine_would_decide(
+    kind: Kind, second: str | None, state: State
+) -> None:
+    apart = waiver(state=State.NOT_APPLICABLE, second=second, expires_at=None)
 
-    assert (found.state, found.reason) == (State.NOT_APPLICABLE, "Later")
+    assert standing(item(kind=kind), exemptions=(apart,)).state is state
+
+
+@pytest.mark.parametrize(
+    ("ahead", "state"), [(60, State.PASSING), (61, State.UNKNOWN)], ids=["a minute", "more"]
+)
+def test_evidence_of_a_time_to_come_is_not_green(ahead: int, state: State) -> None:
+    found = standing(item(age=HOUR), evidence(ended_at=NOW + timedelta(seconds=ahead)))
+
+    assert found.state is state
+    assert ("its clock was ahead" in found.reason) is (state is State.UNKNOWN)
+
+
+def test_a_word_alone_says_that_its_gate_is_not_there() -> None:
+    found = standing(item(kind=Kind.ATTESTED, probe="docs.sign"), evidence())
+
+    assert found.state is State.PASSING
+    assert found.reason == "All is well (vouched for; its machine gate is not there yet)"
+
+
+def test_a_word_is_not_enough_where_a_machine_has_to_see_something_of_each_person() -> None:
+    found = standing(item(kind=Kind.ATTESTED, is_gate_absent=True), evidence())
+
+    assert found.state is State.UNKNOWN
+    assert "its machine gate is not there" in found.reason
 
 
 # Derived boxes.
@@ -195,6 +229,11 @@ def test_a_derived_box_names_what_keeps_it_from_being_green() -> None:
 
     assert found.blocked_by == ("PRE-1.1", "PRE-1.2")
     assert found.reason == "2 of 3 not settled"
+
+
+def test_a_derived_box_says_how_many_of_its_parts_do_not_apply() -> None:
+    assert parts(State.PASSING, State.NOT_APPLICABLE).reason.endswith("; 1 of 2 do not apply")
+    assert parts(State.WAIVED, State.NOT_APPLICABLE).reason.endswith("; 1 of 2 do not apply")
 
 
 def test_a_derived_box_cannot_be_green_by_evidence_of_its_own() -> None:

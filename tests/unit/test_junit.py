@@ -151,12 +151,9 @@ def test_without_its_sabotage_a_suite_proves_nothing() -> None:
     assert verdict(GOOD[:2]) is Verdict.INSUFFICIENT
 
 
-def test_a_suite_may_not_shrink_where_that_counts() -> None:
-    counted = Suite("unit", ("PRE-3.1",), ("tests/unit", "tests/api"), count_may_not_fall=True)
-
-    assert verdict(GOOD, before=3, suite=counted) is Verdict.PASSING
-    assert verdict(GOOD, before=4, suite=counted) is Verdict.FAILING
-    assert verdict(GOOD, before=4) is Verdict.PASSING
+def test_no_suite_may_shrink() -> None:
+    assert verdict(GOOD, before=3) is Verdict.PASSING
+    assert verdict(GOOD, before=4) is Verdict.FAILING
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from engine.readiness.items import Dependency
 from engine.readiness.knowledge import Knowledge, knowledge_of
 from engine.readiness.records import RecordKind
 from engine.readiness.standing import WindowState, phase_standings
+from engine.readiness.tables import ReadinessRecord
 from tests.unit.readiness_records import (
     HOUR,
     MINUTE,
@@ -155,6 +156,44 @@ def test_a_revoked_word_is_as_if_it_had_not_been_said() -> None:
 
     assert state(knowledge_of([released(), word]), "PRE-6.4") is State.PASSING
     assert state(knowledge_of([released(), word, revocation]), "PRE-6.4") is State.UNKNOWN
+
+
+@pytest.mark.parametrize("box", ["POST-2.1", "POST-8.5"], ids=["drill", "word"])
+def test_a_drill_and_a_word_count_from_when_their_phase_has_opened(box: str) -> None:
+    is_attested = box == "POST-8.5"
+    said = evidence(box, NOW - MINUTE, is_attested=is_attested)
+    opened, early = deployed(NOW - 25 * HOUR), deployed(NOW - 5 * MINUTE)
+
+    assert state(knowledge_of([released(), opened, said]), box) is State.PASSING
+    assert state(knowledge_of([released(), early, said]), box) is State.UNKNOWN
+    assert state(knowledge_of([released(), said]), box) is State.UNKNOWN
+
+
+def exempted(at: datetime) -> ReadinessRecord:
+    return record(RecordKind.NOT_APPLICABLE, {"reason": "None is there"}, at, item_id="PRE-6.4")
+
+
+def test_only_the_newest_exemption_counts_and_its_revocation_revives_none() -> None:
+    old, new = exempted(NOW - 2 * HOUR), exempted(NOW - HOUR)
+    revoked = record(RecordKind.REVOCATION, {"recordId": str(new.id), "reason": "A slip"}, NOW)
+
+    assert knowledge_of([released(), old, new]).exemption_ids == {"PRE-6.4": new.id}
+    assert state(knowledge_of([released(), old, new]), "PRE-6.4") is State.NOT_APPLICABLE
+    assert state(knowledge_of([released(), old, new, revoked]), "PRE-6.4") is State.UNKNOWN
+
+
+def test_another_exemption_of_the_same_box_is_another_phase_to_whoever_signed() -> None:
+    digests = []
+    for apart in (exempted(NOW - HOUR), exempted(NOW - HOUR)):
+        known = knowledge_of([released(), apart])
+        standings = assess(known.release.items, known.known(THINGS), NOW)
+        (phase,) = [
+            each for each in phase_standings(known, standings, NOW) if each.phase.id == "PRE-6"
+        ]
+        digests.append((phase.seen, phase.states))
+
+    assert digests[0][0] != digests[1][0]
+    assert digests[0][1] != digests[1][1]
 
 
 def test_without_a_release_there_is_nothing_to_know() -> None:

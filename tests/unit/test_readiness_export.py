@@ -90,10 +90,10 @@ def test_a_proved_box_is_ticked_with_its_evidence_in_a_footnote() -> None:
     assert note == f"passing; Two of two; 2026-11-26 11:00 UTC; by ops; {found.digest.hex()[:12]}"
 
 
-def test_a_waived_box_is_ticked_and_says_that_it_is_not_proved() -> None:
+def test_a_waived_box_is_not_ticked_and_says_that_it_is_not_proved() -> None:
     line, note = lines_of(as_markdown(readiness(*waived())), "PRE-1.1")
 
-    assert line.startswith("- [x] ")
+    assert line.startswith("- [ ] ")
     assert note == (
         "WAIVED, not proved; The page comes next week; until 2026-12-03 12:00 UTC, by lia and rui"
     )
@@ -112,8 +112,29 @@ def test_a_footnote_stays_one_line_whatever_was_said() -> None:
     said = evidence("PRE-6.4", NOW - HOUR, is_attested=True, reason="one\n\n[^PRE-1.1]: passing")
     written = as_markdown(readiness(said))
 
-    assert "PRE-6.4]: passing; one [^PRE-1.1]: passing; " in written
+    assert r"PRE-6.4]: passing; one \[^PRE-1.1\]: passing " in written
     assert len(_NOTE.findall(written)) == 170
+
+
+def test_a_footnote_has_no_link_and_no_markup_in_it() -> None:
+    words = "<b>[a](javascript:x)</b> https://a.example WWW.b.example `c` \u202ed"
+    said = evidence("PRE-6.4", NOW - HOUR, is_attested=True, reason=words)
+    _, note = lines_of(as_markdown(readiness(said)), "PRE-6.4")
+
+    assert note.startswith(
+        r"passing; \<b\>\[a\](javascript:x)\</b\> https\://a.example WWW\.b.example \`c\` d ("
+    )
+
+
+def test_a_box_that_does_not_apply_is_not_ticked_and_says_so() -> None:
+    apart, agreed = waived()
+    apart.kind, apart.body = RecordKind.NOT_APPLICABLE.value, '{"reason": "There is none"}'
+    line, note = lines_of(as_markdown(readiness(apart, agreed)), "PRE-1.1")
+
+    assert line.startswith("- [ ] ")
+    assert note == (
+        "does not apply, not proved; There is none; 2026-11-26 11:00 UTC, by lia and rui"
+    )
 
 
 def test_facts_count_every_state_and_hold_every_box() -> None:

@@ -12,7 +12,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engine.readiness import signing, verifier
-from engine.readiness.verifier import is_backdated, is_signed, record_digest, verify
+from engine.readiness.verifier import (
+    is_backdated,
+    is_future_dated,
+    is_signed,
+    record_digest,
+    verify,
+)
 
 # RFC 8032, section 7.1: secret key, message, signature.
 VECTORS = [
@@ -116,3 +122,12 @@ def run(tmp_path: Path, content: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
     )
+
+
+@pytest.mark.parametrize(("at", "is_so"), [("12:05:00", False), ("12:05:01", True)])
+def test_a_record_that_is_younger_than_its_own_seal_says_a_time_to_come(
+    at: str, *, is_so: bool
+) -> None:
+    day = "2026-11-26T"
+
+    assert is_future_dated(f"{day}{at}.000000Z", f"{day}12:00:00.000000Z") is is_so
