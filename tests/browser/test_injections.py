@@ -15,6 +15,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from psycopg import sql
 from sqlmodel import Session
 
@@ -205,6 +206,16 @@ def _add_event(connection: psycopg.Connection[Any], account_id: UUID, text: str)
     )
 
 
+def _show_personal_data(tab: Page) -> None:
+    """Presses the button; again where a run of the page has taken the press with it."""
+    button = tab.locator(".st-key-show_personal_data button")
+    for _ in range(4):
+        button.click()
+        with suppress(PlaywrightTimeoutError):
+            tab.locator(".st-key-personal-data").wait_for(timeout=15_000)
+            return
+
+
 def test_hostile_text_in_every_stored_field_stays_text_on_every_page(
     tab: Page, saveguard: Saveguard, watch: Watch
 ) -> None:
@@ -216,7 +227,7 @@ def test_hostile_text_in_every_stored_field_stays_text_on_every_page(
         # Else the page would pass for safe because it shows nothing.
         expect(tab.locator("[role=gridcell]").filter(has_text=each.sign).first).to_have_count(1)
         tab.locator(".st-key-quote-personal summary").click()
-        tab.locator(".st-key-show_personal_data button").click()
+        _show_personal_data(tab)
         expect(tab.locator(".st-key-personal-data")).to_contain_text(each.sign)
         _check(tab)
         _open(tab, saveguard, "lookup", correlation_id=str(each.attempt_id))
