@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -232,9 +231,6 @@ def test_whom_the_provider_gives_no_role_is_told_so(by_provider: str, people: li
     expect(nora.tab.locator(".st-key-who")).to_have_count(0)
 
 
-@pytest.mark.skipif(
-    find_spec("dashboard.navigation") is None, reason="pages are not registered by role yet"
-)
 def test_a_viewer_has_no_page_of_attempts(by_provider: str, people: list[Person]) -> None:
     vera = people[0]
 
