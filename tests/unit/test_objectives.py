@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 from fractions import Fraction
+from functools import cache
+from itertools import accumulate, islice
 from math import comb
 
 import pytest
@@ -63,21 +65,22 @@ _BAD = {
 }
 
 
-def at_most(bad: int, of: int, share: Fraction) -> Fraction:
-    """The chance of so many bad ones or fewer, in whole numbers."""
+@cache
+def chances(of: int, share: Fraction) -> tuple[list[int], int]:
+    """The chances of so many bad ones or fewer, in whole numbers, and what they are parts of."""
     good, whole = share.denominator - share.numerator, share.denominator
-    return Fraction(
-        sum(comb(of, k) * share.numerator**k * good ** (of - k) for k in range(bad + 1)), whole**of
-    )
+    terms = (comb(of, k) * share.numerator**k * good ** (of - k) for k in range(of + 1))
+    return list(accumulate(islice(terms, int(of * share * 3) + 9))), whole**of
 
 
 def expected(bad: int, of: int, limit: Fraction) -> Verdict:
     """The verdict, from exact binomial sums."""
     if of == 0:
         return Verdict.NO_DATA
-    if at_most(bad, of, limit) < Fraction(1, 20):
+    sums, whole = chances(of, limit)
+    if 20 * sums[bad] < whole:
         return Verdict.MET
-    if bad and 1 - at_most(bad - 1, of, limit) < Fraction(1, 20):
+    if bad and 20 * (whole - sums[bad - 1]) < whole:
         return Verdict.BROKEN
     return Verdict.UNDECIDED
 

@@ -26,9 +26,11 @@ SAMPLES = [
 
 def exactly_at_most(bad: int, count: int, share: Fraction) -> Fraction:
     """The chance of this many bad ones or fewer, without any rounding."""
-    return sum(
-        (comb(count, k) * share**k * (1 - share) ** (count - k) for k in range(bad + 1)),
-        start=Fraction(0),
+    # In whole numbers: a fraction would be brought to its lowest terms after each step.
+    good, whole = share.denominator - share.numerator, share.denominator
+    return Fraction(
+        sum(comb(count, k) * share.numerator**k * good ** (count - k) for k in range(bad + 1)),
+        whole**count,
     )
 
 
