@@ -37,7 +37,9 @@ def main() -> int:
     skipped = Skipped()
     given = sys.argv[1:]
     if all(each.startswith("--junitxml=") for each in given):
-        given += ["-n", str(os.cpu_count() or 2), "--dist", "loadfile", "-q"]
+        # In the order of `tests/conftest.py`, not by how many tests a file has.
+        given += ["-n", str(os.cpu_count() or 2), "--dist", "loadfile", "--no-loadscope-reorder"]
+        given.append("-q")
     code = pytest.main(["-m", "not slow", *given], plugins=[skipped])
     skipped.say()
     return int(code)
