@@ -18,6 +18,7 @@ from engine.runtime import Runtime, log_directory
 from tests.database.attempt_rows import AGENTS, attempt, write
 from tests.database.databases import run
 from tests.database.releases import NOON, Lookout, ago, at_noon, superuser
+from tests.sabotage import sabotage
 
 
 def refused(code: ErrorCode, at: datetime, **more: Any) -> tuple[Any, ...]:
@@ -58,6 +59,7 @@ def test_codes_that_nobody_has_provoked_are_named(look: Lookout, target: Target)
     assert found.reason.endswith("provoked yet: RATE_LIMIT_EXCEEDED, INTERNAL_ERROR")
 
 
+@sabotage("taxonomy.registry", "PRE-1.1")
 def test_a_code_that_the_registry_does_not_know_is_red(provoked: Lookout, target: Target) -> None:
     write(target.app, attempt(ago(days=1), outcome=5, error_code=99))
 
@@ -67,6 +69,7 @@ def test_a_code_that_the_registry_does_not_know_is_red(provoked: Lookout, target
     assert "[99]" in found.reason
 
 
+@sabotage("taxonomy.registry", "PRE-1.1")
 def test_what_was_left_unclassified_in_the_last_day_is_red(
     provoked: Lookout, target: Target
 ) -> None:
@@ -104,12 +107,14 @@ def test_every_code_is_counted_those_that_never_came_too(
     assert found.numbers["codes"]["DATABASE_TIMEOUT"] == 0
 
 
+@sabotage("codes.census", "POST-8.2")
 def test_a_census_with_a_stranger_is_red(after_two_days: Lookout, target: Target) -> None:
     write(target.app, attempt(ago(hours=1), outcome=5, error_code=99))
 
     assert after_two_days("codes.census").verdict is Verdict.FAILING
 
 
+@sabotage("codes.census", "POST-8.2")
 def test_a_failure_without_a_code_is_red(
     after_two_days: Lookout, server: str, target: Target
 ) -> None:
@@ -168,6 +173,7 @@ def test_attempts_without_a_critical_one_are_green(
     assert found.reason.endswith("so far")
 
 
+@sabotage("ledger.critical", "POST-1.6")
 def test_a_critical_attempt_is_red(just_deployed: Lookout, target: Target) -> None:
     write(target.app, attempt(ago(minutes=5)), refused(ErrorCode.INTERNAL_ERROR, ago(minutes=5)))
 
@@ -177,6 +183,7 @@ def test_a_critical_attempt_is_red(just_deployed: Lookout, target: Target) -> No
     assert found.reason == "1 of 2 attempts ended with a critical code"
 
 
+@sabotage("ledger.critical", "POST-1.6")
 def test_an_error_in_the_log_is_red(
     just_deployed: Lookout, runtime: Runtime, target: Target
 ) -> None:

@@ -17,9 +17,11 @@ from engine.readiness.sealing import sealer_of
 from engine.runtime import Runtime
 from tests.database.databases import run
 from tests.database.releases import Lookout, superuser
+from tests.sabotage import sabotage
 from tests.support import Agency
 
-PROBES = ["inv.version", "inv.lastmod", "inv.sweep"]
+BOXES = {"inv.version": "PRE-1.9", "inv.lastmod": "PRE-1.10", "inv.sweep": "STABLE-9"}
+PROBES = list(BOXES)
 
 
 @pytest.fixture
@@ -56,10 +58,13 @@ FAULTS = (
         ),
     ),
     Fault(
-        "ledger row altered",
+        "ledger row altered by the owner, who takes the privilege back first",
         ("inv.sweep",),
         "DI-13 is broken by 1",
-        ("UPDATE attempt SET actual_version = 9 WHERE operation = 2",),
+        (
+            "GRANT UPDATE ON attempt TO CURRENT_USER",
+            "UPDATE attempt SET actual_version = 9 WHERE operation = 2",
+        ),
     ),
     Fault(
         "last modified by nobody",
@@ -75,6 +80,7 @@ FAULTS = (
         ("inv.lastmod",),
         "2 of 2 quotes say another last change",
         (
+            "GRANT UPDATE ON quote_revision TO CURRENT_USER",
             "UPDATE quote SET last_modified_at = last_modified_at - interval '1 hour'",
             """
             UPDATE quote_revision AS r SET snapshot = to_jsonb(q) FROM quote AS q
@@ -93,11 +99,17 @@ def test_what_was_saved_keeps_every_rule(look: Lookout) -> None:
     assert all(each.witness for each in found)
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
-def test_what_no_save_does_breaks_a_rule(
-    look: Lookout, server: str, target: Target, fault: Fault
-) -> None:
-    run(superuser(server, target), *fault.statements)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(
+            fault, id=fault.name, marks=[sabotage(each, BOXES[each]) for each in fault.probes]
+        )
+        for fault in FAULTS
+    ],
+)
+def test_what_no_save_does_breaks_a_rule(look: Lookout, target: Target, fault: Fault) -> None:
+    run(target.owner, *fault.statements)
 
     found = [look(probe) for probe in fault.probes]
 
@@ -124,6 +136,7 @@ def test_a_day_has_to_pass_before_nothing_is_corrupt(agency: Agency) -> None:
     assert "more to come until" in found.reason
 
 
+@sabotage("inv.sweep", "STABLE-9")
 @pytest.mark.parametrize("is_sealed", [False, True], ids=["not sealed", "sealed"])
 def test_evidence_that_was_altered_shows(
     look: Lookout, server: str, target: Target, *, is_sealed: bool
