@@ -189,7 +189,8 @@ class Sealer:
         with session_of(target) as session:
             bundled = bundle(session, self.installation)
         if self.signer.has_key:
-            return verify(bundled, checkpoints, self.signer.public_key, is_signed)
+            now = written_instant(self.clock.now())
+            return verify(bundled, checkpoints, self.signer.public_key, is_signed, now)
         if bundled["seals"]:
             return [Finding("unproved", "key", f"there is none in {self.directory}")]
         return [each for each in verify(bundled, [], b"") if each.what != "unproved"]
