@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from datetime import datetime
 from typing import Any
 
@@ -196,5 +197,20 @@ def test_an_error_in_the_log_is_red(
     assert found.numbers["events"] == ["unexpected_error"]
 
 
-def test_no_attempt_is_no_sign_of_health(just_deployed: Lookout) -> None:
+def test_without_a_log_nothing_is_known_of_errors(
+    just_deployed: Lookout, runtime: Runtime, target: Target
+) -> None:
+    write(target.app, attempt(ago(minutes=5)))
+    logged(runtime, ago(minutes=5), "error")
+    shutil.rmtree(log_directory(runtime.settings))
+
+    found = just_deployed("ledger.critical")
+
+    assert found.verdict is Verdict.UNKNOWN, found
+    assert "No process of this host has a log" in found.reason
+
+
+def test_no_attempt_is_no_sign_of_health(just_deployed: Lookout, runtime: Runtime) -> None:
+    logged(runtime, ago(minutes=5), "info")
+
     assert just_deployed("ledger.critical").verdict is Verdict.INSUFFICIENT

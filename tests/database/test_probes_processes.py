@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -214,10 +215,20 @@ def test_a_process_that_came_up_and_ended_is_red(runtime: Runtime) -> None:
 
 def test_a_host_without_logs_says_nothing(runtime: Runtime) -> None:
     before = Lookout(runtime)("boot.clean")
+    look = booted(runtime, name="2026.49")
+    directory = log_directory(runtime.settings)
+    directory.mkdir(exist_ok=True)
+    # What attempts leave behind says nothing of processes.
+    (directory / "attempts.host-1.0.jsonl").write_text("{}\n")
+    gone = look("boot.clean")
+    silent = directory / "process.host-1.0.jsonl"
+    silent.touch()
+    os.utime(silent, (0, 0))
 
-    found = booted(runtime, name="2026.49")("boot.clean")
+    found = look("boot.clean")
 
-    assert before.verdict is Verdict.UNKNOWN
+    assert (before.verdict, gone.verdict) == (Verdict.UNKNOWN, Verdict.UNKNOWN)
+    assert gone.reason.startswith("No process of this host has a log")
     assert found.verdict is Verdict.INSUFFICIENT
 
 

@@ -43,7 +43,7 @@ from engine.settings import Settings
 START = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 # The Python that ours was made from: it has none of the packages that the project needs.
-_PYTHON = sys._base_executable
+_PYTHON = Path(sys.base_prefix, "bin", "python3")
 TABLES = ("readiness_record", "readiness_seal", "readiness_sealed")
 
 

@@ -136,7 +136,7 @@ def test_a_member_that_is_there_twice_is_refused(tmp_path: Path) -> None:
 def test_it_needs_nothing_but_python() -> None:
     tree = ast.parse(Path(verifier.__file__).read_text())
     imported = {
-        (each.module if isinstance(each, ast.ImportFrom) else each.names[0].name).partition(".")[0]
+        str(each.module if isinstance(each, ast.ImportFrom) else each.names[0].name).split(".")[0]
         for each in ast.walk(tree)
         if isinstance(each, ast.Import | ast.ImportFrom)
     }
