@@ -155,11 +155,11 @@ def test_where_nothing_ran_no_release_is_known(runtime: Runtime) -> None:
 
 
 @contextmanager
-def process_log(runtime: Runtime, *lines: tuple[datetime, str]) -> Iterator[None]:
+def process_log(runtime: Runtime, *lines: tuple[datetime, str], number: int = 0) -> Iterator[None]:
     """The log of a process, which lives until the block ends."""
     directory = log_directory(runtime.settings)
     directory.mkdir(exist_ok=True)
-    with Path(directory / "process.host-1-of-its-own.0.jsonl").open("a") as file:
+    with Path(directory / f"process.host-1-of-its-own.{number}.jsonl").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         for at, level in lines:
             told = {"event": "told", "level": level, "timestamp": at.isoformat()}
@@ -172,6 +172,17 @@ def test_processes_that_came_up_without_a_word_of_trouble_are_green(runtime: Run
     look = booted(runtime)
     now = runtime.clock.now()
     with process_log(runtime, (now - timedelta(hours=1), "error"), (now, "info")):
+        found = look("boot.clean")
+
+    assert found.verdict is Verdict.PASSING, found
+
+
+def test_a_process_that_goes_on_in_another_file_has_not_ended(runtime: Runtime) -> None:
+    look = booted(runtime)
+    now = runtime.clock.now()
+    with process_log(runtime, (now, "info")):
+        pass
+    with process_log(runtime, (now, "info"), number=1):
         found = look("boot.clean")
 
     assert found.verdict is Verdict.PASSING, found

@@ -143,6 +143,6 @@ def boot(question: Question) -> Found:
 
 def _ended(files: Sequence[Listed], start: datetime) -> set[str]:
     """Processes whose first word came after an instant, and that live no more."""
-    return {
-        each.writer for each in files if not is_in_use(each.path) and began_at(each.path) >= start
-    }
+    # Of the files of one that lives the last one alone is in use.
+    living = {each.writer for each in files if is_in_use(each.path)}
+    return {each.writer for each in files if began_at(each.path) >= start} - living
