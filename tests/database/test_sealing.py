@@ -448,17 +448,6 @@ def emptied_checkpoints_too(chain: Chain) -> None:
     chain.sealer.checkpoints.path.write_text("")
 
 
-def installation_of_its_own(chain: Chain) -> None:
-    """The database says that it is another one: records are sealed anew, with a key of its own."""
-    edited_with_its_digest(chain)
-    chain.owner("TRUNCATE readiness_seal, readiness_sealed")
-    other = replace(
-        chain.sealer, installation=chain.clock.uuid7(), directory=chain.directory / "other"
-    )
-    other.seal_all(chain.target)
-    chain.sealer = replace(chain.sealer, installation=other.installation)
-
-
 def no_checkpoints(chain: Chain) -> None:
     chain.sealer.checkpoints.path.unlink()
 
@@ -500,7 +489,6 @@ ATTACKS: list[tuple[Callable[[Chain], None], str]] = [
     (nothing_for_none, "edited: record"),
     (hidden_from_the_application, "missing: record"),
     (emptied_checkpoints_too, "unproved: checkpoints"),
-    (installation_of_its_own, "foreign: checkpoint 1"),
     (no_checkpoints, "unproved: checkpoints"),
     (all_records_twice, "broken: seal 3"),
 ]
@@ -545,11 +533,23 @@ def all_forgotten(chain: Chain) -> None:
     chain.seal()
 
 
+def installation_of_its_own(chain: Chain) -> None:
+    """The database says that it is another one: records are sealed anew, with a key of its own."""
+    edited_with_its_digest(chain)
+    chain.owner("TRUNCATE readiness_seal, readiness_sealed")
+    other = replace(
+        chain.sealer, installation=chain.clock.uuid7(), directory=chain.directory / "other"
+    )
+    chain.sealer = other
+    chain.seal()
+
+
 WITH_THE_DIRECTORY: list[tuple[Callable[[Chain], None], str]] = [
     (cut_off_with_its_checkpoint, "cut off: checkpoint 3"),
     (older_state_of_both_and_on, "rewritten: checkpoint 3"),
     (all_anew_with_another_key, "unsigned: seal 1"),
     (all_forgotten, "cut off: checkpoint 3"),
+    (installation_of_its_own, "foreign: checkpoint 1"),
 ]
 
 
