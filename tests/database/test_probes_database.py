@@ -335,6 +335,7 @@ def test_plans_over_large_tables_are_green_and_without_the_key_red(
     assert small.verdict is Verdict.INSUFFICIENT, small
     assert large.verdict is Verdict.PASSING, large
     assert found.verdict is Verdict.FAILING
+    assert found.reason.startswith("No index serves 1 of the statements' reads")
     assert found.reason.endswith("newer revisions: quote_revision")
 
 
@@ -346,9 +347,11 @@ def test_a_large_table_that_is_read_from_end_to_end_is_red() -> None:
     red = plans.judged({"read": scan}, {"read": by_index}, large)
     green = plans.judged({"read": by_index}, {"read": by_index}, large)
     small = plans.judged({"read": scan}, {"read": by_index}, large | {"quote": 9})
+    unserved = plans.judged({"read": by_index}, {"read": scan}, large | {"quote": 9})
 
-    verdicts = [each.verdict for each in (red, green, small)]
-    assert verdicts == [Verdict.FAILING, Verdict.PASSING, Verdict.INSUFFICIENT]
+    verdicts = [each.verdict for each in (red, green, small, unserved)]
+    wanted = [Verdict.FAILING, Verdict.PASSING, Verdict.INSUFFICIENT, Verdict.FAILING]
+    assert verdicts == wanted
     assert plans.digest_of(scan) != plans.digest_of(by_index)
 
 

@@ -235,6 +235,24 @@ def test_five_bad_minutes_of_two_hours_show(later: Lookout, target: Target) -> N
     assert any("11:05" in each for each in found.numbers["badWindows"])
 
 
+@sabotage("slo.windows", "POST-4.2")
+def test_a_budget_that_burns_too_fast_shows_although_no_window_is_bad(
+    later: Lookout, target: Target
+) -> None:
+    """Of 50 attempts two may fail by chance; of 1,200 not 48."""
+    write(
+        target.app,
+        *attempts(1_152, length=TWO_HOURS),
+        *attempts(48, length=TWO_HOURS, outcome=5, error_code=6),
+    )
+
+    found = later("slo.windows")
+
+    assert found.verdict is Verdict.FAILING, found
+    assert found.numbers["bad"] == 0
+    assert "burns faster than" in found.reason
+
+
 def test_two_hours_alike_are_stable(later: Lookout, target: Target) -> None:
     bad: dict[str, Any] = {"outcome": 5, "error_code": 6}
     write(
