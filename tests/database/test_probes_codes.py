@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from engine.attempts.outcome import Source
 from engine.database.target import Target
 from engine.errors import TAXONOMY, ErrorCode
 from engine.readiness.assessment import Verdict
+from engine.readiness.probes import codes
 from engine.runtime import Runtime, log_directory
 from tests.database.attempt_rows import AGENTS, attempt, write
 from tests.database.databases import run
@@ -68,6 +70,20 @@ def test_a_code_that_the_registry_does_not_know_is_red(provoked: Lookout, target
 
     assert found.verdict is Verdict.FAILING
     assert "[99]" in found.reason
+
+
+@sabotage("taxonomy.registry", "PRE-1.1")
+def test_a_registry_that_is_not_whole_is_red(
+    provoked: Lookout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = ErrorCode.CURRENCY_INVALID
+    silent = replace(TAXONOMY[code], action=" ")
+    monkeypatch.setattr(codes, "TAXONOMY", {**TAXONOMY, code: silent})
+
+    found = provoked("taxonomy.registry")
+
+    assert found.verdict is Verdict.FAILING
+    assert found.reason.startswith("The registry is not whole: CURRENCY_INVALID has no")
 
 
 @sabotage("taxonomy.registry", "PRE-1.1")

@@ -272,6 +272,20 @@ def test_a_session_with_other_limits_than_are_set_is_red(look: Lookout, runtime:
     assert found.reason == "lock_timeout is 2000 ms in a session, and set to 1000 ms"
 
 
+@sabotage("db.timeouts", "PRE-9.4")
+def test_a_statement_that_nobody_ends_is_red(
+    look: Lookout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_ASLEEP", "SELECT 'awake'")
+
+    found = look("db.timeouts")
+
+    assert found.verdict is Verdict.FAILING
+    assert (
+        found.reason == "A statement that slept past its limit ended as done, its connection usable"
+    )
+
+
 @pytest.mark.parametrize(
     "change",
     [
