@@ -22,6 +22,7 @@ from engine.database.migrate import migrate_up
 from engine.database.target import APP_ROLE, OWNER_ROLE, Target, bootstrap
 from engine.runtime import Runtime, open_runtime
 from engine.settings import Settings
+from tests import sabotage
 from tests.support import Agency, new_agency
 
 # Another server to run the database tests on, as a role that may create databases and roles.
@@ -34,6 +35,14 @@ _BEGIN_WITH = ("tests/browser/", "tests/canaries/", "tests/api/test_schemathesis
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begins with what takes longest, and leaves the order as it is otherwise."""
     items.sort(key=lambda item: not item.nodeid.startswith(_BEGIN_WITH))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A test that plants a fault has to have seen the boxes red that it names."""
+    sabotage.begin()
+    yield
+    sabotage.must_have_shown(item.iter_markers("sabotage"))
 
 
 @pytest.fixture(autouse=True, scope="session")

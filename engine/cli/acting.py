@@ -6,6 +6,7 @@ import os
 import pwd
 from typing import TypeVar
 
+import structlog
 from sqlmodel import Session
 
 from engine.access.audit import Actor, terminal_actor
@@ -32,7 +33,17 @@ def at_terminal(clock: Clock) -> Actor:
 
 
 def trail_settings(runtime: Runtime, serving: Serving) -> None:
-    """Writes down, if it is news, with which settings a process of that kind serves."""
+    """Writes down that a process of that kind serves; with which settings, if that is news.
+
+    Its log has a line from then on. Where there is none, nobody could tell a process that had
+    nothing to complain of from one whose log is gone.
+    """
+    structlog.get_logger().info(
+        "process_started",
+        serving=serving.value,
+        environment=runtime.settings.environment,
+        release=runtime.settings.release,
+    )
     actor = at_terminal(runtime.clock)
     record_settings(runtime.read_pool, runtime.settings, runtime.clock, serving, actor)
 

@@ -50,6 +50,32 @@ _CATALOGUE: Final = text(
         SELECT format('trigger %s %s', o.relname, pg_get_triggerdef(t.oid))
         FROM ours o JOIN pg_trigger t ON t.tgrelid = o.oid AND NOT t.tgisinternal
         UNION ALL
+        -- What no migration makes: whatever lets a table answer otherwise than by its rows.
+        SELECT format('trigger of a partition %s %s', c.relname, pg_get_triggerdef(t.oid))
+        FROM pg_trigger t
+        JOIN pg_class c ON c.oid = t.tgrelid AND c.relispartition
+        WHERE c.relnamespace = 'public'::regnamespace AND t.tgparentid = 0 AND NOT t.tgisinternal
+        UNION ALL
+        SELECT format('trigger %s %s is %s', c.relname, t.tgname, t.tgenabled)
+        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+        WHERE c.relnamespace = 'public'::regnamespace AND t.tgenabled <> 'O'
+        UNION ALL
+        SELECT format('rule %s %s', c.relname, pg_get_ruledef(w.oid))
+        FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class
+        WHERE c.relnamespace = 'public'::regnamespace AND w.rulename <> '_RETURN'
+        UNION ALL
+        SELECT format('row security %s %s', c.relname, c.relforcerowsecurity)
+        FROM pg_class c
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relrowsecurity
+        UNION ALL
+        SELECT format('setting %s', given)
+        FROM pg_db_role_setting s
+        CROSS JOIN LATERAL unnest(s.setconfig) AS given
+        WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+            AND s.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = 'saveguard_app'))
+            AND split_part(given, '=', 1) IN ('role', 'search_path')
+            AND given NOT IN ('search_path=public', 'search_path="$user", public')
+        UNION ALL
         SELECT format('grant %s %s %s', o.relname, g.privilege_type,
             CASE WHEN g.grantee = 0 THEN 'public' WHEN r.rolname = 'saveguard_app' THEN 'app'
                 ELSE 'owner' END)

@@ -31,6 +31,7 @@ from tests.api.lookouts import beside_others, looking_at
 from tests.api.service import Service, cloned, served, settings_in
 from tests.database.releases import Lookout
 from tests.faults.proxy import free_port
+from tests.sabotage import sabotage
 
 GREEN: Final = [
     "api.patch.pack",
@@ -44,6 +45,19 @@ GREEN: Final = [
     "sec.ratelimit",
     "smoke.crud",
 ]
+# The boxes of each probe that calls the API, but for those of the smoke test.
+BOXES: Final = {
+    "api.patch.pack": ("PRE-1.8",),
+    "api.post.pack": ("PRE-1.7",),
+    "canary.crud": ("POST-1.5",),
+    "corr.roundtrip": ("PRE-1.6",),
+    "flow.ppp": ("PRE-3.10",),
+    "fuzz.contract": ("PRE-1.5", "PRE-8.7"),
+    "metrics.reconcile": ("PRE-7.6",),
+    "sec.authn": ("PRE-8.4",),
+    "sec.authz": ("PRE-8.5",),
+    "sec.ratelimit": ("PRE-8.6",),
+}
 SMOKE_BOXES: Final = {
     "PRE-7.2.1": "create",
     "PRE-7.2.2": "update",
@@ -339,10 +353,19 @@ SABOTAGE: Final[list[tuple[str, str, Sabotage, str]]] = [
 ]
 
 
+def boxes_of(probe: str, box: str) -> tuple[str, ...]:
+    """The boxes that a fault is to turn red: the one that is named, or all of the probe's."""
+    return (box,) if box else BOXES[probe]
+
+
 @pytest.mark.parametrize(
-    ("probe", "box", "sabotage", "words"),
+    ("probe", "box", "plant", "words"),
     [
-        pytest.param(*each, id=f"{each[0]}-{each[1] or 'box'}-{each[2].__name__}")
+        pytest.param(
+            *each,
+            id=f"{each[0]}-{each[1] or 'box'}-{each[2].__name__}",
+            marks=sabotage(each[0], *boxes_of(each[0], each[1])),
+        )
         for each in SABOTAGE
     ],
 )
@@ -352,15 +375,16 @@ def test_what_was_done_to_it_shows(
     monkeypatch: pytest.MonkeyPatch,
     probe: str,
     box: str,
-    sabotage: Sabotage,
+    plant: Sabotage,
     words: str,
 ) -> None:
-    sabotage(own_service, monkeypatch)
+    plant(own_service, monkeypatch)
 
-    found = own_look(probe, box=box)
+    shared: dict[str, Any] = {}
+    found = [own_look(probe, each, shared) for each in boxes_of(probe, box)]
 
-    assert found.verdict is Verdict.FAILING, found
-    assert words in found.reason
+    assert {each.verdict for each in found} == {Verdict.FAILING}, found
+    assert all(words in each.reason for each in found)
 
 
 def test_a_process_whose_log_is_elsewhere_is_not_judged_by_it(
@@ -453,6 +477,7 @@ def test_a_list_that_is_not_answered_proves_nothing_of_what_is_in_it(
     assert found.reason.startswith("Their list was answered with 503")
 
 
+@sabotage("canary.crud", "POST-1.5")
 def test_a_canary_that_is_not_read_as_it_was_written_shows(
     own_look: Lookout, monkeypatch: pytest.MonkeyPatch
 ) -> None:

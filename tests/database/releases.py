@@ -29,6 +29,7 @@ from engine.runtime import Runtime
 from engine.settings import Settings
 from engine.slo.objectives import LIMITS
 from tests.database.people import account, acting
+from tests.sabotage import seen
 
 
 class _Before(SystemClock):
@@ -123,6 +124,7 @@ class Lookout:
         found = PROBES[probe](Question(runtime, release, item, phase, memory))
         assert found.reason
         assert "\n" not in found.reason
+        seen(probe, item.id, found.verdict)
         return found
 
     def _read(self) -> Readiness:

@@ -261,7 +261,8 @@ def test_records_verify_here_and_with_the_file_that_stands_alone(
         capture_output=True,
         text=True,
     )
-    assert (alone.returncode, alone.stdout) == (0, "1 records, 1 seals: as sealed\n")
+    assert alone.returncode == 0
+    assert alone.stdout.startswith("1 records, 1 seals: as sealed\n")
     assert Path(key["publicKeyFile"]).read_text().strip() == key["publicKey"]
 
     Path(key["checkpoints"]).unlink()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +16,12 @@ from engine.attempts.outcome import Source
 from engine.database.target import Target
 from engine.errors import TAXONOMY, ErrorCode
 from engine.readiness.assessment import Verdict
+from engine.readiness.probes import codes
 from engine.runtime import Runtime, log_directory
 from tests.database.attempt_rows import AGENTS, attempt, write
 from tests.database.databases import run
 from tests.database.releases import NOON, Lookout, ago, at_noon, superuser
+from tests.sabotage import sabotage
 
 
 def refused(code: ErrorCode, at: datetime, **more: Any) -> tuple[Any, ...]:
@@ -58,6 +62,7 @@ def test_codes_that_nobody_has_provoked_are_named(look: Lookout, target: Target)
     assert found.reason.endswith("provoked yet: RATE_LIMIT_EXCEEDED, INTERNAL_ERROR")
 
 
+@sabotage("taxonomy.registry", "PRE-1.1")
 def test_a_code_that_the_registry_does_not_know_is_red(provoked: Lookout, target: Target) -> None:
     write(target.app, attempt(ago(days=1), outcome=5, error_code=99))
 
@@ -67,6 +72,21 @@ def test_a_code_that_the_registry_does_not_know_is_red(provoked: Lookout, target
     assert "[99]" in found.reason
 
 
+@sabotage("taxonomy.registry", "PRE-1.1")
+def test_a_registry_that_is_not_whole_is_red(
+    provoked: Lookout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = ErrorCode.CURRENCY_INVALID
+    silent = replace(TAXONOMY[code], action=" ")
+    monkeypatch.setattr(codes, "TAXONOMY", {**TAXONOMY, code: silent})
+
+    found = provoked("taxonomy.registry")
+
+    assert found.verdict is Verdict.FAILING
+    assert found.reason.startswith("The registry is not whole: CURRENCY_INVALID has no")
+
+
+@sabotage("taxonomy.registry", "PRE-1.1")
 def test_what_was_left_unclassified_in_the_last_day_is_red(
     provoked: Lookout, target: Target
 ) -> None:
@@ -104,12 +124,14 @@ def test_every_code_is_counted_those_that_never_came_too(
     assert found.numbers["codes"]["DATABASE_TIMEOUT"] == 0
 
 
+@sabotage("codes.census", "POST-8.2")
 def test_a_census_with_a_stranger_is_red(after_two_days: Lookout, target: Target) -> None:
     write(target.app, attempt(ago(hours=1), outcome=5, error_code=99))
 
     assert after_two_days("codes.census").verdict is Verdict.FAILING
 
 
+@sabotage("codes.census", "POST-8.2")
 def test_a_failure_without_a_code_is_red(
     after_two_days: Lookout, server: str, target: Target
 ) -> None:
@@ -168,6 +190,7 @@ def test_attempts_without_a_critical_one_are_green(
     assert found.reason.endswith("so far")
 
 
+@sabotage("ledger.critical", "POST-1.6")
 def test_a_critical_attempt_is_red(just_deployed: Lookout, target: Target) -> None:
     write(target.app, attempt(ago(minutes=5)), refused(ErrorCode.INTERNAL_ERROR, ago(minutes=5)))
 
@@ -177,6 +200,7 @@ def test_a_critical_attempt_is_red(just_deployed: Lookout, target: Target) -> No
     assert found.reason == "1 of 2 attempts ended with a critical code"
 
 
+@sabotage("ledger.critical", "POST-1.6")
 def test_an_error_in_the_log_is_red(
     just_deployed: Lookout, runtime: Runtime, target: Target
 ) -> None:
@@ -189,5 +213,20 @@ def test_an_error_in_the_log_is_red(
     assert found.numbers["events"] == ["unexpected_error"]
 
 
-def test_no_attempt_is_no_sign_of_health(just_deployed: Lookout) -> None:
+def test_without_a_log_nothing_is_known_of_errors(
+    just_deployed: Lookout, runtime: Runtime, target: Target
+) -> None:
+    write(target.app, attempt(ago(minutes=5)))
+    logged(runtime, ago(minutes=5), "error")
+    shutil.rmtree(log_directory(runtime.settings))
+
+    found = just_deployed("ledger.critical")
+
+    assert found.verdict is Verdict.UNKNOWN, found
+    assert "No process of this host has a log" in found.reason
+
+
+def test_no_attempt_is_no_sign_of_health(just_deployed: Lookout, runtime: Runtime) -> None:
+    logged(runtime, ago(minutes=5), "info")
+
     assert just_deployed("ledger.critical").verdict is Verdict.INSUFFICIENT

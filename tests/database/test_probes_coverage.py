@@ -17,6 +17,7 @@ from engine.runtime import Runtime
 from tests.database.attempt_rows import attempt, write
 from tests.database.databases import run
 from tests.database.releases import Lookout, ago, at_noon, superuser
+from tests.sabotage import sabotage
 from tests.support import Agency
 
 _EDGE = 77
@@ -81,15 +82,20 @@ def test_three_witnesses_that_agree_are_green(look: Lookout, target: Target, box
     assert "All 3 requests" in found.reason
 
 
-def test_a_request_without_a_row_is_red(asked: Callable[[], Found], target: Target) -> None:
+@pytest.mark.parametrize(
+    "box", [pytest.param(box, marks=sabotage("corr.coverage", box)) for box in BOXES]
+)
+def test_a_request_without_a_row_is_red(look: Lookout, target: Target, box: str) -> None:
+    look.deployed(ago(minutes=BOXES[box]))
     witnessed(target, ago(minutes=4), requests=5, rows=3, lines=3)
 
-    found = asked()
+    found = look("corr.coverage", box)
 
     assert found.verdict is Verdict.FAILING
     assert found.reason == "2 of 5 requests have no row in the ledger"
 
 
+@sabotage("corr.coverage", "POST-2.7")
 @pytest.mark.parametrize(("lines", "lost"), [(1, 0), (2, 1)], ids=["missing", "lost"])
 def test_lines_that_are_missing_from_the_log_are_red(
     asked: Callable[[], Found], target: Target, lines: int, lost: int
@@ -139,6 +145,7 @@ def test_nothing_was_silent(after_a_day: Lookout, target: Target) -> None:
     assert found.verdict is Verdict.PASSING, found
 
 
+@sabotage("silent.reconcile", "STABLE-10")
 def test_a_change_without_its_attempt_was_silent(
     after_a_day: Lookout, server: str, target: Target
 ) -> None:
@@ -151,6 +158,7 @@ def test_a_change_without_its_attempt_was_silent(
     assert "changes and attempts do not agree" in found.reason
 
 
+@sabotage("silent.reconcile", "STABLE-10")
 def test_a_request_that_left_nothing_was_silent(after_a_day: Lookout, target: Target) -> None:
     witnessed(target, ago(minutes=4), requests=4, rows=0, lines=0)
 

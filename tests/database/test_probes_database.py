@@ -27,6 +27,7 @@ from engine.runtime import Runtime
 from engine.settings import Settings
 from tests.database.databases import run
 from tests.database.releases import NOON, Lookout, superuser
+from tests.sabotage import sabotage
 from tests.support import Agency
 
 
@@ -77,6 +78,7 @@ _GRANTS = (
 )
 
 
+@sabotage("db.probe", "PRE-5.2")
 def test_a_privilege_too_many_is_red(look: Lookout, target: Target) -> None:
     for grant in _GRANTS:
         run(target.owner, f"GRANT {grant} TO {APP_ROLE}")
@@ -89,6 +91,7 @@ def test_a_privilege_too_many_is_red(look: Lookout, target: Target) -> None:
         run(target.owner, f"REVOKE {grant} FROM {APP_ROLE}")
 
 
+@sabotage("db.probe", "PRE-5.2")
 def test_evidence_that_nothing_can_be_added_to_is_red(look: Lookout, target: Target) -> None:
     run(target.owner, f"REVOKE INSERT ON audit_event FROM {APP_ROLE}")
 
@@ -98,6 +101,7 @@ def test_evidence_that_nothing_can_be_added_to_is_red(look: Lookout, target: Tar
     assert "may not INSERT into audit_event" in found.reason
 
 
+@sabotage("db.probe", "PRE-5.2")
 def test_a_clock_that_is_off_is_red(look: Lookout) -> None:
     found = [look("db.probe", clock=Skewed(timedelta(hours=hours))) for hours in (-2, 2)]
 
@@ -149,6 +153,7 @@ def test_each_minute_of_the_first_fifteen_needs_a_good_look(
     assert database.kept(database.judged(MET), looks, span).verdict is verdict
 
 
+@sabotage("db.probe", "POST-1.4")
 def test_a_bad_look_in_a_minute_outweighs_a_good_one(look: Lookout, target: Target) -> None:
     look.deployed(look.clock.now() - timedelta(minutes=5))
     release_id = look.readiness.release.id
@@ -172,6 +177,7 @@ def test_a_bad_look_in_a_minute_outweighs_a_good_one(look: Lookout, target: Targ
 # --- models ---------------------------------------------------------------------------------------
 
 
+@sabotage("model.drift", "PRE-5.3")
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -205,6 +211,7 @@ def test_every_module_of_tables_is_looked_at() -> None:
 # --- limits ---------------------------------------------------------------------------------------
 
 
+@sabotage("db.pool", "PRE-9.3", "POST-4.5")
 def test_more_processes_than_there_are_connections_is_red(look: Lookout, target: Target) -> None:
     run(
         target.owner,
@@ -215,10 +222,10 @@ def test_more_processes_than_there_are_connections_is_red(look: Lookout, target:
         """,
     )
 
-    found = look("db.pool")
+    found = [look("db.pool", box) for box in ("PRE-9.3", "POST-4.5")]
 
-    assert found.verdict is Verdict.FAILING
-    assert f"12 x 40 + {limits.RESERVE} = 490 connections" in found.reason
+    assert {each.verdict for each in found} == {Verdict.FAILING}
+    assert f"12 x 40 + {limits.RESERVE} = 490 connections" in found[0].reason
 
 
 ROOM = limits.Room(12, 1, 97, 9, 0, 0, timedelta(0), 0, 0)
@@ -242,6 +249,7 @@ def test_connections_have_to_suffice(change: dict[str, Any], verdict: Verdict) -
     assert limits.judged(ROOM._replace(**change)).verdict is verdict
 
 
+@sabotage("db.timeouts", "PRE-9.4")
 def test_a_limit_set_otherwise_for_the_role_is_red(
     look: Lookout, server: str, target: Target
 ) -> None:
@@ -254,6 +262,7 @@ def test_a_limit_set_otherwise_for_the_role_is_red(
     assert found.reason == "lock_timeout is 1h for the role or the database, and set to 2000 ms"
 
 
+@sabotage("db.timeouts", "PRE-9.4")
 def test_a_session_with_other_limits_than_are_set_is_red(look: Lookout, runtime: Runtime) -> None:
     settings = runtime.settings.model_copy(update={"lock_timeout": timedelta(seconds=1)})
 
@@ -261,6 +270,20 @@ def test_a_session_with_other_limits_than_are_set_is_red(look: Lookout, runtime:
 
     assert found.verdict is Verdict.FAILING
     assert found.reason == "lock_timeout is 2000 ms in a session, and set to 1000 ms"
+
+
+@sabotage("db.timeouts", "PRE-9.4")
+def test_a_statement_that_nobody_ends_is_red(
+    look: Lookout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_ASLEEP", "SELECT 'awake'")
+
+    found = look("db.timeouts")
+
+    assert found.verdict is Verdict.FAILING
+    assert (
+        found.reason == "A statement that slept past its limit ended as done, its connection usable"
+    )
 
 
 @pytest.mark.parametrize(
@@ -310,6 +333,7 @@ _HISTORIES = """
 """
 
 
+@sabotage("db.plans", "PRE-9.1")
 def test_plans_over_large_tables_are_green_and_without_the_key_red(
     look: Lookout, server: str, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,6 +349,7 @@ def test_plans_over_large_tables_are_green_and_without_the_key_red(
     assert small.verdict is Verdict.INSUFFICIENT, small
     assert large.verdict is Verdict.PASSING, large
     assert found.verdict is Verdict.FAILING
+    assert found.reason.startswith("No index serves 1 of the statements' reads")
     assert found.reason.endswith("newer revisions: quote_revision")
 
 
@@ -336,9 +361,11 @@ def test_a_large_table_that_is_read_from_end_to_end_is_red() -> None:
     red = plans.judged({"read": scan}, {"read": by_index}, large)
     green = plans.judged({"read": by_index}, {"read": by_index}, large)
     small = plans.judged({"read": scan}, {"read": by_index}, large | {"quote": 9})
+    unserved = plans.judged({"read": by_index}, {"read": scan}, large | {"quote": 9})
 
-    verdicts = [each.verdict for each in (red, green, small)]
-    assert verdicts == [Verdict.FAILING, Verdict.PASSING, Verdict.INSUFFICIENT]
+    verdicts = [each.verdict for each in (red, green, small, unserved)]
+    wanted = [Verdict.FAILING, Verdict.PASSING, Verdict.INSUFFICIENT, Verdict.FAILING]
+    assert verdicts == wanted
     assert plans.digest_of(scan) != plans.digest_of(by_index)
 
 
@@ -352,8 +379,9 @@ def test_indexes_that_are_whole_wait_for_attempts_to_show_their_use(look: Lookou
     assert not any(found.numbers[each] for each in ("invalid", "doubles", "foreignKeys"))
 
 
+@sabotage("db.indexes", "PRE-9.2")
 @pytest.mark.parametrize(
-    ("sabotage", "words"),
+    ("statement", "words"),
     [
         ("CREATE INDEX more ON quote (agent_id, status, id)", "1 are twice there"),
         ("DROP INDEX sign_in_account_idx", "1 are missing for a foreign key"),
@@ -368,9 +396,9 @@ def test_indexes_that_are_whole_wait_for_attempts_to_show_their_use(look: Lookou
     ids=["double", "foreign key", "invalid"],
 )
 def test_an_index_too_many_or_too_few_is_red(
-    look: Lookout, server: str, target: Target, sabotage: str, words: str
+    look: Lookout, server: str, target: Target, statement: str, words: str
 ) -> None:
-    run(superuser(server, target), sabotage)
+    run(superuser(server, target), statement)
 
     found = look("db.indexes")
 
@@ -417,6 +445,7 @@ def waiting(target: Target) -> Iterator[None]:
         waiter.join()
 
 
+@sabotage("db.health", "POST-4.3")
 def test_a_session_that_waits_for_a_lock_is_red(look: Lookout, target: Target) -> None:
     with waiting(target):
         found = look("db.health")

@@ -15,6 +15,7 @@ from engine.readiness.probes.objectives import ASKED
 from engine.runtime import Runtime
 from tests.database.attempt_rows import attempt, write
 from tests.database.releases import NOON, Lookout, ago, at_noon, rolled
+from tests.sabotage import sabotage
 
 HALF_HOUR = timedelta(minutes=30)
 
@@ -59,17 +60,31 @@ def test_p95_is_proved_by_59(look: Lookout, target: Target) -> None:
     assert (thin.verdict, found.verdict) == (Verdict.INSUFFICIENT, Verdict.PASSING)
 
 
-@pytest.mark.parametrize("box", ["POST-3.2", "POST-3.3", "POST-3.4", "POST-3.5"])
-def test_too_many_bad_ones_break_a_promise(look: Lookout, target: Target, box: str) -> None:
-    bad: dict[str, Any] = {"POST-3.4": {"duration_us": 500_000}}.get(
-        box, {"outcome": 3, "error_code": 1, "duration_us": 1_000_000}
-    )
-    write(target.app, *attempts(260), *attempts(40, **bad))
+# An attempt that breaks just this promise, as far as one can be broken without another.
+BAD: dict[str, dict[str, Any]] = {
+    "success_rate": {"outcome": 3, "error_code": 1},
+    "error_rate": {"outcome": 3, "error_code": 1},
+    "latency_p95": {"duration_us": 500_000},
+    "latency_p99": {"duration_us": 1_000_000},
+    "critical_error_rate": {"outcome": 5, "error_code": 18},
+    "conflict_rate": {"outcome": 4, "error_code": 3},
+    "rollback_rate": {"retries": 1},
+}
+
+
+@pytest.mark.parametrize(
+    "box", [pytest.param(box, marks=sabotage("slo.bound", box)) for box in ASKED]
+)
+def test_too_many_bad_ones_break_a_promise(runtime: Runtime, target: Target, box: str) -> None:
+    look = at_noon(runtime).deployed(ago(hours=30 if box.startswith("STABLE") else 1))
+    kind = Source.LOAD if box.startswith("PRE") else Source.LIVE
+    given: dict[str, Any] = {"source": kind.value}
+    write(target.app, *attempts(260, **given), *attempts(40, **given, **BAD[ASKED[box].key]))
 
     found = look("slo.bound", box)
 
     assert found.verdict is Verdict.FAILING, found
-    assert "40 of 300 live" in found.reason
+    assert f"40 of 300 {kind.name.lower()}" in found.reason
 
 
 def test_a_day_of_attempts_is_judged_by_day(runtime: Runtime, target: Target) -> None:
@@ -206,6 +221,7 @@ def test_few_attempts_prove_no_target_whatever_the_windows(later: Lookout, targe
     assert "needs 299" in found.reason
 
 
+@sabotage("slo.windows", "POST-4.2")
 def test_five_bad_minutes_of_two_hours_show(later: Lookout, target: Target) -> None:
     write(
         target.app,
@@ -217,6 +233,24 @@ def test_five_bad_minutes_of_two_hours_show(later: Lookout, target: Target) -> N
 
     assert found.verdict is Verdict.FAILING, found
     assert any("11:05" in each for each in found.numbers["badWindows"])
+
+
+@sabotage("slo.windows", "POST-4.2")
+def test_a_budget_that_burns_too_fast_shows_although_no_window_is_bad(
+    later: Lookout, target: Target
+) -> None:
+    """Of 50 attempts two may fail by chance; of 1,200 not 48."""
+    write(
+        target.app,
+        *attempts(1_152, length=TWO_HOURS),
+        *attempts(48, length=TWO_HOURS, outcome=5, error_code=6),
+    )
+
+    found = later("slo.windows")
+
+    assert found.verdict is Verdict.FAILING, found
+    assert found.numbers["bad"] == 0
+    assert "burns faster than" in found.reason
 
 
 def test_two_hours_alike_are_stable(later: Lookout, target: Target) -> None:
@@ -233,6 +267,7 @@ def test_two_hours_alike_are_stable(later: Lookout, target: Target) -> None:
     assert found.numbers["first"] == found.numbers["second"] == {"errors": 5, "attempts": 505}
 
 
+@sabotage("slo.stable", "POST-4.6")
 def test_a_second_hour_with_more_errors_is_no_accident(later: Lookout, target: Target) -> None:
     bad: dict[str, Any] = {"outcome": 5, "error_code": 6}
     write(
@@ -248,6 +283,7 @@ def test_a_second_hour_with_more_errors_is_no_accident(later: Lookout, target: T
     assert "by chance in" in found.reason
 
 
+@sabotage("slo.stable", "POST-4.6")
 def test_a_code_that_came_only_in_the_second_hour_shows(later: Lookout, target: Target) -> None:
     write(
         target.app,

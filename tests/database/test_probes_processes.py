@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -22,13 +23,13 @@ from engine.readiness.assessment import Verdict
 from engine.readiness.probes import logs, lookup
 from engine.readiness.probes.absent import ABSENT
 from engine.readiness.probes.registry import PROBES
-from engine.readiness.probes.settings import judged
 from engine.runtime import Runtime, log_directory
 from engine.settings import Settings
 from tests.dashboard.attempts import add
 from tests.dashboard.attempts import attempt as attempt_of
 from tests.database.databases import run
 from tests.database.releases import Lookout, ago, at_noon
+from tests.sabotage import sabotage
 from tests.support import Agency
 
 # --- settings -------------------------------------------------------------------------------------
@@ -44,6 +45,7 @@ def test_sound_settings_without_a_secret_are_green(runtime: Runtime) -> None:
     assert found.verdict is Verdict.PASSING, found
 
 
+@sabotage("env.model", "PRE-5.1")
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -63,19 +65,19 @@ def test_sound_settings_without_a_secret_are_green(runtime: Runtime) -> None:
     ids=["no environment", "another one", "no release", "password", "secret", "half a provider"],
 )
 def test_settings_that_are_not_those_of_the_environment_are_red(
-    settings: Settings, words: str
+    runtime: Runtime, settings: Settings, words: str
 ) -> None:
-    found = judged(settings, "staging")
+    found = Lookout(runtime)("env.model", settings=settings)
 
     assert found.verdict is Verdict.FAILING, found
     assert words in found.reason
     assert not {"changeme", "<your"} & set(json.dumps(found.numbers).split('"'))
 
 
-def test_whether_a_secret_is_another_environments_cannot_be_told() -> None:
+def test_whether_a_secret_is_another_environments_cannot_be_told(runtime: Runtime) -> None:
     url = SecretStr("postgresql://app:gL8wQ2vT@db.example/saveguard")
 
-    found = judged(sound(database_url=url), "staging")
+    found = Lookout(runtime)("env.model", settings=sound(database_url=url))
 
     assert found.verdict is Verdict.UNKNOWN
     assert "nothing to compare with" in found.reason
@@ -111,22 +113,24 @@ def test_processes_that_are_all_of_this_release_are_green(runtime: Runtime, targ
     assert found.numbers["count"] == 2
 
 
+@sabotage("deploy.version", "PRE-7.1", "POST-1.1")
 @pytest.mark.parametrize(
     ("release", "environment"), [("2026.47", "staging"), ("2026.48", "production")]
 )
 def test_a_process_of_another_release_is_red(
     runtime: Runtime, target: Target, release: str, environment: str
 ) -> None:
-    look = at_noon(runtime)
+    look = at_noon(runtime).deployed(ago(minutes=5))
     seen(target, "one", "2026.48")
     seen(target, "old", release, environment)
 
-    found = look("deploy.version")
+    found = [look("deploy.version", box) for box in ("PRE-7.1", "POST-1.1")]
 
-    assert found.verdict is Verdict.FAILING
-    assert f"old is {release} of {environment}" in found.reason
+    assert {each.verdict for each in found} == {Verdict.FAILING}
+    assert all(f"old is {release} of {environment}" in each.reason for each in found)
 
 
+@sabotage("deploy.version", "PRE-7.1")
 def test_a_database_of_another_schema_is_not_this_release(runtime: Runtime, target: Target) -> None:
     look = at_noon(runtime)
     seen(target, "one", "2026.48")
@@ -151,11 +155,11 @@ def test_where_nothing_ran_no_release_is_known(runtime: Runtime) -> None:
 
 
 @contextmanager
-def process_log(runtime: Runtime, *lines: tuple[datetime, str]) -> Iterator[None]:
+def process_log(runtime: Runtime, *lines: tuple[datetime, str], number: int = 0) -> Iterator[None]:
     """The log of a process, which lives until the block ends."""
     directory = log_directory(runtime.settings)
     directory.mkdir(exist_ok=True)
-    with Path(directory / "process.host-1-of-its-own.0.jsonl").open("a") as file:
+    with Path(directory / f"process.host-1-of-its-own.{number}.jsonl").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         for at, level in lines:
             told = {"event": "told", "level": level, "timestamp": at.isoformat()}
@@ -173,6 +177,18 @@ def test_processes_that_came_up_without_a_word_of_trouble_are_green(runtime: Run
     assert found.verdict is Verdict.PASSING, found
 
 
+def test_a_process_that_goes_on_in_another_file_has_not_ended(runtime: Runtime) -> None:
+    look = booted(runtime)
+    now = runtime.clock.now()
+    with process_log(runtime, (now, "info")):
+        pass
+    with process_log(runtime, (now, "info"), number=1):
+        found = look("boot.clean")
+
+    assert found.verdict is Verdict.PASSING, found
+
+
+@sabotage("boot.clean", "POST-1.2")
 def test_an_error_since_the_deployment_is_red(runtime: Runtime) -> None:
     look = booted(runtime)
     now = runtime.clock.now() - timedelta(minutes=1)
@@ -196,6 +212,7 @@ def test_logs_that_are_too_long_to_be_read_prove_nothing(
     assert found.reason.startswith("Only the newest 10 bytes")
 
 
+@sabotage("boot.clean", "POST-1.2")
 def test_a_process_that_came_up_and_ended_is_red(runtime: Runtime) -> None:
     look = booted(runtime)
     with process_log(runtime, (runtime.clock.now(), "info")):
@@ -209,10 +226,20 @@ def test_a_process_that_came_up_and_ended_is_red(runtime: Runtime) -> None:
 
 def test_a_host_without_logs_says_nothing(runtime: Runtime) -> None:
     before = Lookout(runtime)("boot.clean")
+    look = booted(runtime, name="2026.49")
+    directory = log_directory(runtime.settings)
+    directory.mkdir(exist_ok=True)
+    # What attempts leave behind says nothing of processes.
+    (directory / "attempts.host-1.0.jsonl").write_text("{}\n")
+    gone = look("boot.clean")
+    silent = directory / "process.host-1.0.jsonl"
+    silent.touch()
+    os.utime(silent, (0, 0))
 
-    found = booted(runtime, name="2026.49")("boot.clean")
+    found = look("boot.clean")
 
-    assert before.verdict is Verdict.UNKNOWN
+    assert (before.verdict, gone.verdict) == (Verdict.UNKNOWN, Verdict.UNKNOWN)
+    assert gone.reason.startswith("No process of this host has a log")
     assert found.verdict is Verdict.INSUFFICIENT
 
 
@@ -238,6 +265,7 @@ def test_mangled_ids_lead_to_their_attempts(
     assert "REQ-" not in json.dumps(found.numbers)
 
 
+@sabotage("lookup.sample", "PRE-4.9")
 def test_ids_whose_attempts_are_not_where_they_say_are_red(
     runtime: Runtime, target: Target
 ) -> None:

@@ -23,6 +23,7 @@ from engine.saving.write import Write
 from tests.api.lookouts import beside_others
 from tests.database.guards import GUARDS, all_have_read_before_one_writes, without
 from tests.database.releases import Lookout
+from tests.sabotage import sabotage
 from tests.support import ledger_rows
 
 SMALL: Final = Size(clients=8, rounds=4)
@@ -86,7 +87,13 @@ def test_the_second_writing_of_the_states_agrees_with_the_first() -> None:
 
 
 @pytest.mark.usefixtures("_small")
-@pytest.mark.parametrize("probe", ["hist.register", "lock.race"])
+@pytest.mark.parametrize(
+    "probe",
+    [
+        pytest.param("hist.register", marks=sabotage("hist.register", "PRE-3.9")),
+        pytest.param("lock.race", marks=sabotage("lock.race", "PRE-1.3")),
+    ],
+)
 def test_a_save_that_does_not_ask_for_the_version_shows(
     look: Lookout, target: Target, monkeypatch: pytest.MonkeyPatch, probe: str
 ) -> None:
@@ -111,6 +118,7 @@ def test_a_save_that_does_not_ask_for_the_version_shows(
     assert found.verdict is Verdict.FAILING, found
 
 
+@sabotage("state.matrix", "PRE-1.4")
 @pytest.mark.usefixtures("_sent_may_be_edited")
 def test_a_sent_quote_that_can_be_edited_shows_in_the_matrix(look: Lookout) -> None:
     found = look("state.matrix")
@@ -119,6 +127,7 @@ def test_a_sent_quote_that_can_be_edited_shows_in_the_matrix(look: Lookout) -> N
     assert "UPDATE of SENT: SENT, not QUOTE_ALREADY_SENT" in found.numbers["wrong"]
 
 
+@sabotage("state.race", "PRE-3.12")
 @pytest.mark.usefixtures("_sent_may_be_edited", "_small")
 def test_a_sent_quote_that_is_edited_in_a_race_shows(
     look: Lookout, monkeypatch: pytest.MonkeyPatch
@@ -139,6 +148,7 @@ def test_a_sent_quote_that_is_edited_in_a_race_shows(
     assert "4 quotes were edited after they were sent" in found.reason
 
 
+@sabotage("hist.register", "PRE-3.9")
 @pytest.mark.usefixtures("_small")
 def test_a_version_without_its_revision_shows_in_the_register(
     look: Lookout, target: Target
@@ -162,6 +172,7 @@ def test_a_version_without_its_revision_shows_in_the_register(
     assert "HISTORY WITH GAPS" in str(found.numbers["first"])
 
 
+@sabotage("retry.inject", "PRE-9.5")
 def test_an_engine_that_does_not_try_again_shows(
     look: Lookout, monkeypatch: pytest.MonkeyPatch
 ) -> None:

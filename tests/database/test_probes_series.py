@@ -14,6 +14,7 @@ from engine.runtime import Runtime
 from tests.database.attempt_rows import attempt, write
 from tests.database.databases import run
 from tests.database.releases import NOON, Lookout, ago, at_noon, rolled
+from tests.sabotage import sabotage
 
 _MINUTE = timedelta(minutes=1)
 
@@ -58,6 +59,7 @@ def test_minutes_without_attempts_are_told_and_prove_nothing(look: Lookout, targ
     assert [each.rpartition(" ")[0][-2:].strip() for each in found.numbers["gaps"]] == ["3", "1"]
 
 
+@sabotage("window.complete", "POST-4.1")
 def test_a_minute_with_requests_and_without_attempts_saw_nothing(
     look: Lookout, target: Target
 ) -> None:
@@ -74,14 +76,18 @@ def test_a_minute_with_requests_and_without_attempts_saw_nothing(
     assert found.reason.startswith("1 of 120 minutes have requests at an edge and no attempt")
 
 
+@sabotage("window.complete", "POST-4.1", "POST-8.1")
+@sabotage("ui.fresh", "POST-3.1")
 def test_a_roller_that_stands_still_is_red(look: Lookout, target: Target) -> None:
     every_minute(target)
     run(target.owner, "UPDATE rollup_state SET rolled_at = rolled_at - interval '2 minutes'")
 
-    found = {probe: look(probe) for probe in ("window.complete", "ui.fresh")}
+    found = [look("window.complete"), look("ui.fresh")]
+    look.deployed(ago(hours=30))
+    found.append(look("window.complete", "POST-8.1"))
 
-    assert {each.verdict for each in found.values()} == {Verdict.FAILING}
-    assert all(each.reason.startswith("The roller ran last") for each in found.values())
+    assert {each.verdict for each in found} == {Verdict.FAILING}, found
+    assert all(each.reason.startswith("The roller ran last") for each in found)
 
 
 def test_two_hours_have_to_pass(runtime: Runtime, target: Target) -> None:
@@ -144,6 +150,7 @@ def test_hours_without_attempts_tell_nothing(after_two_days: Lookout, target: Ta
     assert found.reason == "1 of 48 hours had no live attempt"
 
 
+@sabotage("perf.series", "POST-8.4")
 def test_hours_that_nobody_keeps_are_red(after_two_days: Lookout, target: Target) -> None:
     every_hour(target)
     run(target.owner, "UPDATE rollup_state SET rolled_at = rolled_at - interval '1 hour'")
@@ -166,6 +173,7 @@ def test_numbers_of_this_minute_that_equal_the_rows_are_green(
     assert found.numbers["newestBucketAgeSeconds"] == 20
 
 
+@sabotage("ui.fresh", "POST-3.1")
 def test_a_number_that_is_not_what_the_rows_say_is_red(look: Lookout, target: Target) -> None:
     write(target.app, *(attempt(ago(seconds=20)) for _ in range(5)))
     rolled(target)

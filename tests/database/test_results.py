@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,12 +13,13 @@ from engine.clock import Clock, SystemClock
 from engine.database.sessions import session_of
 from engine.database.target import Target
 from engine.errors import ErrorCode, Refusal
-from engine.readiness.assessment import State
+from engine.readiness.assessment import State, Verdict
 from engine.readiness.looking import Readiness
 from engine.readiness.results import import_results, suites
 from engine.settings import Settings
 from tests.database.people import account, acting, trail
 from tests.database.releases import lead, readiness_of, released
+from tests.sabotage import sabotage, seen
 
 COMMIT: Final = "0123abc"
 LOCKING: Final = next(each for each in suites() if each.name == "locking")
@@ -46,7 +48,10 @@ class Desk:
         release = more.get("release") or self.readiness().release
         actor = more.get("actor") or self.actor
         with session_of(self.target) as session:
-            return import_results(session, self.clock, self.settings, actor, release, xml, commit)
+            found = import_results(session, self.clock, self.settings, actor, release, xml, commit)
+        for box, each in found.items() if isinstance(found, Mapping) else ():
+            seen(str(release.items[box].probe), box, each.verdict)
+        return found
 
 
 @pytest.fixture
@@ -106,6 +111,20 @@ def test_a_test_that_did_not_pass_turns_its_box_red(desk: Desk, inside: str) -> 
     desk.bring(results_of("locking", inside=inside))
 
     assert desk.state("PRE-3.2") is State.FAILING
+
+
+@sabotage("runs.unit", "PRE-3.1")
+@sabotage("runs.integration", "PRE-3.8")
+@sabotage("runs.suite+sabotage", "PRE-3.2", "PRE-3.3", "PRE-3.4", "PRE-3.5", "PRE-3.6", "PRE-3.7")
+@sabotage("sec.canary", "PRE-8.1")
+@sabotage("sec.sqli", "PRE-8.2")
+@sabotage("sec.xss", "PRE-8.3")
+@sabotage("ui.oracle", "PRE-4.8")
+def test_a_failure_in_a_suite_turns_its_boxes_red(desk: Desk) -> None:
+    for suite in suites():
+        found = desk.bring(results_of(suite.name, inside="<failure/>"))
+
+        assert {found[box].verdict for box in suite.boxes} == {Verdict.FAILING}, suite.name
 
 
 def test_a_suite_without_tests_is_not_green(desk: Desk) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from engine.errors import TAXONOMY, ErrorCode, Meaning
 from engine.readiness.probes.asking import looked, rows
-from engine.readiness.probes.logs import errors_of, said_since
+from engine.readiness.probes.logs import errors_of, said_since, why_unread
 from engine.readiness.probes.probe import (
     Found,
     Question,
@@ -196,13 +196,9 @@ def critical(question: Question) -> Found:
     if logged:
         reason = f"{len(logged)} errors in the logs of this host{span.so_far}"
         return failing(reason, witness, **numbers)
-    if said.is_cut:
-        return unknown(
-            f"Only the newest {said.bytes_read} bytes of the logs were read: older lines may have"
-            " errors",
-            witness,
-            **numbers,
-        )
+    unread = why_unread(question, said)
+    if unread is not None:
+        return unknown(unread, witness, **numbers)
     if not counts.attempts:
         return insufficient(f"No live attempt{span.so_far}", witness, **numbers)
     return passing(

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from engine.database.sessions import session_of
-from engine.log_files import Listed, is_in_use, listed
+from engine.log_files import Listed, is_in_use
 from engine.log_search import began_at
 from engine.readiness.fingerprints import schema_lines
 from engine.readiness.probes.asking import SHOWN, rows
 from engine.readiness.probes.expected import expected_schema
-from engine.readiness.probes.logs import errors_of, said_since
+from engine.readiness.probes.logs import errors_of, files_of_processes, said_since, why_unread
 from engine.readiness.probes.probe import (
     Found,
     Question,
@@ -23,7 +23,6 @@ from engine.readiness.probes.probe import (
 )
 from engine.readiness.probes.spans import not_yet, of_phase
 from engine.readiness.running_code import names_of
-from engine.runtime import PROCESS_LOG, log_directory
 
 _LATELY: Final = timedelta(minutes=5)
 _ORIGINS: Final = """
@@ -107,9 +106,7 @@ def boot(question: Question) -> Found:
     if isinstance(span, Found):
         return span
     files = [
-        each
-        for each in listed(log_directory(question.runtime.settings))
-        if each.written_at >= span.start.timestamp()
+        each for each in files_of_processes(question) if each.written_at >= span.start.timestamp()
     ]
     said = said_since(question, span.start)
     errors = errors_of(said, span.end)
@@ -123,20 +120,16 @@ def boot(question: Question) -> Found:
         "events": sorted({str(each.fields.get("event")) for each in errors})[:SHOWN],
         "ended": len(ended),
     }
-    witness = "logs/*.jsonl of this host"
+    witness = "logs/process.*.jsonl of this host"
     if errors:
         reason = f"{len(errors)} errors, the first {errors[0].fields.get('event')}"
         return failing(f"{reason}{span.so_far}", witness, **numbers)
     if ended:
         reason = f"{len(ended)} processes that began since the deployment have ended again"
         return failing(reason, witness, **numbers)
-    if said.is_cut:
-        return unknown(
-            f"Only the newest {said.bytes_read} bytes of the logs were read: older lines may have"
-            " errors",
-            witness,
-            **numbers,
-        )
+    unread = why_unread(question, said)
+    if unread is not None:
+        return unknown(unread, witness, **numbers)
     if not files:
         return insufficient(
             f"No process of this host has written a log{span.so_far}", witness, **numbers
@@ -150,10 +143,6 @@ def boot(question: Question) -> Found:
 
 def _ended(files: Sequence[Listed], start: datetime) -> set[str]:
     """Processes whose first word came after an instant, and that live no more."""
-    return {
-        each.writer
-        for each in files
-        if each.path.name.startswith(f"{PROCESS_LOG}.")
-        and not is_in_use(each.path)
-        and began_at(each.path) >= start
-    }
+    # Of the files of one that lives the last one alone is in use.
+    living = {each.writer for each in files if is_in_use(each.path)}
+    return {each.writer for each in files if began_at(each.path) >= start} - living
