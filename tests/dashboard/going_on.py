@@ -11,8 +11,7 @@ from sqlmodel import Session
 from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
 
 from dashboard import actions
-
-_session_of = actions.session_of
+from engine.database.sessions import session_of
 
 
 def going_on_meanwhile(patch: pytest.MonkeyPatch) -> None:
@@ -20,7 +19,7 @@ def going_on_meanwhile(patch: pytest.MonkeyPatch) -> None:
 
     @contextmanager
     def interrupted(*given: Any) -> Iterator[Session]:
-        with _session_of(*given) as session:
+        with session_of(*given) as session:
             yield session
             run = get_script_run_ctx()
             assert run is not None
