@@ -6,7 +6,7 @@ Whether they may is decided there, by their role as it is stored, not by what th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import psycopg
@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from dashboard import acting, engine_in_process, viewer
+from dashboard.notebook import Notebook, notebook
 from engine.access.audit import Actor
 from engine.clock import Clock
 from engine.database.sessions import session_of
@@ -32,11 +33,13 @@ class Outcome(Generic[T]):
         correlation_id: of it, in the audit trail as well.
         value: what it gave; None where it was refused.
         refusal: why it was not done; None where it was.
+        notebook: where to write what is said of it.
     """
 
     correlation_id: str
     value: T | None
     refusal: Refusal | None
+    notebook: Notebook = field(repr=False, compare=False)
 
     def words(self, done: str) -> str:
         """What to say of it: untrusted text may be in it, so it is for `st.text`.
@@ -59,16 +62,17 @@ def act(change: Change[T]) -> Outcome[T]:
     """
     runtime = engine_in_process.runtime()
     actor = acting.actor(viewer.current(), runtime.clock)
+    kept = notebook()
     try:
         with session_of(runtime.target, runtime.settings) as session:
             found = change(session, runtime.clock, actor)
     except DBAPIError as error:
-        return Outcome(actor.correlation_id, None, _not_stored(actor, error))
+        return Outcome(actor.correlation_id, None, _not_stored(actor, error), kept)
     # What was changed may be about who is signed in, and as what.
     runtime.sign_ins.forget()
     if isinstance(found, Refusal):
-        return Outcome(actor.correlation_id, None, found)
-    return Outcome(actor.correlation_id, found, None)
+        return Outcome(actor.correlation_id, None, found, kept)
+    return Outcome(actor.correlation_id, found, None, kept)
 
 
 def _not_stored(actor: Actor, error: DBAPIError) -> Refusal:

@@ -69,11 +69,10 @@ def add_account() -> None:
 def _add_account() -> None:
     state: Any = st.session_state
     email, name = state["new_email"].strip(), state["new_name"].strip() or None
+    role = _role(state["new_role"])
     made = actions.act(
         lambda session, clock, actor: (
-            administration.add_account(
-                session, clock, actor, email=email, name=name, role=_role(state["new_role"])
-            )
+            administration.add_account(session, clock, actor, email=email, name=name, role=role)
             if _is_address(email)
             else _unfit(session, clock, actor)
         )
@@ -309,6 +308,8 @@ def _add_key(person: Person) -> None:
     state: Any = st.session_state
     if state["key_scope"] is None:
         return
+    # Before anything is done: asking for it may end the run.
+    name, scope = state["key_name"].strip() or None, Scope(state["key_scope"])
     life = _LIVES[state["key_life"]]
     expires_at = None if life is None else engine_in_process.runtime().clock.now() + life
     _made(
@@ -317,8 +318,8 @@ def _add_key(person: Person) -> None:
             clock,
             actor,
             person.account_id,
-            name=state["key_name"].strip() or None,
-            scope=Scope(state["key_scope"]),
+            name=name,
+            scope=scope,
             expires_at=expires_at,
         ),
         f"{person.email} has another key.",
@@ -329,13 +330,14 @@ def _add_key(person: Person) -> None:
 
 def _rotate(person: Person) -> None:
     state: Any = st.session_state
-    key_id, overlap = _key_id("key_to_rotate"), _OVERLAPS[state["key_overlap"]]
+    key_id, lasts = _key_id("key_to_rotate"), state["key_overlap"]
+    overlap = _OVERLAPS[lasts]
     if key_id is not None:
         _made(
             lambda session, clock, actor: administration.rotate_key(
                 session, clock, actor, key_id, overlap
             ),
-            f"A key of {person.email} was rotated; the old one ends after {state['key_overlap']}.",
+            f"A key of {person.email} was rotated; the old one ends after {lasts}.",
             person,
         )
         state["key_to_rotate"] = None

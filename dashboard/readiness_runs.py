@@ -67,5 +67,5 @@ def _run(
             ErrorCode.DATABASE_TIMEOUT,
             "The database has not taken what was found; what is listed was put down before that.",
         )
-        return Outcome(asked.correlation_id, None, refusal), ""
+        return replace(asked, value=None, refusal=refusal), ""
     return asked, readiness_words.ran(found.values())

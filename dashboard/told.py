@@ -6,26 +6,12 @@ key that was made is the exception: it stays until whoever made it says that the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import streamlit as st
 
 from dashboard.actions import Outcome
-
-_TOLD: Final = "told_of_an_action"
-_LAST: Final = "last_action"
-_KEPT: Final = "keys_to_copy"
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    words: str
-    is_done: bool
-    api_key: str | None = field(repr=False)
-    place: str = ""
-    then: str = ""
-    code: str = ""
+from dashboard.notebook import Note, notebook
 
 
 def leave(
@@ -46,7 +32,7 @@ def leave(
         then: what is left to do when it was done; a line of its own.
     """
     is_done = outcome.refusal is None
-    left = _Told(
+    left = Note(
         outcome.words(done),
         is_done,
         api_key,
@@ -54,17 +40,17 @@ def leave(
         then if is_done else "",
         "" if outcome.refusal is None else outcome.refusal.code.value,
     )
+    # The outcome's, and no other: see there.
     if api_key is None:
-        st.session_state[_TOLD] = left
+        outcome.notebook.note = left
     else:
-        _kept().append(left)
-    st.session_state[_LAST] = outcome.correlation_id
+        outcome.notebook.keys.append(left)
+    outcome.notebook.last = outcome.correlation_id
 
 
 def last() -> str:
     """The last thing that was done: what was read before it is not of the present any more."""
-    found: str = st.session_state.get(_LAST, "")
-    return found
+    return notebook().last
 
 
 def draw(place: str | None = None) -> None:
@@ -73,11 +59,13 @@ def draw(place: str | None = None) -> None:
     Args:
         place: only what was left for this one; anything if None, so that nothing stays unsaid.
     """
-    told: _Told | None = st.session_state.get(_TOLD)
+    kept = notebook()
+    told = kept.note
     if told is not None and place in {None, told.place}:
-        del st.session_state[_TOLD]
         with st.container(border=True, key="told"):
             _say(told)
+        # Whoever goes on before it was drawn is told in the next run.
+        kept.note = None
 
 
 def draw_keys(place: str) -> None:
@@ -86,7 +74,8 @@ def draw_keys(place: str) -> None:
     Args:
         place: only those that were left for this one.
     """
-    for position, told in enumerate(_kept()):
+    kept = notebook().keys
+    for position, told in enumerate(kept):
         if told.place != place or told.api_key is None:
             continue
         with st.container(border=True, key=f"new-key-{position}"):
@@ -101,17 +90,12 @@ def draw_keys(place: str) -> None:
                 "I have copied it",
                 key=f"copied_{position}",
                 icon=":material/check:",
-                on_click=_kept().remove,
+                on_click=kept.remove,
                 args=(told,),
             )
 
 
-def _kept() -> list[_Told]:
-    found: list[_Told] = st.session_state.setdefault(_KEPT, [])
-    return found
-
-
-def _say(told: _Told) -> None:
+def _say(told: Note) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge("Done" if told.is_done else "Not done", color="green" if told.is_done else "red")
         st.text(told.words)

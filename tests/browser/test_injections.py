@@ -15,7 +15,6 @@ from uuid import UUID
 import psycopg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
-from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from psycopg import sql
 from sqlmodel import Session
 
@@ -29,6 +28,7 @@ from engine.quotes.clients import add_client
 from engine.quotes.shape import ITEM_FIELDS, ITEM_NAMES, QUOTE_FIELDS
 from tests.api.test_bad_fields import ITEMS
 from tests.browser.chromium import LAPTOP
+from tests.browser.expanders import open_expander
 from tests.browser.saveguard import Saveguard
 from tests.canaries.planting import texts_of
 from tests.injections import HOST, MARKUP, OWNED
@@ -206,16 +206,6 @@ def _add_event(connection: psycopg.Connection[Any], account_id: UUID, text: str)
     )
 
 
-def _show_personal_data(tab: Page) -> None:
-    """Presses the button; again where a run of the page has taken the press with it."""
-    button = tab.locator(".st-key-show_personal_data button")
-    for _ in range(4):
-        button.click()
-        with suppress(PlaywrightTimeoutError):
-            tab.locator(".st-key-personal-data").wait_for(timeout=15_000)
-            return
-
-
 def test_hostile_text_in_every_stored_field_stays_text_on_every_page(
     tab: Page, saveguard: Saveguard, watch: Watch
 ) -> None:
@@ -226,8 +216,10 @@ def test_hostile_text_in_every_stored_field_stays_text_on_every_page(
         tab.get_by_text("The quote as it stands").click()
         # Else the page would pass for safe because it shows nothing.
         expect(tab.locator("[role=gridcell]").filter(has_text=each.sign).first).to_have_count(1)
-        tab.locator(".st-key-quote-personal summary").click()
-        _show_personal_data(tab)
+        expect(tab.locator(".st-key-quote_facts-table [role=gridcell]").first).to_have_count(1)
+        show = tab.locator(".st-key-show_personal_data button")
+        open_expander(tab.locator(".st-key-quote-personal"), show)
+        show.click()
         expect(tab.locator(".st-key-personal-data")).to_contain_text(each.sign)
         _check(tab)
         _open(tab, saveguard, "lookup", correlation_id=str(each.attempt_id))

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
-from dashboard.told import _Told
+from dashboard.notebook import Note, Notebook
 from engine.access.accounts import NewAgent, NewUser
 from engine.access.keyring import NewKey
 from engine.access.signing_in import NewSignIn
@@ -44,7 +44,7 @@ THINGS: Final[dict[str, Callable[[], object]]] = {
     ),
     "where the database is": lambda: Target(app=f"password={_SECRET}", owner=_SECRET),
     "a new agent": lambda: NewAgent(_ID, _ID, _ID, _SECRET),
-    "words left for a page": lambda: _Told("Made.", is_done=True, api_key=_SECRET),
+    "words left for a page": lambda: Notebook(note=Note("Made.", is_done=True, api_key=_SECRET)),
     "a new user": lambda: NewUser(_ID, _ID, _SECRET),
     "a new key": lambda: NewKey(_ID, _SECRET),
     "a new sign-in": lambda: NewSignIn(_ID, _SECRET, _CLOCK.now()),

@@ -39,6 +39,7 @@ def test_every_option_is_known_to_streamlit(options: dict[str, Any]) -> None:
     [
         ("runner.postScriptGC", False),
         ("runner.magicEnabled", False),
+        ("runner.fastReruns", False),
         ("browser.gatherUsageStats", False),
         ("server.fileWatcherType", "none"),
         ("server.runOnSave", False),

@@ -23,6 +23,7 @@ from engine.database.migrate import owner_engine
 from engine.database.sessions import session_of
 from engine.runtime import Runtime
 from tests.dashboard.conftest import APP
+from tests.dashboard.going_on import going_on_meanwhile
 from tests.dashboard.viewers import Seat, account_of
 from tests.dashboard.visitor import briefly
 from tests.support import Agency, new_agency
@@ -225,6 +226,22 @@ def test_a_new_key_is_shown_until_it_is_copied_with_a_warning(office: Office) ->
     assert shown not in everything
     assert shown not in str(office.events())
     assert shown not in str(page.session_state)
+
+
+def test_a_new_key_is_shown_to_whoever_has_gone_on_meanwhile(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = opened(office.someone)
+    page.text_input(key="key_name").set_value("laptop")
+    page.selectbox(key="key_scope").set_value(Scope.READ)
+    again(page)
+    going_on_meanwhile(monkeypatch)
+
+    press(page, "Add a key")
+
+    (shown,) = [each.value for each in page.code if each.value.startswith("sgk_")]
+    (stored,) = office.rows("SELECT * FROM api_key WHERE account_id = %(id)s AND name = 'laptop'")
+    assert bytes(stored["key_hash"]) == hash_api_key(shown)
 
 
 def test_a_key_is_rotated_with_an_overlap_and_revoked_at_once(office: Office) -> None:

@@ -14,6 +14,7 @@ from engine.access.roles import Role
 from engine.database.sessions import session_of
 from engine.readiness.signoff import attest
 from engine.runtime import Runtime
+from tests.dashboard.going_on import going_on_meanwhile
 from tests.dashboard.readiness import (
     SMALL,
     Desk,
@@ -56,6 +57,16 @@ def sign(made: Desk, page: AppTest, phase: str, meaning: str, comment: str = "")
     page.selectbox(key=f"meaning_{key}").set_value(meaning)
     page.text_area(key=f"comment_{key}").set_value(comment)
     return press(page, f"Sign {phase}")
+
+
+def test_what_was_done_is_said_to_whoever_has_gone_on_meanwhile(
+    small: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going_on_meanwhile(monkeypatch)
+
+    page = vouch(small, "PRE-1.1")
+
+    assert "Your word for PRE-1.1 was put down." in told(page)
 
 
 def events(engine: Runtime) -> list[dict[str, Any]]:
