@@ -42,15 +42,14 @@ def table(
     columns: dict[str, Any],
     *,
     rows_max: int = _ROWS_MAX,
-    row_height: int = ROW_HEIGHT,
 ) -> None:
     """A table of text that nobody interprets; one with more rows scrolls by itself."""
     with st.container(key=f"{key}-table"):
         st.dataframe(
             shown,
             hide_index=True,
-            row_height=row_height,
-            height="content" if len(shown) <= rows_max else (rows_max + 1) * row_height + 2,
+            row_height=ROW_HEIGHT,
+            height="content" if len(shown) <= rows_max else (rows_max + 1) * ROW_HEIGHT + 2,
             key=key,
             alt=alt,
             column_config=columns,

@@ -53,7 +53,6 @@ def contacts(looking: Viewer, found: Readiness) -> None:
         icon=":material/contact_phone:",
         key="contacts",
     ):
-        told.draw(CONTACTS)
         _holds_back(found, roster, red)
         quote_drawing.table(
             table(judged, has_names=looking.may(Permission.READ_LEDGER)),
@@ -62,6 +61,7 @@ def contacts(looking: Viewer, found: Readiness) -> None:
             {"State": quote_drawing.coloured(_COLOURS), "Why": _wide(330)},
         )
         st.caption(_put_down(roster))
+        told.draw(CONTACTS)
         if looking.may(Permission.SIGN_OFF):
             _form(roster, judged)
 

@@ -31,11 +31,9 @@ from engine.readiness.standing import PhaseStanding
 _PICK: Final = "pick_box"
 _CHOSEN: Final = "readiness_box_chosen"
 _STEPS_SHOWN: Final = 6
-# So high that a cell has two lines.
-_ROW_HEIGHT: Final = 46
 _WIDTHS: Final[dict[str, int]] = {
-    "What has to be so": 260,
-    "Why it stands so": 330,
+    "What has to be so": 250,
+    "Why it stands so": 360,
     "Decided": 85,
     "Looked at": 95,
     "By": 110,
@@ -144,7 +142,6 @@ def _phase(readiness: Readiness, phase: PhaseStanding, *, has_changed: bool) -> 
             readiness_view.STATE: STATES,
             **{name: st.column_config.TextColumn(width=width) for name, width in _WIDTHS.items()},
         },
-        row_height=_ROW_HEIGHT,
     )
     st.caption(f"As of {readiness.read_at:%H:%M:%S} UTC")
 
@@ -157,8 +154,8 @@ def _steps(readiness: Readiness, phase: PhaseStanding) -> None:
     with st.container(border=True, gap="xxsmall", key="path"):
         st.caption("The shortest way to a signed phase")
         for number, step in enumerate(steps[:_STEPS_SHOWN], 1):
-            with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-                st.badge(f"{number} · {step.kind}", color="blue")
+            with st.container(horizontal=True, wrap=False, gap="small"):
+                st.badge(f"{number} · {step.kind}", color="blue", width="content")
                 st.text(step.words)
         more = len(steps) - _STEPS_SHOWN
         if more > 0:

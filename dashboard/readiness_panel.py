@@ -64,7 +64,6 @@ def readiness() -> None:
 
 
 def _none(looking: Viewer) -> None:
-    told.draw()
     st.info(
         "There is no release yet. Make one, and it gets a run of the checklist of its own: a"
         " machine looks at what it can, people vouch for the rest, leads sign phase by phase.",
@@ -74,6 +73,7 @@ def _none(looking: Viewer) -> None:
         readiness_release_forms.new_release(is_first=True)
     else:
         st.caption("A lead makes it, here or with: saveguard readiness release add")
+    told.draw()
 
 
 def _release(looking: Viewer, asked: Asked, listed: tuple[Listed, ...]) -> None:
@@ -112,10 +112,10 @@ def _phase(looking: Viewer, found: Readiness, phase: PhaseStanding, asked: Asked
         _own_release(looking, found)
     readiness_box.one_box(looking, found, phase, asked)
     st.header(f"Signatures of {literal(phase.phase.id)}", anchor=False)
-    told.draw(readiness_forms.SIGNATURES)
     readiness_forms.signatures(phase)
     if may_act:
         readiness_forms.sign(found, phase)
+        told.draw(readiness_forms.SIGNATURES)
         readiness_forms.withdraw(found, phase)
 
 

@@ -33,7 +33,6 @@ def whole(looking: Viewer, found: Readiness, listed: tuple[Listed, ...]) -> None
         listed: all releases that there are, newest first.
     """
     st.header("The release", anchor=False)
-    told.draw(readiness_release_forms.RELEASE)
     _exports(looking, found)
     readiness_risks.risks(found)
     readiness_contacts.contacts(looking, found)

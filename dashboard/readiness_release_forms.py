@@ -15,8 +15,10 @@ from dashboard import engine_in_process, readiness_actions, readiness_words, tol
 from engine.readiness.looking import Readiness
 from engine.readiness.releases import CHECKLIST_MAX, Plan
 
-# Where it is said what became of them.
-RELEASE: Final = "release"
+# Where it is said what became of them: beside the button that was pressed.
+NEW_RELEASE: Final = "new release"
+DEPLOYMENT: Final = "deployment"
+_OURS, _OWN = "Ours", "The file below"
 _NAME_MAX: Final = 100
 # A page takes files of a megabyte, see config.toml; what is larger than a checklist may be is
 # refused with words of ours.
@@ -30,46 +32,52 @@ _MINUTE: Final = timedelta(minutes=1)
 
 def new_release(*, is_first: bool) -> None:
     """A new release, with a run of the checklist of its own."""
+    with st.expander("New release", expanded=is_first, icon=":material/add:", key="new-release"):
+        with st.form("make_release", border=False, enter_to_submit=False):
+            _release_fields()
+            st.form_submit_button("Make the release", on_click=_make_release, type="primary")
+        told.draw(NEW_RELEASE)
+
+
+def _release_fields() -> None:
     settings = engine_in_process.runtime().settings
-    with (
-        st.expander("New release", expanded=is_first, icon=":material/add:", key="new-release"),
-        st.form("make_release", border=False, enter_to_submit=False),
-    ):
-        with st.container(horizontal=True):
-            st.text_input("Name", key="release_name", max_chars=_NAME_MAX, width=200)
-            st.text_input("Commit", key="release_commit", max_chars=_NAME_MAX, width=200)
-            st.text_input(
-                "Environment",
-                value=settings.environment,
-                key="release_environment",
-                max_chars=_NAME_MAX,
-                width=160,
-                help="Boxes are looked at where the environment is the release's: evidence is of"
-                " the system that it is taken from.",
-            )
-            st.text_input(
-                "Author's e-mail address",
-                key="release_author",
-                placeholder="you, unless you say who",
-                max_chars=_NAME_MAX,
-                width=240,
-                help="Of their account. Whoever made a release does not sign it.",
-            )
-        with st.container(horizontal=True):
-            _planned("Planned from, UTC", "release_from")
-            _planned("Planned until, UTC", "release_until")
+    with st.container(horizontal=True):
+        st.text_input("Name", key="release_name", max_chars=_NAME_MAX, width=200)
+        st.text_input("Commit", key="release_commit", max_chars=_NAME_MAX, width=200)
+        st.text_input(
+            "Environment",
+            value=settings.environment,
+            key="release_environment",
+            max_chars=_NAME_MAX,
+            width=160,
+        )
+        st.text_input(
+            "Author's e-mail address",
+            key="release_author",
+            placeholder="you, unless you say who",
+            max_chars=_NAME_MAX,
+            width=240,
+        )
+    with st.container(horizontal=True):
+        _planned("Planned from, UTC", "release_from")
+        _planned("Planned until, UTC", "release_until")
+    # Said, and not guessed from whether there is a file: one that did not arrive would else make a
+    # release of another checklist than was meant.
+    st.radio("Checklist", [_OURS, _OWN], key="release_list", horizontal=True)
+    with st.container(key="own-checklist"):
         st.file_uploader(
-            f"A checklist of your own instead of ours, Markdown (.md), {_kib()} KiB at most",
+            f"A checklist of your own, Markdown (.md), {CHECKLIST_MAX // _KIB} KiB at most",
             type=["md"],
             max_upload_size=_FILE_MAX_MB,
             key=_file_key(),
             width=560,
         )
-        st.caption(
-            "Phases are headings of the third level, boxes lines that begin with - [ ]. Of a"
-            " checklist of your own every box takes a person's word."
-        )
-        st.form_submit_button("Make the release", on_click=_make_release, type="primary")
+    st.caption(
+        "Name the author if that is somebody else: whoever made a release does not sign it."
+        " Boxes are looked at where the environment is the release's. In a checklist of your"
+        " own, phases are headings of the third level, boxes lines that begin with - [ ], and"
+        " each takes a person's word."
+    )
 
 
 def _planned(label: str, key: str) -> None:
@@ -80,13 +88,18 @@ def _file_key() -> str:
     return f"{_FILE}_{st.session_state.get(_FILES, 0)}"
 
 
-def _kib() -> int:
-    return CHECKLIST_MAX // _KIB
+def _checklist() -> bytes | None:
+    """The file of one's own, empty if none has come; None for ours."""
+    if st.session_state["release_list"] == _OURS:
+        return None
+    file: Any = st.session_state[_file_key()]
+    found: bytes = b"" if file is None else file.getvalue()
+    return found
 
 
 def _make_release() -> None:
     state: Any = st.session_state
-    name, file = state["release_name"].strip(), state[_file_key()]
+    name = state["release_name"].strip()
     made = readiness_actions.make_release(
         Plan(
             name,
@@ -95,14 +108,15 @@ def _make_release() -> None:
             planned_from=_in_utc(state["release_from"]),
             planned_until=_in_utc(state["release_until"]),
             author=state["release_author"].strip(),
-            checklist=None if file is None else file.getvalue(),
+            checklist=_checklist(),
         )
     )
-    told.leave(made, f"There is a release {name}.", place=RELEASE)
+    told.leave(made, f"There is a release {name}.", place=NEW_RELEASE)
     if made.value is not None:
         for key in ("release_name", "release_commit", "release_author"):
             state[key] = ""
         state["release_from"] = state["release_until"] = None
+        state["release_list"] = _OURS
         state[_FILES] = state.get(_FILES, 0) + 1
         st.query_params.from_dict({"release": str(made.value)})
 
@@ -134,6 +148,7 @@ def deployment(readiness: Readiness) -> None:
             on_click=_put_down_deployment,
             args=(release.id,),
         )
+    told.draw(DEPLOYMENT)
 
 
 def _put_down_deployment(release_id: UUID) -> None:
@@ -142,4 +157,4 @@ def _put_down_deployment(release_id: UUID) -> None:
         return
     deployed_at = chosen.replace(tzinfo=UTC)
     done = readiness_actions.put_down_deployment(release_id, deployed_at)
-    told.leave(done, f"Deployed at {readiness_words.instant(deployed_at)}.", place=RELEASE)
+    told.leave(done, f"Deployed at {readiness_words.instant(deployed_at)}.", place=DEPLOYMENT)

@@ -146,8 +146,8 @@ def boxes(readiness: Readiness, phase: PhaseStanding) -> pd.DataFrame:
             STATE: [[standing.state.value] for _, standing in found],
             "What has to be so": [indented(phase, box) for box, _ in found],
             "Why it stands so": [cut(standing.reason) for _, standing in found],
-            "Decided": [standing.item.kind.value for _, standing in found],
             "Looked at": [words.looked_at(standing, now) for _, standing in found],
+            "Decided": [standing.item.kind.value for _, standing in found],
             "By": [
                 "" if standing.evidence is None else cut(standing.evidence.runner)
                 for _, standing in found

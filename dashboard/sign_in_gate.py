@@ -85,12 +85,8 @@ class SignInGate:
         path: str = scope["path"]
         if path.startswith(_API):  # saves wait for nothing here
             await self._app(scope, receive, send)
-        elif _is_below(path, _CLOSED):
-            await self._refuser.refuse(scope, send, _NOTHING_THERE)
-        elif _is_below(path, (_UPLOADS,)) and not is_from_our_page(
-            Headers(scope=scope), self._login.origin
-        ):
-            await self._refuser.refuse(scope, send, _FROM_ELSEWHERE)
+        elif (refusal := self._refusal_of_everybody(scope, path)) is not None:
+            await self._refuser.refuse(scope, send, refusal)
         elif self._login.is_local:
             await self._app(scope, receive, send)
         elif _is_below(path, (_UPLOADS,)):
@@ -105,6 +101,16 @@ class SignInGate:
             await self._serve_page(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _refusal_of_everybody(self, scope: Scope, path: str) -> Refusal | None:
+        """Why something is served to nobody, whoever asks; None when it may be."""
+        if _is_below(path, _CLOSED):
+            return _NOTHING_THERE
+        if _is_below(path, (_UPLOADS,)) and not is_from_our_page(
+            Headers(scope=scope), self._login.origin
+        ):
+            return _FROM_ELSEWHERE
+        return None
 
     async def _serve_download(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -249,6 +249,8 @@ def _checklist(file: bytes | None) -> tuple[str, str]:
 
 
 def _markdown(file: bytes) -> str:
+    if not file:
+        raise ChecklistError("the file is empty, or has not come")
     if len(file) > CHECKLIST_MAX:
         raise ChecklistError(f"it has {len(file):,} bytes, and may have {CHECKLIST_MAX:,}")
     try:
