@@ -65,7 +65,7 @@ def sign(readiness: Readiness, phase: PhaseStanding) -> None:
         st.form_submit_button(
             f"Sign {literal(phase_id)}",
             icon=":material/draw:",
-            type="secondary" if is_open else "primary",
+            type="secondary" if is_open or phase.is_signed_off else "primary",
             on_click=_sign,
             args=(readiness.release.id, phase_id, phase.seen, key),
         )

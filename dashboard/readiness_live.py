@@ -71,7 +71,7 @@ def way(release_id: UUID, phase_id: str) -> None:
 def _tile(release_id: UUID, tile: Tile, *, is_chosen: bool) -> None:
     key = f"{'chosen' if is_chosen else 'tile'}-{tile.phase_id}"
     with st.container(gap=None, key=key):
-        with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="xxsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall"):
             st.page_link(
                 navigation.PATHS["readiness"],
                 label=f"{tile.label} {tile.title}",
@@ -154,7 +154,7 @@ def _steps(readiness: Readiness, phase: PhaseStanding) -> None:
     with st.container(border=True, gap="xxsmall", key="path"):
         st.caption("The shortest way to a signed phase")
         for number, step in enumerate(steps[:_STEPS_SHOWN], 1):
-            with st.container(horizontal=True, wrap=False, gap="small"):
+            with st.container(horizontal=True, gap="small"):
                 st.badge(f"{number} · {step.kind}", color="blue", width="content")
                 st.text(step.words)
         more = len(steps) - _STEPS_SHOWN

@@ -51,6 +51,7 @@ def readiness() -> None:
     looking = viewer.current()
     known = readiness_reads.listed(looking, told.last())
     if known.value is None:
+        told.draw()
         quote_drawing.stale(known, "The releases could not be read")
         return
     if not known.value:
@@ -80,6 +81,7 @@ def _release(looking: Viewer, asked: Asked, listed: tuple[Listed, ...]) -> None:
     release_id = asked.release_id or listed[0].id
     known = readiness_reads.whole(looking, release_id, told.last())
     if known.value is None:
+        told.draw()
         _chooser(release_id, listed)
         if not known.freshness.is_stale:
             st.warning("There is no release with this id.", icon=":material/search_off:")
@@ -92,7 +94,7 @@ def _release(looking: Viewer, asked: Asked, listed: tuple[Listed, ...]) -> None:
     ) or readiness_view.next_phase(found)
     with st.container(key="way-and-phase"):
         left, right = st.columns([1, 3])
-    with left:
+    with left, st.container(key="way-column"):
         _chooser(release_id, listed)
         st.fragment(readiness_live.way, run_every=_REFRESH_S)(release_id, phase.phase.id)
     with right:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import streamlit as st
 
 from dashboard.actions import Outcome
+from engine.errors import ErrorCode
 
 _TOLD: Final = "told_of_an_action"
 _LAST: Final = "last_action"
@@ -58,7 +59,9 @@ def leave(
         st.session_state[_TOLD] = left
     else:
         _kept().append(left)
-    st.session_state[_LAST] = outcome.correlation_id
+    if outcome.refusal is None or outcome.refusal.code is not ErrorCode.DATABASE_TIMEOUT:
+        # While the database is silent what was read before is all that there is to show.
+        st.session_state[_LAST] = outcome.correlation_id
 
 
 def last() -> str:
