@@ -15,6 +15,7 @@ from dashboard import (
     readiness_reads,
     readiness_runs,
     readiness_view,
+    readiness_words,
     told,
 )
 from dashboard.quote_words import cut
@@ -30,6 +31,8 @@ from engine.readiness.running import runnable
 from engine.readiness.standing import PhaseStanding
 
 _BOX: Final = "readiness_box"
+# More of them scroll by themselves.
+_PARTS_SHOWN, _PARTS_HEIGHT = 12, 420
 _FACTS: Final = {
     "Fact": st.column_config.TextColumn(width=140),
     "Value": st.column_config.TextColumn(width=430),
@@ -79,6 +82,10 @@ def _chosen(looking: Viewer, found: Readiness, standing: Standing) -> None:
     said = known.value or ()
     left, right = st.columns([3, 2])
     with left:
+        # In full: a table has one line for it.
+        with st.container(horizontal=True, gap="small", key="box-reason"):
+            st.badge(standing.state.value, color=readiness_words.COLOURS[standing.state])
+            st.text(cut(standing.reason))
         quote_drawing.table(
             readiness_view.box_facts(found, box_id), "box", "Facts of the box", _FACTS
         )
@@ -102,11 +109,13 @@ def _chosen(looking: Viewer, found: Readiness, standing: Standing) -> None:
 
 def _parts(found: Readiness, standing: Standing) -> None:
     """What a derived box follows from, each a link: it changes with those, and by nobody's word."""
-    with st.container(border=True, gap="xxsmall", key="parts"):
+    found_parts = readiness_view.parts(found, standing)
+    height: Any = _PARTS_HEIGHT if len(found_parts) > _PARTS_SHOWN else "content"
+    with st.container(border=True, gap="xxsmall", height=height, key="parts"):
         st.caption(
             "It follows from these, and changes with them: nobody vouches for it or waives it."
         )
-        for each in readiness_view.parts(found, standing):
+        for each in found_parts:
             st.page_link(
                 navigation.PATHS["readiness"],
                 label=each.label,

@@ -60,7 +60,7 @@ def contacts(looking: Viewer, found: Readiness) -> None:
             "Contacts",
             {"State": quote_drawing.coloured(_COLOURS), "Why": _wide(330)},
         )
-        st.caption(_put_down(roster))
+        st.text(_put_down(roster))
         told.draw(CONTACTS)
         if looking.may(Permission.SIGN_OFF):
             _form(roster, judged)
@@ -106,8 +106,7 @@ def _wide(width: int) -> Any:  # noqa: ANN401  # no public name for it
 def _put_down(roster: Roster) -> str:
     if roster.changed_at is None:
         return "Nobody has put any down yet"
-    who, when = literal(cut(roster.changed_by)), readiness_words.instant(roster.changed_at)
-    return f"Put down by {who}, {when}"
+    return f"Put down by {cut(roster.changed_by)}, {readiness_words.instant(roster.changed_at)}"
 
 
 def _holds_back(found: Readiness, roster: Roster, red: int) -> None:

@@ -15,8 +15,8 @@ from typing import Any, Final
 import pandas as pd
 
 from dashboard import readiness_words as words
-from dashboard.quote_words import cut
-from dashboard.wording import Words, literal
+from dashboard.quote_words import cut, title
+from dashboard.wording import Words, inside, literal
 from engine.readiness.assessment import Standing, State
 from engine.readiness.box_history import Said
 from engine.readiness.checklist import Box
@@ -331,8 +331,12 @@ def _number(readiness: Readiness, standing: Standing) -> str:
     if parts:
         return f"{sum(parts)} of {len(parts)} settled"
     found = {} if standing.evidence is None else standing.evidence.numbers
-    plain = {name: value for name, value in found.items() if isinstance(value, int | float)}
-    return cut(" · ".join(f"{name} {value}" for name, value in plain.items()))
+    plain = [
+        f"{inside(title(name))} {value}"
+        for name, value in found.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    return cut(" · ".join(plain))
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> pd.DataFrame:

@@ -5,19 +5,20 @@ Pure functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Final
 
 from dashboard.wording import Colour, Words
 from engine.readiness.assessment import Standing, State
+from engine.readiness.items import Kind
 from engine.readiness.knowledge import Release, SignOff
 from engine.readiness.probes.probe import Found
 from engine.readiness.standing import PhaseStanding, WindowState
 
 # By state. What is waived, or of no meaning, is settled and not proved: never green.
-COLOURS: Final[dict[str, str]] = {
+COLOURS: Final[Mapping[State, Colour]] = {
     State.PASSING: "green",
     State.FAILING: "red",
     State.STALE: "orange",
@@ -140,8 +141,10 @@ def length(span: timedelta) -> str:
 
 
 def looked_at(standing: Standing, now: datetime) -> str:
-    """How long ago a box was last looked at."""
+    """How long ago a box was last looked at; one that follows from others always is."""
     evidence = standing.evidence
+    if standing.item.kind is Kind.DERIVED:
+        return "live"
     return "never" if evidence is None else f"{length(now - evidence.ended_at)} ago"
 
 
