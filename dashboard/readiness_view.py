@@ -27,7 +27,7 @@ from engine.readiness.standing import PhaseStanding
 OPEN: Final = "Box"
 STATE: Final = "State"
 _INDENT: Final = "\u2003"
-_BOXES_NAMED: Final = 8
+_BOXES_NAMED: Final = 5
 # A step has one line; the table says the rest.
 _STEP_LONGEST: Final = 150
 # As the icons of Material Symbols are named.
