@@ -22,6 +22,10 @@ from engine.logs import report
 
 _REFUSED: Final = "pages_refused"
 _PATIENCE_S: Final = 3.0
+_UNTOLD: Final = (
+    "Nobody can say at the moment who is signed in: the database does not answer. What stands here"
+    " comes back by itself."
+)
 
 
 def allows(name: str) -> bool:
@@ -30,13 +34,18 @@ def allows(name: str) -> bool:
     Args:
         name: of the page, see `navigation.PAGES`.
     """
-    if navigation.has(viewer.current(), name):
+    looking = viewer.current()
+    if navigation.has(looking, name):
         st.session_state.setdefault(_REFUSED, {}).pop(name, None)
         return True
+    if not looking.is_told:
+        # What refreshes itself asks on while the database is silent: that is no refusal.
+        st.error(_UNTOLD, icon=":material/cloud_off:")
+        return False
     refused: dict[str, str] = st.session_state.setdefault(_REFUSED, {})
     if name not in refused:
         refused[name] = _written_down(name)
-    st.error(_sentence(viewer.current().role, navigation.PAGES[name].title), icon=":material/lock:")
+    st.error(_sentence(looking.role, navigation.PAGES[name].title), icon=":material/lock:")
     st.caption(f"{ErrorCode.AUTHORIZATION_FAILED.value} · Quote the correlation id {refused[name]}")
     return False
 

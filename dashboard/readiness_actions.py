@@ -19,7 +19,8 @@ from dashboard.readiness_reads import fingerprints_of, readiness_now
 from engine.access.audit import Actor
 from engine.clock import Clock
 from engine.errors import ErrorCode, Refusal
-from engine.readiness import releases, signoff
+from engine.readiness import contacts, releases, signoff
+from engine.readiness.contacts import Contact
 from engine.readiness.items import Dependency
 from engine.readiness.looking import Readiness
 from engine.readiness.releases import Plan
@@ -42,6 +43,15 @@ def put_down_deployment(release_id: UUID, deployed_at: datetime) -> Outcome[None
     return actions.act(
         lambda session, clock, actor: releases.put_down_deployment(
             session, clock, actor, release_id, deployed_at
+        )
+    )
+
+
+def put_contact(environment: str, contact: Contact, was: Contact) -> Outcome[UUID]:
+    """Puts one contact of an environment down in the place of what was seen there."""
+    return actions.act(
+        lambda session, clock, actor: contacts.put_contact(
+            session, clock, actor, environment, contact, was
         )
     )
 

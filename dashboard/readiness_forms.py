@@ -1,4 +1,4 @@
-"""The forms of the page of readiness: each is one act of the engine's, with one button.
+"""The forms of a phase and of its boxes: each is one act of the engine's, with one button.
 
 A callback does it before the page is drawn, so that what is drawn is how it stands afterwards. What
 somebody has written is taken away only once it was put down.
@@ -6,14 +6,13 @@ somebody has written is taken away only once it was put down.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import streamlit as st
 
 from dashboard import (
-    engine_in_process,
     quote_drawing,
     readiness_actions,
     readiness_view,
@@ -26,98 +25,16 @@ from engine.readiness.assessment import Standing, waits_for_second
 from engine.readiness.box_history import Said
 from engine.readiness.items import Kind
 from engine.readiness.looking import Readiness
-from engine.readiness.releases import Plan
 from engine.readiness.signoff import WAIVER_MAX
 from engine.readiness.standing import Meaning, PhaseStanding
 
-_NAME_MAX: Final = 100
 _WORDS_MAX: Final = 2_000
 _IS_SO, _IS_NOT_SO = "It is so", "It is not so"
 _WAIVED, _DOES_NOT_APPLY = "Waive it for some days", "It does not apply to this release"
 _DAYS: Final = 7
-
-
-def new_release(*, is_first: bool) -> None:
-    """A new release, with a run of the checklist of its own."""
-    settings = engine_in_process.runtime().settings
-    with (
-        st.expander("New release", expanded=is_first, icon=":material/add:", key="new-release"),
-        st.form("make_release", border=False, enter_to_submit=False),
-    ):
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            st.text_input("Name", key="release_name", max_chars=_NAME_MAX, width=200)
-            st.text_input("Commit", key="release_commit", max_chars=_NAME_MAX, width=200)
-            st.text_input(
-                "Environment",
-                value=settings.environment,
-                key="release_environment",
-                max_chars=_NAME_MAX,
-                width=160,
-            )
-            st.text_input(
-                "Author's e-mail address",
-                key="release_author",
-                placeholder="whoever makes it here",
-                max_chars=_NAME_MAX,
-                width=240,
-            )
-            st.form_submit_button("Make the release", on_click=_make_release, type="primary")
-        st.caption(
-            "Name the author if that is somebody else: whoever made a release does not sign it."
-            " Evidence is of the system that it is taken from: boxes are looked at where the"
-            " environment is the release's."
-        )
-
-
-def _make_release() -> None:
-    state: Any = st.session_state
-    name = state["release_name"].strip()
-    made = readiness_actions.make_release(
-        Plan(
-            name,
-            state["release_commit"].strip(),
-            state["release_environment"].strip(),
-            author=state["release_author"].strip(),
-        )
-    )
-    told.leave(made, f"There is a release {name}.")
-    if made.value is not None:
-        _emptied(made, "release_name", "release_commit", "release_author")
-        st.query_params.from_dict({"release": str(made.value)})
-
-
-def deployment(readiness: Readiness) -> None:
-    """When a release was deployed: the windows of its phases run from there."""
-    release, now = readiness.release, engine_in_process.runtime().clock.now()
-    with st.form("deployment", enter_to_submit=False):
-        st.datetime_input(
-            "Deployed at, UTC",
-            value=now.astimezone(UTC).replace(tzinfo=None, second=0, microsecond=0),
-            step=timedelta(minutes=1),
-            key="deployed_at",
-            width=240,
-        )
-        st.caption(
-            "The phases after the deployment run from then."
-            if release.deployed_at is None
-            else f"Put down: {readiness_words.instant(release.deployed_at)}. Said again, the last"
-            " word counts."
-        )
-        st.form_submit_button(
-            "Put the deployment down",
-            icon=":material/rocket_launch:",
-            on_click=_put_down_deployment,
-            args=(release.id,),
-        )
-
-
-def _put_down_deployment(release_id: UUID) -> None:
-    chosen: datetime | None = st.session_state["deployed_at"]
-    if chosen is None:
-        return
-    deployed_at = chosen.replace(tzinfo=UTC)
-    done = readiness_actions.put_down_deployment(release_id, deployed_at)
-    told.leave(done, f"Deployed at {readiness_words.instant(deployed_at)}.")
+# Where it is said what became of them: beside the form that was sent.
+SIGNATURES: Final = "signatures"
+BOX: Final = "box"
 
 
 def sign(readiness: Readiness, phase: PhaseStanding) -> None:
@@ -148,7 +65,7 @@ def sign(readiness: Readiness, phase: PhaseStanding) -> None:
         st.form_submit_button(
             f"Sign {literal(phase_id)}",
             icon=":material/draw:",
-            type="primary",
+            type="secondary" if is_open or phase.is_signed_off else "primary",
             on_click=_sign,
             args=(readiness.release.id, phase_id, phase.seen, key),
         )
@@ -166,7 +83,7 @@ def _sign(release_id: UUID, phase_id: str, seen: str, key: str) -> None:
     state: Any = st.session_state
     meaning = Meaning(state[f"meaning_{key}"])
     done = readiness_actions.sign(release_id, phase_id, meaning, state[f"comment_{key}"], seen)
-    told.leave(done, f"{phase_id} is signed: {meaning.value}.")
+    told.leave(done, f"{phase_id} is signed: {meaning.value}.", place=SIGNATURES)
     _emptied(done, f"comment_{key}")
 
 
@@ -174,7 +91,14 @@ def withdraw(readiness: Readiness, phase: PhaseStanding) -> None:
     """Takes a signature back."""
     titles = {str(each.id): readiness_words.signature(each, phase) for each in phase.sign_offs}
     if titles:
-        _revocation(readiness, f"signature_{phase.phase.id}", "Signature to take back", titles)
+        with st.expander("Take a signature back", key="revoking-signature"):
+            _revocation(
+                readiness,
+                f"signature_{phase.phase.id}",
+                "Signature to take back",
+                titles,
+                SIGNATURES,
+            )
 
 
 def attest(readiness: Readiness, standing: Standing) -> None:
@@ -200,7 +124,9 @@ def _attest(release_id: UUID, box_id: str, key: str) -> None:
     done = readiness_actions.attest(
         release_id, box_id, state[f"said_{key}"].strip(), is_good=is_good
     )
-    told.leave(done, f"Your word {'for' if is_good else 'against'} {box_id} was put down.")
+    told.leave(
+        done, f"Your word {'for' if is_good else 'against'} {box_id} was put down.", place=BOX
+    )
     _emptied(done, f"said_{key}")
 
 
@@ -246,6 +172,7 @@ def _exempt(release_id: UUID, box_id: str, key: str, *, is_decided: bool) -> Non
         (apart if is_decided else f"{box_id} does not apply.")
         if life is None
         else f"A waiver of {box_id} for {days} days waits for somebody else to agree.",
+        place=BOX,
     )
     _emptied(done, f"reason_{key}")
 
@@ -277,7 +204,7 @@ def second(readiness: Readiness, standing: Standing) -> None:
 
 
 def _second(release_id: UUID, record_id: UUID, words: str) -> None:
-    told.leave(readiness_actions.second(release_id, record_id), words)
+    told.leave(readiness_actions.second(release_id, record_id), words, place=BOX)
 
 
 def take_back(readiness: Readiness, box_id: str, said: tuple[Said, ...]) -> None:
@@ -289,10 +216,12 @@ def take_back(readiness: Readiness, box_id: str, said: tuple[Said, ...]) -> None
         if each.can_be_revoked
     }
     if titles:
-        _revocation(readiness, f"word_{box_id}", "What to take back", titles)
+        _revocation(readiness, f"word_{box_id}", "What to take back", titles, BOX)
 
 
-def _revocation(readiness: Readiness, of: str, label: str, titles: dict[str, str]) -> None:
+def _revocation(
+    readiness: Readiness, of: str, label: str, titles: dict[str, str], place: str
+) -> None:
     key = f"{readiness.release.id}_{of}"
     with st.form(f"revoke_{key}", enter_to_submit=False):
         st.selectbox(
@@ -306,17 +235,17 @@ def _revocation(readiness: Readiness, of: str, label: str, titles: dict[str, str
             "Take it back",
             icon=":material/undo:",
             on_click=_revoke,
-            args=(readiness.release.id, key),
+            args=(readiness.release.id, key, place),
         )
 
 
-def _revoke(release_id: UUID, key: str) -> None:
+def _revoke(release_id: UUID, key: str, place: str) -> None:
     state: Any = st.session_state
     record_id: str | None = state[f"revoked_{key}"]
     if record_id is None:
         return
     done = readiness_actions.revoke(release_id, UUID(record_id), state[f"why_{key}"].strip())
-    told.leave(done, "It is taken back; its record stays.")
+    told.leave(done, "It is taken back; its record stays.", place=place)
     _emptied(done, f"why_{key}")
 
 

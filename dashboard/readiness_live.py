@@ -1,11 +1,11 @@
-"""The part of the page of readiness that refreshes itself: phases at a glance, and the chosen one.
+"""The parts of the page of readiness that refresh themselves: the way, and the chosen phase.
 
-It has no form in it: what somebody fills in stands below, and is left alone.
+They have no form in them: what somebody fills in stands below, and is left alone.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import streamlit as st
@@ -21,6 +21,7 @@ from dashboard import (
     told,
     viewer,
 )
+from dashboard.quote_words import cut
 from dashboard.readiness_view import Tile
 from dashboard.wording import literal
 from engine.readiness.looking import Readiness
@@ -29,27 +30,68 @@ from engine.readiness.standing import PhaseStanding
 
 _PICK: Final = "pick_box"
 _CHOSEN: Final = "readiness_box_chosen"
-_TILE_WIDTH: Final = 235
 _STEPS_SHOWN: Final = 6
 _WIDTHS: Final[dict[str, int]] = {
-    "What has to be so": 300,
-    "Why it stands so": 350,
+    "What has to be so": 250,
+    "Why it stands so": 360,
     "Decided": 85,
-    "Looked at": 90,
-    "By": 100,
+    "Looked at": 95,
+    "By": 110,
     "Stale": 150,
+    "Numbers": 260,
 }
 STATES: Final = st.column_config.MultiselectColumn(
     options=list(readiness_words.COLOURS), color=list(readiness_words.COLOURS.values()), width=130
 )
 
 
-def live(release_id: UUID, phase_id: str, seen: str) -> None:
-    """A release as it stands now.
+def way(release_id: UUID, phase_id: str) -> None:
+    """A release's phases at a glance, in their order: the way that it has to go.
 
     Args:
         release_id: which.
         phase_id: the phase that is chosen.
+    """
+    if not entry.allows("readiness"):
+        return
+    readiness = readiness_reads.whole(viewer.current(), release_id, told.last()).value
+    if readiness is None:
+        # The chosen phase, beside it, says why.
+        return
+    with st.container(key="release-facts"):
+        st.text("\n".join(readiness_view.release_lines(readiness)))
+    with st.container(key="way", gap="xxsmall"):
+        for name, tiles in readiness_view.groups(readiness):
+            st.caption(literal(name))
+            with st.container(key=f"group-{tiles[0].phase_id}", gap="xxsmall"):
+                for tile in tiles:
+                    _tile(release_id, tile, is_chosen=tile.phase_id == phase_id)
+
+
+def _tile(release_id: UUID, tile: Tile, *, is_chosen: bool) -> None:
+    key = f"{'chosen' if is_chosen else 'tile'}-{tile.phase_id}"
+    with st.container(gap=None, key=key):
+        with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall"):
+            st.page_link(
+                navigation.PATHS["readiness"],
+                label=f"{tile.label} {tile.title}",
+                icon=tile.icon,
+                query_params=readiness_address.parameters(release_id, tile.phase_id),
+                width="stretch",
+            )
+            st.caption(tile.settled, width="content")
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+            st.markdown(tile.picture, width="content")
+            window = f" · {tile.window}" if tile.window else ""
+            st.caption(f":{tile.verdict.colour}[{tile.verdict.text}]{window}", width="content")
+
+
+def live(release_id: UUID, phase_id: str, seen: str) -> None:
+    """The chosen phase as it stands now.
+
+    Args:
+        release_id: of which release.
+        phase_id: which.
         seen: its digest when the forms below were drawn.
     """
     if not entry.allows("readiness"):
@@ -63,43 +105,16 @@ def live(release_id: UUID, phase_id: str, seen: str) -> None:
     phase = None if readiness is None else readiness.phase(phase_id)
     if readiness is None or phase is None:
         return
-    st.text(readiness_view.release_line(readiness))
-    for name, tiles in readiness_view.groups(readiness):
-        _group(release_id, name, tiles, phase_id)
     _phase(readiness, phase, has_changed=phase.seen != seen)
-
-
-def _group(release_id: UUID, name: str, tiles: Any, chosen: str) -> None:  # noqa: ANN401  # tiles
-    st.caption(literal(name))
-    with st.grid(min_column_width=_TILE_WIDTH, gap="xsmall"):
-        for tile in tiles:
-            _tile(release_id, tile, is_chosen=tile.phase_id == chosen)
-
-
-def _tile(release_id: UUID, tile: Tile, *, is_chosen: bool) -> None:
-    key = f"{'chosen' if is_chosen else 'tile'}-{tile.phase_id}"
-    with st.container(border=True, gap="xxsmall", key=key):
-        with st.container(horizontal=True, horizontal_alignment="distribute", gap="xxsmall"):
-            st.page_link(
-                navigation.PATHS["readiness"],
-                label=f"**{tile.label}**" if is_chosen else tile.label,
-                icon=tile.icon,
-                query_params=readiness_address.parameters(release_id, tile.phase_id),
-                width="content",
-            )
-            st.caption(tile.settled, width="content")
-        st.text(tile.title)
-        with st.container(key=f"picture-{tile.phase_id}"):
-            st.markdown(tile.picture)
-        window = f" · {tile.window}" if tile.window else ""
-        st.caption(f":{tile.verdict.colour}[{tile.verdict.text}]{window}")
 
 
 def _phase(readiness: Readiness, phase: PhaseStanding, *, has_changed: bool) -> None:
     verdict = readiness_words.verdict(phase)
     with st.container(horizontal=True, vertical_alignment="center", key="phase-head"):
         st.header(
-            f"{literal(phase.phase.id)} {literal(phase.phase.title)}", anchor=False, width="content"
+            f"{literal(phase.phase.id)} {literal(cut(phase.phase.title))}",
+            anchor=False,
+            width="content",
         )
         st.badge(verdict.text, color=verdict.colour)
         window = readiness_words.window(phase, readiness.read_at)
@@ -139,8 +154,8 @@ def _steps(readiness: Readiness, phase: PhaseStanding) -> None:
     with st.container(border=True, gap="xxsmall", key="path"):
         st.caption("The shortest way to a signed phase")
         for number, step in enumerate(steps[:_STEPS_SHOWN], 1):
-            with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-                st.badge(f"{number} · {step.kind}", color="blue")
+            with st.container(horizontal=True, gap="small"):
+                st.badge(f"{number} · {step.kind}", color="blue", width="content")
                 st.text(step.words)
         more = len(steps) - _STEPS_SHOWN
         if more > 0:

@@ -17,6 +17,7 @@ from dashboard.viewer import Viewer
 from engine.access.roles import Permission
 from engine.database.sessions import session_of
 from engine.readiness.box_history import Said, box_history
+from engine.readiness.contacts import Roster, roster_of
 from engine.readiness.fingerprints import fingerprints_now
 from engine.readiness.items import Dependency
 from engine.readiness.looking import Readiness, look, read_release, releases
@@ -91,6 +92,13 @@ def history(
         viewer,
         ("box", release_id, box_id, evidence_id, since),
         lambda session: box_history(session, release_id, box_id, evidence_id),
+    )
+
+
+def roster(viewer: Viewer, environment: str, since: Hashable) -> Known[Roster]:
+    """The contacts of an environment; raises as `listed`."""
+    return _ask(
+        viewer, ("contacts", environment, since), lambda session: roster_of(session, environment)
     )
 
 

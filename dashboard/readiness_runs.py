@@ -23,12 +23,13 @@ from engine.readiness.running import run
 from engine.runtime import Runtime
 
 
-def watch(release: Release, items: Sequence[Item]) -> None:
+def watch(release: Release, items: Sequence[Item], *, place: str) -> None:
     """Looks, puts down what is found, and leaves words on it.
 
     Args:
         release: whose boxes.
         items: of the boxes.
+        place: of the page where the words are said; see `told.draw`.
     """
     runtime = engine_in_process.runtime()
     asked = actions.act(
@@ -37,9 +38,9 @@ def watch(release: Release, items: Sequence[Item]) -> None:
         )
     )
     if asked.refusal is not None:
-        told.leave(asked, "")
+        told.leave(asked, "", place=place)
         return
-    told.leave(*_run(runtime, asked, release, items))
+    told.leave(*_run(runtime, asked, release, items), place=place)
 
 
 def _run(

@@ -15,9 +15,9 @@ from typing import Any, Final
 import pandas as pd
 
 from dashboard import readiness_words as words
-from dashboard.quote_words import cut
-from dashboard.wording import Words, literal
-from engine.readiness.assessment import Standing
+from dashboard.quote_words import cut, title
+from dashboard.wording import Words, inside, literal
+from engine.readiness.assessment import Standing, State
 from engine.readiness.box_history import Said
 from engine.readiness.checklist import Box
 from engine.readiness.looking import Readiness
@@ -27,7 +27,7 @@ from engine.readiness.standing import PhaseStanding
 OPEN: Final = "Box"
 STATE: Final = "State"
 _INDENT: Final = "\u2003"
-_BOXES_NAMED: Final = 8
+_BOXES_NAMED: Final = 5
 # A step has one line; the table says the rest.
 _STEP_LONGEST: Final = 150
 # As the icons of Material Symbols are named.
@@ -48,7 +48,7 @@ class Tile:
         phase_id: of the phase.
         label: its name, for a link.
         icon: that repeats how it stands.
-        title: what it is about, as a text.
+        title: what it is about, for a link.
         settled: how many of its boxes are, in words.
         verdict: how it stands, in words.
         picture: its boxes, as Markdown.
@@ -63,6 +63,23 @@ class Tile:
     verdict: Words
     picture: str
     window: str
+
+
+@dataclass(frozen=True, slots=True)
+class BoxLink:
+    """A box, to be opened.
+
+    Attributes:
+        box_id: of it.
+        phase_id: of the phase that it is of.
+        label: its id and how it stands, for a link.
+        icon: that repeats how it stands.
+    """
+
+    box_id: str
+    phase_id: str
+    label: str
+    icon: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,26 +108,22 @@ def next_phase(readiness: Readiness) -> PhaseStanding:
     return next((each for each in readiness.phases if not each.is_signed_off), readiness.phases[-1])
 
 
-def release_line(readiness: Readiness) -> str:
-    """Which release it is and how far, in a sentence; a text."""
+def release_lines(readiness: Readiness) -> Sequence[str]:
+    """How far a release is, which it is, and when it goes out; texts."""
     release = readiness.release
     settled = sum(each.state.is_settled for each in readiness.standings.values())
     signed = sum(each.is_signed_off for each in readiness.phases)
-    deployed = (
-        "not deployed yet"
-        if release.deployed_at is None
-        else f"deployed {words.length(readiness.read_at - release.deployed_at)} ago"
+    return (
+        (
+            f"{settled} of {len(readiness.standings)} boxes settled"
+            f" · {signed} of {len(readiness.phases)} phases signed off"
+        ),
+        (
+            f"commit {cut(release.commit)} · for {cut(release.environment)}"
+            f" · made by {cut(release.author)}"
+        ),
+        words.goes_out(release, readiness.read_at),
     )
-    facts = (
-        cut(release.name),
-        f"commit {cut(release.commit)}",
-        f"for {cut(release.environment)}",
-        f"made by {cut(release.author)}",
-        deployed,
-        f"{settled} of {len(readiness.standings)} boxes settled",
-        f"{signed} of {len(readiness.phases)} phases signed off",
-    )
-    return " · ".join(facts)
 
 
 def steps(readiness: Readiness, phase: PhaseStanding, runnable: Collection[str]) -> Sequence[Step]:
@@ -133,13 +146,14 @@ def boxes(readiness: Readiness, phase: PhaseStanding) -> pd.DataFrame:
             STATE: [[standing.state.value] for _, standing in found],
             "What has to be so": [indented(phase, box) for box, _ in found],
             "Why it stands so": [cut(standing.reason) for _, standing in found],
-            "Decided": [standing.item.kind.value for _, standing in found],
             "Looked at": [words.looked_at(standing, now) for _, standing in found],
+            "Decided": [standing.item.kind.value for _, standing in found],
             "By": [
                 "" if standing.evidence is None else cut(standing.evidence.runner)
                 for _, standing in found
             ],
             "Stale": [words.stale_when(standing, now) for _, standing in found],
+            "Numbers": [_number(readiness, standing) for _, standing in found],
         }
     )
 
@@ -163,6 +177,28 @@ def box_facts(readiness: Readiness, box_id: str) -> pd.DataFrame:
     """A box, a fact a row."""
     standing = readiness.standings[box_id]
     return _facts(_box_facts(readiness, standing))
+
+
+def parts(readiness: Readiness, standing: Standing) -> Sequence[BoxLink]:
+    """What a derived box follows from, what keeps it first."""
+    order = list(State)
+    found = sorted(standing.item.of, key=lambda each: order.index(readiness.standings[each].state))
+    return [box_link(readiness, each, has_words=True) for each in found]
+
+
+def box_link(readiness: Readiness, box_id: str, *, has_words: bool = False) -> BoxLink:
+    """A box that can be opened.
+
+    Args:
+        readiness: the release.
+        box_id: one of its boxes.
+        has_words: whether the label has the box's words as well.
+    """
+    phase = readiness.release.checklist.phase_of(box_id)
+    box = next(each for each in phase.boxes if each.id == box_id)
+    state = readiness.standings[box_id].state
+    said = f"{box_id} · {state.value}" + (f" · {cut(box.text)}" if has_words else "")
+    return BoxLink(box_id, phase.id, literal(said), words.ICONS[state])
 
 
 def numbers(standing: Standing) -> pd.DataFrame:
@@ -235,7 +271,7 @@ def _tile(readiness: Readiness, phase: PhaseStanding) -> Tile:
         phase_id=phase.phase.id,
         label=literal(phase.phase.id),
         icon=_ICONS[verdict.colour],
-        title=cut(phase.phase.title),
+        title=literal(cut(phase.phase.title)),
         settled=f"{phase.settled} of {phase.total}",
         verdict=verdict,
         picture=words.picture(readiness.standings[box.id].state for box in phase.phase.boxes),
@@ -287,6 +323,20 @@ def _box_facts(readiness: Readiness, standing: Standing) -> Iterator[tuple[str, 
         )
         if exemption.expires_at is not None:
             yield "Until", words.instant(exemption.expires_at)
+
+
+def _number(readiness: Readiness, standing: Standing) -> str:
+    """What was measured for a box, in a line; of a derived one, how far it is."""
+    parts = [readiness.standings[each].state.is_settled for each in standing.item.of]
+    if parts:
+        return f"{sum(parts)} of {len(parts)} settled"
+    found = {} if standing.evidence is None else standing.evidence.numbers
+    plain = [
+        f"{inside(title(name))} {value}"
+        for name, value in found.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    return cut(" · ".join(plain))
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> pd.DataFrame:

@@ -5,19 +5,20 @@ Pure functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Final
 
 from dashboard.wording import Colour, Words
 from engine.readiness.assessment import Standing, State
-from engine.readiness.knowledge import SignOff
+from engine.readiness.items import Kind
+from engine.readiness.knowledge import Release, SignOff
 from engine.readiness.probes.probe import Found
 from engine.readiness.standing import PhaseStanding, WindowState
 
 # By state. What is waived, or of no meaning, is settled and not proved: never green.
-COLOURS: Final[dict[str, str]] = {
+COLOURS: Final[Mapping[State, Colour]] = {
     State.PASSING: "green",
     State.FAILING: "red",
     State.STALE: "orange",
@@ -38,6 +39,16 @@ _SHAPES: Final = {
     State.UNKNOWN: "□",
     State.WAIVED: "◆",
     State.NOT_APPLICABLE: "◇",
+}
+# As the icons of Material Symbols are named.
+ICONS: Final = {
+    State.PASSING: ":material/check_circle:",
+    State.FAILING: ":material/error:",
+    State.STALE: ":material/update:",
+    State.INSUFFICIENT: ":material/radio_button_unchecked:",
+    State.UNKNOWN: ":material/radio_button_unchecked:",
+    State.WAIVED: ":material/event_busy:",
+    State.NOT_APPLICABLE: ":material/do_not_disturb_on:",
 }
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
@@ -98,6 +109,23 @@ def window(phase: PhaseStanding, now: datetime) -> str:
     return f"open for {length(now - phase.opens_at)}, {length(phase.closes_at - now)} left"
 
 
+def goes_out(release: Release, now: datetime) -> str:
+    """When a release goes out, or how long ago it has: planned for …, not deployed yet."""
+    if release.deployed_at is not None:
+        return (
+            f"deployed {length(now - release.deployed_at)} ago, at {instant(release.deployed_at)}"
+        )
+    start, end = release.planned_from, release.planned_until
+    if start is None or end is None:
+        return "not deployed yet"
+    until = f"{end.astimezone(UTC):%H:%M} UTC" if _is_same_day(start, end) else instant(end)
+    return f"not deployed yet · planned for {start.astimezone(UTC):%Y-%m-%d %H:%M} to {until}"
+
+
+def _is_same_day(one: datetime, other: datetime) -> bool:
+    return one.astimezone(UTC).date() == other.astimezone(UTC).date()
+
+
 def length(span: timedelta) -> str:
     """45 s, 12 min, 3 h 5 min, 2 d 4 h."""
     seconds = max(0, int(span.total_seconds()))
@@ -113,8 +141,10 @@ def length(span: timedelta) -> str:
 
 
 def looked_at(standing: Standing, now: datetime) -> str:
-    """How long ago a box was last looked at."""
+    """How long ago a box was last looked at; one that follows from others always is."""
     evidence = standing.evidence
+    if standing.item.kind is Kind.DERIVED:
+        return "live"
     return "never" if evidence is None else f"{length(now - evidence.ended_at)} ago"
 
 

@@ -11,12 +11,15 @@ import asyncio
 from typing import Final
 from urllib.parse import quote, unquote, urlencode
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.cookies import NEXT, cookies_of
 from dashboard.local_path import START, local_path
 from dashboard.login import NOBODY, Login, Standing, Unknowable
+from dashboard.same_origin import is_from_our_page
 from dashboard.sign_in_form import SIGN_IN_PATH, SIGN_OUT_PATH, STYLE_PATH
+from engine.access.roles import Permission, may
 from engine.api.app import PREFIX
 from engine.api.edge import header_of
 from engine.api.refusing import Refuser, address_of
@@ -29,9 +32,10 @@ _OTHERS: Final = (
 )  # fmt: skip
 # Exactly these: below the same root stands the page of one's own account.
 _FORMS: Final = frozenset({SIGN_IN_PATH, SIGN_OUT_PATH, STYLE_PATH})
-# Streamlit answers there, and nothing of ours needs it: no page takes a file, and programs have
-# the API.
-_CLOSED: Final = ("/_stcore/upload_file", "/_stcore/agent", "/_stcore/metrics")
+# Streamlit answers there, and nothing of ours needs it: programs have the API.
+_CLOSED: Final = ("/_stcore/agent", "/_stcore/metrics")
+# The one file that a page takes is a checklist, of whoever may make a release.
+_UPLOADS: Final = "/_stcore/upload_file"
 _API: Final = PREFIX + "/"
 _DOWNLOADS: Final = "/media"
 _SIGN_OUT_OF_STREAMLIT: Final = "/auth/logout"
@@ -45,6 +49,9 @@ _NOTHING_THERE: Final = Refusal(
 _SIGN_IN_FIRST: Final = Refusal(ErrorCode.AUTHENTICATION_FAILED, "Sign in first.")
 _FROM_ELSEWHERE: Final = Refusal(
     ErrorCode.AUTHORIZATION_FAILED, "Another site's page cannot do this for you."
+)
+_NO_FILES: Final = Refusal(
+    ErrorCode.AUTHORIZATION_FAILED, "Your role sends no files; a lead's does."
 )
 _UNKNOWABLE: Final = Refusal(
     ErrorCode.DATABASE_TIMEOUT, "The database does not answer; try again in a moment."
@@ -78,10 +85,12 @@ class SignInGate:
         path: str = scope["path"]
         if path.startswith(_API):  # saves wait for nothing here
             await self._app(scope, receive, send)
-        elif _is_below(path, _CLOSED):
-            await self._refuser.refuse(scope, send, _NOTHING_THERE)
+        elif (refusal := self._refusal_of_everybody(scope, path)) is not None:
+            await self._refuser.refuse(scope, send, refusal)
         elif self._login.is_local:
             await self._app(scope, receive, send)
+        elif _is_below(path, (_UPLOADS,)):
+            await self._take_upload(scope, receive, send)
         elif _is_below(path, (_DOWNLOADS,)):
             await self._serve_download(scope, receive, send)
         elif path == _SIGN_OUT_OF_STREAMLIT and _is_cross_site(scope):
@@ -93,6 +102,16 @@ class SignInGate:
         else:
             await self._app(scope, receive, send)
 
+    def _refusal_of_everybody(self, scope: Scope, path: str) -> Refusal | None:
+        """Why something is served to nobody, whoever asks; None when it may be."""
+        if _is_below(path, _CLOSED):
+            return _NOTHING_THERE
+        if _is_below(path, (_UPLOADS,)) and not is_from_our_page(
+            Headers(scope=scope), self._login.origin
+        ):
+            return _FROM_ELSEWHERE
+        return None
+
     async def _serve_download(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             standing = await self._standing(scope)
@@ -101,6 +120,20 @@ class SignInGate:
             return
         if standing.signed_in is None:
             await self._refuser.refuse(scope, send, _SIGN_IN_FIRST)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _take_upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hands a file on that somebody sends who may use one; how large is Streamlit's to say."""
+        try:
+            standing = await self._standing(scope)
+        except Unknowable:
+            await self._refuser.refuse(scope, send, _UNKNOWABLE)
+            return
+        if standing.signed_in is None:
+            await self._refuser.refuse(scope, send, _SIGN_IN_FIRST)
+        elif not may(standing.signed_in.role, Permission.SIGN_OFF):
+            await self._refuser.refuse(scope, send, _NO_FILES)
         else:
             await self._app(scope, receive, send)
 

@@ -12,6 +12,7 @@ import streamlit as st
 
 from dashboard.actions import Outcome
 from dashboard.notebook import Note, notebook
+from engine.errors import ErrorCode
 
 
 def leave(
@@ -45,7 +46,9 @@ def leave(
         outcome.notebook.note = left
     else:
         outcome.notebook.keys.append(left)
-    outcome.notebook.last = outcome.correlation_id
+    if outcome.refusal is None or outcome.refusal.code is not ErrorCode.DATABASE_TIMEOUT:
+        # While the database is silent what was read before is all that there is to show.
+        outcome.notebook.last = outcome.correlation_id
 
 
 def last() -> str:

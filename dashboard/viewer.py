@@ -28,6 +28,7 @@ class Viewer:
         account_id: None for nobody who has signed in.
         name: what they are called on the page.
         email: of the account, by which the audit trail knows them; empty without one.
+        is_told: whether it could be told who it is; if not, nothing says that they may not look.
     """
 
     own_agent_id: UUID | None = None
@@ -35,6 +36,7 @@ class Viewer:
     account_id: UUID | None = None
     name: str = ""
     email: str = ""
+    is_told: bool = True
 
     @property
     def is_somebody(self) -> bool:
@@ -56,6 +58,7 @@ class Viewer:
 
 
 NOBODY: Final = Viewer()
+_UNTOLD: Final = Viewer(is_told=False)
 # Whoever reaches the dashboard of this machine operates it.
 LOCAL_OPERATOR: Final = Viewer(role=Role.ADMIN, name="local")
 
@@ -78,7 +81,7 @@ def current() -> Viewer:
     try:
         return viewer_of(login.of_this_page().signed_in)
     except Unknowable:
-        return NOBODY
+        return _UNTOLD
 
 
 def viewer_of(signed_in: SignedIn | None) -> Viewer:

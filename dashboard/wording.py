@@ -18,7 +18,7 @@ from engine.errors import TAXONOMY
 from engine.rollups.counts import Traffic
 from engine.rollups.selection import Filter
 
-Colour = Literal["green", "red", "orange", "blue", "gray"]
+Colour = Literal["green", "red", "orange", "blue", "gray", "violet"]
 
 # By the words of the ledger.
 OUTCOME_COLOURS: Final[dict[str, Colour]] = {

@@ -23,6 +23,7 @@ from engine.readiness.fingerprints import fingerprints_now
 from engine.readiness.looking import Readiness, look, read_release, releases
 from engine.readiness.records import body_of, written_instant
 from engine.readiness.releases import (
+    CHECKLIST_MAX,
     Plan,
     deployed_release,
     make_release,
@@ -198,9 +199,10 @@ def _listed(session: Session, release_id: UUID, body: dict[str, Any]) -> dict[st
     }
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> bytes:
     try:
-        # As it is: a checklist is written back byte for byte.
-        return path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            # One byte more than it may have tells that it has too many.
+            return file.read(CHECKLIST_MAX + 1)
+    except OSError as error:
         raise SetupError(f"{path} cannot be read: {type(error).__name__}") from None

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+from sqlalchemy import text
 from sqlmodel import Session
 
 from engine.access.audit import Action, Actor, Subject
@@ -36,6 +37,10 @@ _NOWHERE: Final = re.compile(
 )
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _DIGITS_MIN: Final = 5
+_CHANGED: Final = Refusal(
+    ErrorCode.QUOTE_CONFLICT_VERSION,
+    "Somebody has changed this contact since you saw it; nothing was put down. Look again.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,11 @@ class Contact:
     phone: str = ""
     email: str = ""
     address: str = ""
+
+    @property
+    def has_words(self) -> bool:
+        """Whether anything is said of it beside what it is for."""
+        return any(each.strip() for each in (self.name, self.phone, self.email, self.address))
 
 
 # Those that the checklist asks for, in its order.
@@ -111,7 +121,7 @@ class Roster:
 
     def judged(self) -> tuple[Judged, ...]:
         """Each contact that is wanted, and each other that is there, with what is wrong."""
-        there = {(each.part, each.role.casefold()): each for each in self.contacts}
+        there = {_named(each): each for each in self.contacts}
         wanted = [there.pop(each, Contact(*each)) for each in WANTED]
         return tuple(Judged(each, fault_of(each)) for each in [*wanted, *there.values()])
 
@@ -159,8 +169,8 @@ def evidence_against(roster: Roster, items: Mapping[str, Item]) -> dict[str, Evi
         return {}
     first = red[0]
     return {
-        item.id: Evidence(
-            item_id=item.id,
+        box_id: Evidence(
+            item_id=box_id,
             verdict=Verdict.FAILING,
             # Which, and no name or number: a reason goes into exports.
             reason=f"{len(red)} contacts are red, {first.contact.part}, {first.contact.role}"
@@ -171,9 +181,13 @@ def evidence_against(roster: Roster, items: Mapping[str, Item]) -> dict[str, Evi
             runner=roster.changed_by,
             numbers={"red": len(red)},
         )
-        for item in items.values()
-        if item.probe == _CALLS
+        for box_id in held_back(items)
     }
+
+
+def held_back(items: Mapping[str, Item]) -> tuple[str, ...]:
+    """The boxes that stay red while a contact is, in the checklist's order."""
+    return tuple(item.id for item in items.values() if item.probe == _CALLS)
 
 
 def set_contacts(
@@ -186,18 +200,70 @@ def set_contacts(
         what cannot be one. A placeholder can, and is red.
     """
     permit = Permit(session, clock, actor, Permission.SIGN_OFF)
+    refusal = permit.refusal(Action.CONTACTS_CHANGED, Subject("environment", environment))
+    if refusal is not None:
+        return refusal
+    _one_after_the_other(session)
+    return _put_down(permit, environment, contacts)
+
+
+def put_contact(
+    session: Session,
+    clock: Clock,
+    actor: Actor,
+    environment: str,
+    contact: Contact,
+    was: Contact,
+) -> UUID | Refusal:
+    """Puts one contact down in the place of another; the others stay as they are.
+
+    Args:
+        session: of the action.
+        clock: for the record.
+        actor: who asks.
+        environment: whose contacts.
+        contact: as it is to be; one without any words beside its part and role is taken out.
+        was: as whoever asks has seen it; without words where there was none.
+
+    Returns:
+        As `set_contacts`; and QUOTE_CONFLICT_VERSION when it is not as it was seen any more.
+    """
+    permit = Permit(session, clock, actor, Permission.SIGN_OFF)
     subject = Subject("environment", environment)
     refusal = permit.refusal(Action.CONTACTS_CHANGED, subject)
     if refusal is not None:
         return refusal
+    _one_after_the_other(session)
+    there = {_named(each): each for each in roster_of(session, environment).contacts}
+    if there.get(_named(was), was) != was or (_named(was) not in there and was.has_words):
+        return permit.refused(Action.CONTACTS_CHANGED, subject, _CHANGED)
+    if _named(contact) != _named(was) and _named(contact) in there:
+        twice = f"There is a contact for {contact.part}, {contact.role} already."
+        unfit = Refusal(ErrorCode.QUOTE_VALIDATION_FAILED, twice)
+        return permit.refused(Action.CONTACTS_CHANGED, subject, unfit)
+    # In the place where the other one stood.
+    changed = {
+        (_named(contact) if name == _named(was) else name): each for name, each in there.items()
+    }
+    changed[_named(contact)] = contact
+    return _put_down(permit, environment, [each for each in changed.values() if each.has_words])
+
+
+def _one_after_the_other(session: Session) -> None:
+    """Two who change contacts at once would each write the other's change away."""
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtext('saveguard.readiness.contacts'))"))
+
+
+def _put_down(permit: Permit, environment: str, contacts: Sequence[Contact]) -> UUID | Refusal:
+    subject = Subject("environment", environment)
     why = next(_unfit(contacts), None)
     if why is not None:
         unfit = Refusal(ErrorCode.QUOTE_VALIDATION_FAILED, why)
         return permit.refused(Action.CONTACTS_CHANGED, subject, unfit)
     record = put_down(
-        session,
-        clock,
-        actor,
+        permit.session,
+        permit.clock,
+        permit.actor,
         RecordKind.CONTACTS,
         _subject_id(environment),
         {"environment": environment, "contacts": [asdict(each) for each in contacts]},
@@ -226,7 +292,7 @@ def read_contacts(tables: Iterable[Any]) -> tuple[Contact, ...]:
 def _unfit(contacts: Sequence[Contact]) -> Iterator[str]:
     seen = set()
     for each in contacts:
-        named = (each.part, each.role.casefold())
+        named = _named(each)
         if each.part not in PARTS or not each.role.strip():
             yield f"A contact is of {', '.join(PARTS)}, and has a role."
         if named in seen:
@@ -246,6 +312,11 @@ def _fault(name: str, value: str) -> str:
     if _NOWHERE.search(written):
         return f"The {name} is an example, and leads nowhere: {written}"
     return ""
+
+
+def _named(contact: Contact) -> tuple[str, str]:
+    """What a contact is for; there is one of each."""
+    return contact.part, contact.role.casefold()
 
 
 def _subject_id(environment: str) -> UUID:

@@ -19,7 +19,7 @@ from engine.access.permits import Permit
 from engine.access.roles import Permission
 from engine.clock import Clock
 from engine.errors import ErrorCode, Refusal
-from engine.readiness.checklist import ChecklistError, read_checklist
+from engine.readiness.checklist import Checklist, ChecklistError, read_checklist
 from engine.readiness.items import attested_items, read_items
 from engine.readiness.records import (
     RecordKind,
@@ -38,6 +38,11 @@ _EARLIER: Final = Refusal(
     ErrorCode.QUOTE_VALIDATION_FAILED, "A release is deployed after it was made here, not before."
 )
 _NAME_MAX: Final = 100
+# Bytes. Ours has ten thousand; it is read whole at every look.
+CHECKLIST_MAX: Final = 256 * 1024
+# More nobody could sign, and a page could not show.
+_BOXES_MAX: Final = 1_000
+_PHASES_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class Plan:
         planned_until: the latest.
         author: who made it, by the e-mail address of their account; whoever asks unless it is
             given. They do not sign.
-        checklist: Markdown; None for ours.
+        checklist: the Markdown file, as it is; None for ours.
     """
 
     name: str
@@ -61,7 +66,7 @@ class Plan:
     planned_from: datetime | None = None
     planned_until: datetime | None = None
     author: str = ""
-    checklist: str | None = None
+    checklist: bytes | None = None
 
 
 @cache
@@ -89,8 +94,9 @@ def make_release(session: Session, clock: Clock, actor: Actor, plan: Plan) -> UU
         return refusal
     # Two of one name would be taken for one.
     session.execute(text("SELECT pg_advisory_xact_lock(hashtext('saveguard.readiness.release'))"))
-    fault = _fault(session, plan)
-    if fault is not None:
+    checklist, fault = _checklist(plan.checklist)
+    fault = _fault(session, plan) or fault
+    if fault:
         unfit = Refusal(ErrorCode.QUOTE_VALIDATION_FAILED, fault)
         return permit.refused(Action.RELEASE_MADE, None, unfit)
     author = _author(session, actor, plan)
@@ -113,7 +119,7 @@ def make_release(session: Session, clock: Clock, actor: Actor, plan: Plan) -> UU
             "plannedUntil": _written(plan.planned_until),
             "author": author.name,
             "authorId": None if author.account_id is None else str(author.account_id),
-            "checklist": plan.checklist if plan.checklist is not None else own_checklist(),
+            "checklist": checklist,
             "items": own_items() if plan.checklist is None else None,
         },
     )
@@ -225,19 +231,43 @@ def _fault(session: Session, plan: Plan) -> str | None:
         return "A planned time ends after it begins."
     if plan.environment in releases_named(session, plan.name):
         return "There is a release of this name in this environment already."
-    return _checklist_fault(plan.checklist)
-
-
-def _checklist_fault(markdown: str | None) -> str | None:
-    try:
-        checklist = read_checklist(own_checklist() if markdown is None else markdown)
-        if markdown is None:
-            read_items(own_items(), checklist)
-        else:
-            attested_items(checklist)
-    except ChecklistError as error:
-        return f"The checklist cannot be read: {error}."
     return None
+
+
+def _checklist(file: bytes | None) -> tuple[str, str]:
+    """The Markdown that a release is made with, and why it cannot be; empty when it can."""
+    try:
+        if file is None:
+            markdown = own_checklist()
+            read_items(own_items(), read_checklist(markdown))
+        else:
+            markdown = _markdown(file)
+            attested_items(_bounded(read_checklist(markdown)))
+    except ChecklistError as error:
+        return "", f"The checklist cannot be read: {error}."
+    return markdown, ""
+
+
+def _markdown(file: bytes) -> str:
+    if not file:
+        raise ChecklistError("the file is empty, or has not come")
+    if len(file) > CHECKLIST_MAX:
+        raise ChecklistError(f"it has {len(file):,} bytes, and may have {CHECKLIST_MAX:,}")
+    try:
+        return file.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = file[: error.start].count(b"\n") + 1
+        raise ChecklistError(f"line {line}: it is no text in UTF-8") from None
+
+
+def _bounded(checklist: Checklist) -> Checklist:
+    boxes, phases = sum(1 for _ in checklist.boxes), len(checklist.phases)
+    if boxes > _BOXES_MAX or phases > _PHASES_MAX:
+        raise ChecklistError(
+            f"it has {boxes:,} boxes in {phases:,} phases, and may have {_BOXES_MAX:,} in"
+            f" {_PHASES_MAX}"
+        )
+    return checklist
 
 
 def _written(instant: datetime | None) -> str | None:

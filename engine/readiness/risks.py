@@ -76,10 +76,15 @@ def assess_risks(
 ) -> tuple[RiskStanding, ...]:
     """How each risk stands; those of whose boxes the checklist has none are left out.
 
+    A checklist of somebody's own has none of them: its PRE-1.1 is another box than ours.
+
     Args:
         risks: as they were assessed.
         standings: of a release's boxes.
     """
+    if not any(each.item.probe for each in standings.values()):
+        # Of a checklist of one's own people decide, and nothing looks.
+        return ()
     return tuple(
         _assessed(risk, standings) for risk in risks if any(box in standings for box in risk.boxes)
     )

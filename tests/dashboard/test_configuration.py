@@ -44,6 +44,7 @@ def test_every_option_is_known_to_streamlit(options: dict[str, Any]) -> None:
         ("server.fileWatcherType", "none"),
         ("server.runOnSave", False),
         ("server.headless", True),
+        ("server.maxUploadSize", 1),
         ("server.address", "127.0.0.1"),
         ("server.port", 8501),
         ("client.showErrorDetails", "type"),

@@ -415,7 +415,6 @@ def test_downloads_are_for_who_is_signed_in(runtime: Runtime, login: Login) -> N
 
 
 _CLOSED = (
-    ("PUT", "/_stcore/upload_file/a/b"),
     ("POST", "/_stcore/agent/interact"),
     ("POST", "/_stcore/agent/mcp"),
     ("GET", "/_stcore/agent/openapi.json"),
@@ -430,6 +429,35 @@ def test_what_no_page_needs_is_closed_to_everybody(login: Login) -> None:
     for method, path in _CLOSED:
         answer = visitor.send(method, path, {"accept": "*/*"})
         assert (answer.status_code, answer.json()["errorCode"]) == (403, "AUTHORIZATION_FAILED")
+
+
+_UPLOAD = "/_stcore/upload_file/a/b"
+_OURS = {"origin": f"http://{HOST}", "sec-fetch-site": "same-origin"}
+
+
+def test_a_file_is_taken_from_who_may_make_a_release_and_from_our_pages_only(
+    runtime: Runtime, login: Login
+) -> None:
+    add_person(runtime, "on-call@example.org", Role.ON_CALL)
+    lead, other, nobody = Visitor(login), Visitor(login), Visitor(login)
+    lead.sign_in(_LEAD)
+    other.sign_in("on-call@example.org")
+
+    taken = lead.send("PUT", _UPLOAD, _OURS)
+    refused = [
+        nobody.send("PUT", _UPLOAD, _OURS),
+        other.send("PUT", _UPLOAD, _OURS),
+        lead.send("PUT", _UPLOAD, {"origin": "https://evil.example"}),
+        lead.send("PUT", _UPLOAD, {"accept": "*/*"}),
+    ]
+
+    assert taken.text == f"inside {_UPLOAD}"
+    assert [(each.status_code, each.json()["errorCode"]) for each in refused] == [
+        (401, "AUTHENTICATION_FAILED"),
+        (403, "AUTHORIZATION_FAILED"),
+        (403, "AUTHORIZATION_FAILED"),
+        (403, "AUTHORIZATION_FAILED"),
+    ]
 
 
 def test_the_secret_is_nobodys_to_read(login: Login) -> None:

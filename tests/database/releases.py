@@ -68,6 +68,8 @@ def released(target: Target, clock: Clock, actor: Actor, **changes: Any) -> UUID
         "environment": "staging",
         "author": author(target, clock),
     }
+    if isinstance(changes.get("checklist"), str):
+        changes["checklist"] = changes["checklist"].encode()
     before = _Before(clock.now() - timedelta(days=5))
     with session_of(target) as session:
         made = make_release(session, before, actor, Plan(**{**plan, **changes}))
