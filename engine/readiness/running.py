@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,10 @@ from engine.settings import Settings
 Progress = Callable[[Item, Found, int, int], None]
 
 
+def nothing(_item: Item, _found: Found, _done: int, _total: int) -> None:
+    """Progress that nobody watches."""
+
+
 def runnable(release: Release) -> tuple[Item, ...]:
     """The boxes that a machine can look at by itself, in their order."""
     return tuple(
@@ -42,18 +46,30 @@ def run(
     actor: Actor,
     release: Release,
     items: Sequence[Item],
-    progress: Progress = lambda _item, _found, _done, _total: None,
+    progress: Progress = nothing,
+    *,
+    begin: Callable[[Item], None] = lambda _item: None,
+    shared: Mapping[str, Any] | None = None,
 ) -> dict[str, Found]:
-    """Looks at boxes and puts down what was found, each as soon as it is; by id.
+    """Looks at boxes in this process, and puts down what was found, each as soon as it is; by id.
 
     What depends on the release is not looked at where other code runs: what that does says nothing
     of the release. A probe that breaks has found nothing: its box is unknown, with the kind of
     error as the reason.
 
+    Args:
+        runtime: that is looked at, and looked with: not that of a process that serves (`apart`).
+        actor: who looks.
+        release: whose boxes.
+        items: of the boxes.
+        progress: told of each box once it is put down.
+        begin: told of each box before it is looked at.
+        shared: what is known already, see `Question.shared`.
+
     Raises:
         sqlalchemy.exc.DBAPIError: what was found could not be put down.
     """
-    shared: dict[str, Any] = {}
+    memory: dict[str, Any] = dict(shared or {})
     found: dict[str, Found] = {}
     for item, probe in _probes(items):
         phase = next(
@@ -61,7 +77,8 @@ def run(
             for each in release.checklist.phases
             if any(box.id == item.id for box in each.boxes)
         )
-        question = Question(runtime, release, item, phase, shared)
+        begin(item)
+        question = Question(runtime, release, item, phase, memory)
         started_at = runtime.clock.now()
         result = _another_code(question) or _look(probe, question)
         with session_of(runtime.target) as session:

@@ -218,7 +218,7 @@ def test_more_processes_than_there_are_connections_is_red(look: Lookout, target:
     found = look("db.pool")
 
     assert found.verdict is Verdict.FAILING
-    assert f"12 x 40 + {limits.RESERVE} = 490 connections" in found.reason
+    assert f"12 x 40 + {limits.RESERVE} = 500 connections" in found.reason
 
 
 ROOM = limits.Room(12, 1, 97, 9, 0, 0, timedelta(0), 0, 0)
@@ -228,8 +228,8 @@ ROOM = limits.Room(12, 1, 97, 9, 0, 0, timedelta(0), 0, 0)
     ("change", "verdict"),
     [
         ({}, Verdict.PASSING),
-        ({"available": 23}, Verdict.PASSING),
-        ({"available": 22}, Verdict.FAILING),
+        ({"available": 33}, Verdict.PASSING),
+        ({"available": 32}, Verdict.FAILING),
         ({"timeouts": 1}, Verdict.FAILING),
         ({"mean_wait": timedelta(seconds=1)}, Verdict.FAILING),
         ({"idle_in_transaction": 1}, Verdict.FAILING),
