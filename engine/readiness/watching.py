@@ -72,8 +72,12 @@ class Run(Protocol):
         """What was found, by the id of the box."""
 
 
-def seal(runtime: Runtime) -> int:
+def seal(runtime: Runtime, *, is_whole: bool = False) -> int:
     """Seals what has come, and writes the checkpoints; returns how many records it sealed.
+
+    Args:
+        runtime: of the worker.
+        is_whole: whether records are looked for that are much older than the newest seal, too.
 
     Raises:
         SetupError: nothing can be sealed here, see `sealing.Sealer.seal`.
@@ -81,7 +85,7 @@ def seal(runtime: Runtime) -> int:
     """
     with session_of(runtime.target) as session:
         sealer = sealer_of(session, runtime.settings, runtime.clock)
-    return sealer.seal_all(runtime.target)
+    return sealer.seal_all(runtime.target, is_whole=is_whole)
 
 
 def look_again(runtime: Runtime, run: Run = run_apart) -> int:
