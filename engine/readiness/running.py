@@ -16,6 +16,7 @@ from engine.readiness.assessment import Verdict
 from engine.readiness.fingerprints import fingerprints_now
 from engine.readiness.items import Dependency, Item, Kind
 from engine.readiness.knowledge import Release
+from engine.readiness.probes.leavings import clear_away
 from engine.readiness.probes.probe import Found, Probe, Question, unknown
 from engine.readiness.probes.registry import PROBES
 from engine.readiness.records import RecordKind, put_down
@@ -55,7 +56,7 @@ def run(
 
     What depends on the release is not looked at where other code runs: what that does says nothing
     of the release. A probe that breaks has found nothing: its box is unknown, with the kind of
-    error as the reason.
+    error as the reason. What looks have left behind is cleared away at last.
 
     Args:
         runtime: that is looked at, and looked with: not that of a process that serves (`apart`).
@@ -94,6 +95,7 @@ def run(
             )
         found[item.id] = result
         progress(item, result, len(found), len(items))
+    clear_away(runtime)
     return found
 
 
