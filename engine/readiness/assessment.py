@@ -144,6 +144,7 @@ class Standing:
         evidence: the newest; None if there is none.
         blocked_by: of a derived box, those that keep it from being green.
         stale_at: when its evidence will be too old; None if it will not, or is no evidence.
+        rests_on: of a derived box, those that it comes down to, however deep, by how they stand.
     """
 
     item: Item
@@ -152,6 +153,12 @@ class Standing:
     evidence: Evidence | None
     blocked_by: tuple[str, ...] = ()
     stale_at: datetime | None = None
+    rests_on: Mapping[str, State] = field(default_factory=dict)
+
+    @property
+    def leaves(self) -> Mapping[str, State]:
+        """What it comes down to: itself, unless it is derived."""
+        return self.rests_on or {self.item.id: self.state}
 
 
 def assess(
@@ -227,20 +234,30 @@ def _derived(item: Item, parts: Sequence[Standing], known: Known, now: datetime)
     exempt = _exempt(item, known, now)
     if exempt is not None:
         return Standing(item, exempt.state, _exempt_reason(exempt), None)
+    leaves: dict[str, State] = {}
+    for each in parts:
+        leaves |= each.leaves
+    state, reason, blocked_by = _follows(parts, leaves)
+    return Standing(item, state, reason, None, blocked_by, rests_on=leaves)
+
+
+def _follows(
+    parts: Sequence[Standing], leaves: Mapping[str, State]
+) -> tuple[State, str, tuple[str, ...]]:
+    """State, reason and what blocks, of a box that follows from others and what they rest on."""
     blocking = [each for each in parts if not each.state.is_settled]
     if blocking:
         worst = min((each.state for each in blocking), key=_WORST.index)
         names = tuple(each.item.id for each in blocking)
-        return Standing(item, worst, f"{len(names)} of {len(parts)} not settled", None, names)
-    if all(each.state is State.NOT_APPLICABLE for each in parts):
-        return Standing(item, State.NOT_APPLICABLE, "None of what it follows from applies", None)
-    waived = sum(each.state is State.WAIVED for each in parts)
-    apart = sum(each.state is State.NOT_APPLICABLE for each in parts)
-    without = f"; {apart} of {len(parts)} do not apply" if apart else ""
+        return worst, f"{len(names)} of {len(parts)} not settled", names
+    apart = sum(each is State.NOT_APPLICABLE for each in leaves.values())
+    if apart == len(leaves):
+        return State.NOT_APPLICABLE, "None of what it follows from applies", ()
+    waived = sum(each is State.WAIVED for each in leaves.values())
+    without = f"; {apart} of {len(leaves)} do not apply" if apart else ""
     if waived:
-        reason = f"{waived} of {len(parts)} waived, none open{without}"
-        return Standing(item, State.WAIVED, reason, None)
-    return Standing(item, State.PASSING, f"All {len(parts)} are settled{without}", None)
+        return State.WAIVED, f"{waived} of {len(leaves)} waived, none open{without}", ()
+    return State.PASSING, f"All {len(leaves)} are settled{without}", ()
 
 
 def needs_second(item: Item, exemption: Exemption) -> bool:
