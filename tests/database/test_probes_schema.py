@@ -19,7 +19,23 @@ def look(runtime: Runtime) -> Lookout:
 
 
 SABOTAGE = [
-    ("mig.applied", "UPDATE alembic_version SET version_num = '0009'", "1 are missing"),
+    ("mig.applied", "UPDATE alembic_version SET version_num = '0010'", "1 are missing"),
+    (
+        "mig.applied",
+        (
+            "GRANT ALL ON schema_change TO CURRENT_USER;"
+            " UPDATE schema_change SET checksum = sha256('another') WHERE revision = '0007'"
+        ),
+        "Revision 0007 was run from another file",
+    ),
+    (
+        "mig.applied",
+        (
+            "GRANT ALL ON schema_change TO CURRENT_USER;"
+            " DELETE FROM schema_change WHERE revision = '0011'"
+        ),
+        "nobody has run it",
+    ),
     ("mig.fingerprint", "DROP INDEX quote_client_idx", "1 lines are missing"),
     ("mig.fingerprint", "ALTER TABLE quote ADD COLUMN more text", "1 are not of any"),
     ("mig.fingerprint", "GRANT DELETE ON quote TO saveguard_app", "1 are not of any"),
