@@ -14,7 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from engine.readiness.items import Dependency, Item, Kind
+from engine.readiness.items import Dependency, Gate, Item, Kind
 
 
 class Verdict(StrEnum):
@@ -45,6 +45,8 @@ class State(StrEnum):
 
 # Why nobody can vouch for a box yet.
 NO_GATE: Final = "Nobody can vouch for it yet: its machine gate is not there"
+LOOK_FIRST: Final = "A machine has to look first, then people vouch for it"
+_GATES: Final = {Gate.ABSENT: NO_GATE, Gate.LOOK: LOOK_FIRST}
 _WORD_ALONE: Final = "vouched for; its machine gate is not there yet"
 # Clocks of one system are that close; evidence of a time to come would stay fresh for longer.
 _AHEAD_MAX: Final = timedelta(minutes=1)
@@ -66,6 +68,7 @@ class Evidence:
         digest: SHA-256 of the whole record.
         runner: who or what looked.
         numbers: what was measured.
+        is_gate_shut: whether no word helps until a machine sees something else.
     """
 
     item_id: str
@@ -76,6 +79,7 @@ class Evidence:
     digest: str
     runner: str
     numbers: Mapping[str, Any] = field(default_factory=dict)
+    is_gate_shut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +209,7 @@ def _decided(item: Item, known: Known, now: datetime, absent: Mapping[str, str])
         return Standing(item, exempt.state, _exempt_reason(exempt), evidence)
     if evidence is None:
         why = absent.get(item.probe or "", _NEVER[item.kind])
-        return Standing(item, State.UNKNOWN, NO_GATE if item.is_gate_absent else why, None)
+        return Standing(item, State.UNKNOWN, _GATES.get(item.gate, why), None)
     state, reason = _said(item, evidence, known, now)
     age = item.age if state is State.PASSING else None
     stale_at = None if age is None else evidence.ended_at + age
@@ -224,9 +228,11 @@ def _said(item: Item, evidence: Evidence, known: Known, now: datetime) -> tuple[
     why_stale = _why_stale(item, evidence, known.fingerprints, now)
     if why_stale is not None:
         return State.STALE, why_stale
-    if item.is_gate_absent:
+    if item.gate is Gate.ABSENT:
         return State.UNKNOWN, NO_GATE
-    is_word_alone = item.kind is Kind.ATTESTED and item.probe is not None
+    is_word_alone = (
+        item.kind is Kind.ATTESTED and item.probe is not None and item.gate is not Gate.LOOK
+    )
     return State.PASSING, f"{evidence.reason} ({_WORD_ALONE})" if is_word_alone else evidence.reason
 
 

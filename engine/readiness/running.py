@@ -14,7 +14,7 @@ from engine.clock import Clock
 from engine.database.sessions import session_of
 from engine.readiness.assessment import Verdict
 from engine.readiness.fingerprints import fingerprints_now
-from engine.readiness.items import Dependency, Item, Kind
+from engine.readiness.items import Dependency, Gate, Item, Kind
 from engine.readiness.knowledge import Release
 from engine.readiness.probes.leavings import clear_away
 from engine.readiness.probes.probe import Found, Probe, Question, unknown
@@ -34,11 +34,11 @@ def nothing(_item: Item, _found: Found, _done: int, _total: int) -> None:
 
 
 def runnable(release: Release) -> tuple[Item, ...]:
-    """The boxes that a machine can look at by itself, in their order."""
+    """The boxes that a machine can look at by itself, or the gates of, in their order."""
     return tuple(
         item
         for item in release.items.values()
-        if item.kind is Kind.AUTOMATIC and item.probe in PROBES
+        if (item.kind is Kind.AUTOMATIC or item.gate is Gate.LOOK) and item.probe in PROBES
     )
 
 

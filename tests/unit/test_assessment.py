@@ -19,7 +19,7 @@ from engine.readiness.assessment import (
     Verdict,
     assess,
 )
-from engine.readiness.items import Dependency, Item, Kind
+from engine.readiness.items import Dependency, Gate, Item, Kind
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -177,7 +177,7 @@ def test_a_word_alone_says_that_its_gate_is_not_there() -> None:
 
 
 def test_a_word_is_not_enough_where_a_machine_has_to_see_something_of_each_person() -> None:
-    found = standing(item(kind=Kind.ATTESTED, is_gate_absent=True), evidence())
+    found = standing(item(kind=Kind.ATTESTED, gate=Gate.ABSENT), evidence())
 
     assert found.state is State.UNKNOWN
     assert "its machine gate is not there" in found.reason
