@@ -213,6 +213,9 @@ def _chosen(looking: Viewer, found: Readiness, standing: Standing) -> None:
             if any(each.can_be_revoked for each in said):
                 with st.expander("Take something back", key="revoking"):
                     readiness_forms.take_back(found, box_id, said)
+        elif standing.item.is_of_each and looking.may(Permission.READ_LEDGER):
+            # Who is on call vouches for themselves, lead or not.
+            readiness_forms.attest(found, standing)
     if said:
         quote_drawing.table(
             readiness_view.history(said), "box_history", "What was put down of the box", {}

@@ -68,7 +68,7 @@ def feedback_list(
 
 @click.group("candidates")
 def candidates_group() -> None:
-    """What was odd since a deployment, and what somebody says that it is."""
+    """What was odd since a deployment, and what it is."""
 
 
 @candidates_group.command("list")

@@ -96,7 +96,9 @@ def _end_with_parent() -> None:
     In order if it can: keys of canaries are revoked. What it was saving is resolved by others, as
     after every process that dies.
     """
-    sys.stdin.buffer.read(1)  # nobody writes: it returns when the other end is closed
+    # Nobody writes: it returns when the other end is closed. Not by the buffered reader, whose lock
+    # a thread that waits would still hold when the interpreter ends.
+    os.read(sys.stdin.fileno(), 1)
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     threading.Event().wait(_LEAVE_S)
     os._exit(1)

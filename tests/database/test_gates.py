@@ -199,10 +199,7 @@ def test_every_edge_case_that_a_machine_proposes_is_disposed_of(runtime: Runtime
     write(runtime.target.app, attempt(ago(hours=60), outcome=5, error_code=TIMEOUT))
     write(runtime.target.app, attempt(ago(hours=2), outcome=5, error_code=TIMEOUT))
     write(runtime.target.app, attempt(ago(hours=2), outcome=5, error_code=INTERNAL))
-    write(
-        runtime.target.app,
-        attempt(ago(hours=1), duration_us=3_000_000, correlation_id="REQ-SLOWEST-1"),
-    )
+    write(runtime.target.app, attempt(ago(hours=2), duration_us=3_000_000, operation=2))
     rolled(runtime.target)
 
     red = look("edge.propose")
@@ -213,8 +210,8 @@ def test_every_edge_case_that_a_machine_proposes_is_disposed_of(runtime: Runtime
 
     assert red.verdict is Verdict.FAILING
     assert red.numbers["candidates"] == [
-        "first seen: UPDATE INTERNAL_ERROR",
-        "slow: UPDATE REQ-SLOWEST-1",
+        "first seen: CREATE INTERNAL_ERROR",
+        "slow: UPDATE correlation",
     ]
     assert (green.verdict, green.numbers["issues"]) == (Verdict.PASSING, ["I-7", "I-7"])
     assert red.numbers[SEEN] != green.numbers[SEEN]

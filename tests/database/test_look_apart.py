@@ -40,7 +40,7 @@ def order(look: Lookout, *boxes: str) -> Order:
 
 
 def test_a_look_puts_down_what_it_finds_and_takes_no_connection_of_this_process(
-    look: Lookout,
+    look: Lookout, capfd: pytest.CaptureFixture[str]
 ) -> None:
     runtime, release = look.runtime, look.readiness.release
     asked = [each.stats().get("requests_num", 0) for each in (runtime.save_pool, runtime.read_pool)]
@@ -58,6 +58,7 @@ def test_a_look_puts_down_what_it_finds_and_takes_no_connection_of_this_process(
     assert told == [("PRE-2.1", 1, 2), ("PRE-1.4", 2, 2)]
     now = [each.stats().get("requests_num", 0) for each in (runtime.save_pool, runtime.read_pool)]
     assert now == asked
+    assert "Fatal" not in capfd.readouterr().err
     standings = readiness_of(runtime.target, runtime.settings, look.clock, look.release_id)
     for box in found:
         # What was passing in the child's eyes speaks of the same settings and the same release.

@@ -132,13 +132,13 @@ def team(question: Question) -> Found:
         return red
     with session_of(question.runtime.target) as session:
         accounts = [find_account(session, email) for email in sorted(roster.on_call)]
-    able = [
-        each
-        for each in accounts
-        if each is not None
-        and each.disabled_at is None
-        and may(role_of(each.role), Permission.READ_LEDGER)
-    ]
+        able = [
+            each.id
+            for each in accounts
+            if each is not None
+            and each.disabled_at is None
+            and may(role_of(each.role), Permission.READ_LEDGER)
+        ]
     return decided(
         len(able) == len(accounts),
         f"All {len(accounts)} who are on call can vouch for themselves, and for nobody else; there"
