@@ -69,6 +69,7 @@ class Evidence:
         runner: who or what looked.
         numbers: what was measured.
         is_gate_shut: whether no word helps until a machine sees something else.
+        is_overtaken: whether there is more since, so that it would.
     """
 
     item_id: str
@@ -80,6 +81,7 @@ class Evidence:
     runner: str
     numbers: Mapping[str, Any] = field(default_factory=dict)
     is_gate_shut: bool = False
+    is_overtaken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -312,7 +312,7 @@ class _Words:
         """What was said since the last look is not known to hold any more: it takes another one."""
         newest = self._looked or next(iter(self._people.values()))
         self._looked = shut = replace(newest, verdict=Verdict.UNKNOWN, reason=why)
-        return replace(shut, is_gate_shut=True)
+        return replace(shut, is_gate_shut=True, is_overtaken=True)
 
     @property
     def _takes_several(self) -> bool:

@@ -128,13 +128,11 @@ _TO_BE_RUN = frozenset({State.UNKNOWN, State.STALE})
 
 
 def _helps_to_run(standing: Standing, runnable: Collection[str]) -> bool:
-    """Whether a look may settle it: there was none, or things have changed since."""
+    """Whether a look may help: there was none, or things have changed since."""
     if standing.item.id not in runnable:
         return False
     evidence = standing.evidence
-    if evidence is not None and evidence.is_gate_shut and standing.state is State.UNKNOWN:
-        return True
-    return evidence is None or standing.state is State.STALE
+    return evidence is None or evidence.is_overtaken or standing.state is State.STALE
 
 
 def _is_looked_at_by_nothing(standing: Standing) -> bool:
