@@ -14,6 +14,10 @@ import threading
 from contextlib import suppress
 from typing import Any, Final
 
+import psycopg
+from psycopg_pool import PoolTimeout
+from sqlalchemy.exc import DBAPIError
+
 from engine.clock import SystemClock
 from engine.database.sessions import session_of
 from engine.errors import SetupError
@@ -44,9 +48,16 @@ def main() -> int:
         os.nice(_NICE)
     try:
         _look(order, say)
+    except UnderWayError as error:
+        say({"refused": str(error), "isUnderWay": True})
+        return 1
     except (SetupError, KeyboardInterrupt) as error:
-        is_under_way = isinstance(error, UnderWayError)
-        say({"refused": str(error) or "it was interrupted", "isUnderWay": is_under_way})
+        say({"refused": str(error) or "it was interrupted", "isUnderWay": False})
+        return 1
+    except (DBAPIError, psycopg.Error, PoolTimeout) as error:
+        cause = getattr(error, "orig", None) or error
+        words = f"the database could not be asked ({type(cause).__name__})"
+        say({"refused": words, "isUnderWay": False})
         return 1
     say({"done": True})
     return 0
@@ -84,8 +95,9 @@ def _speaker() -> Any:  # noqa: ANN401  # a function that prints
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
     def say(fact: dict[str, object]) -> None:
-        out.write(json.dumps(fact, default=str) + "\n")
-        out.flush()
+        with suppress(BrokenPipeError):  # nobody is there to hear it
+            out.write(json.dumps(fact, default=str) + "\n")
+            out.flush()
 
     return say
 

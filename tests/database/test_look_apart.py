@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from engine.access.audit import Action, Subject, event
 from engine.database.sessions import session_of
+from engine.database.target import Target
 from engine.errors import SetupError
 from engine.readiness import apart, turn
 from engine.readiness.apart import Order, run_apart
@@ -115,6 +117,14 @@ def test_a_process_that_cannot_look_at_anything_says_so(
 
     with pytest.raises(SetupError, match=r"nothing was looked at: .* \(exit status 1\)"):
         run_apart(look.runtime, look.actor, look.readiness.release, items(look, "PRE-2.1"))
+
+
+def test_a_database_that_does_not_answer_is_said_to_be_that(look: Lookout) -> None:
+    nowhere = "host=127.0.0.1 port=9 dbname=none user=none connect_timeout=1"
+    runtime = replace(look.runtime, target=Target(nowhere, nowhere))
+
+    with pytest.raises(SetupError, match=r"could not be asked \(OperationalError\)"):
+        run_apart(runtime, look.actor, look.readiness.release, items(look, "PRE-2.1"))
 
 
 def test_a_process_that_looks_ends_with_the_one_that_started_it_and_gives_its_turn_away(

@@ -145,7 +145,7 @@ def team(question: Question) -> Found:
         " is no quiz yet",
         f"{len(accounts) - len(able)} of {len(accounts)} who are on call have no account of role"
         " on-call or more, by the address of their contact",
-        "saveguard readiness contacts list; saveguard users list",
+        "saveguard readiness contacts list; saveguard user list",
         onCall=len(accounts),
         able=len(able),
         **{SEEN: _digest(f"{code} {meaning}" for code, meaning in TAXONOMY.items())},
