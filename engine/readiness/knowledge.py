@@ -338,8 +338,10 @@ class _Words:
         names = ", ".join(sorted(each.runner for each in same)) or "nobody yet"
         if missing:
             verdict, why = missing
+            is_one = not self._takes_several
+            said = "Nobody has vouched for it yet" if is_one else f"{why}: {names}"
             seen = "" if self.item.gate is Gate.NONE else f"; {newest.reason}"
-            return replace(newest, verdict=verdict, reason=f"{why}: {names}{seen}")
+            return replace(newest, verdict=verdict, reason=f"{said}{seen}")
         return replace(
             newest,
             reason=f"{self._said(same, newest)} (vouched for by {names})",
