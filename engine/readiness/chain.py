@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Final, LiteralString, cast
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import IsolationLevel
@@ -48,7 +48,6 @@ _WAITING: Final[LiteralString] = f"""
     )
     ORDER BY r.recorded_at, r.id
 """
-_COUNT: Final = "SELECT count(*) AS count FROM readiness_record"
 
 Record = Mapping[str, Any]
 
@@ -85,10 +84,6 @@ class Chain:
     def waiting(self) -> Iterator[Record]:
         """The records that no seal has, oldest first."""
         return self._rows(_WAITING)
-
-    def count(self) -> int:
-        """How many records there are."""
-        return int(cast("DictRow", self._connection.execute(_COUNT).fetchone())["count"])
 
     def _rows(self, query: LiteralString) -> Iterator[DictRow]:
         with self._connection.cursor("chain") as cursor:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
+from psycopg_pool import PoolTimeout
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from engine.access.audit import Actor
 from engine.clock import Clock
 from engine.database.sessions import session_of
+from engine.errors import SetupError
 from engine.readiness.assessment import Verdict
 from engine.readiness.fingerprints import fingerprints_now
 from engine.readiness.items import Dependency, Gate, Item, Kind
 from engine.readiness.knowledge import Release
 from engine.readiness.probes.leavings import clear_away
-from engine.readiness.probes.probe import Found, Probe, Question, unknown
+from engine.readiness.probes.probe import Found, Question, unknown
 from engine.readiness.probes.registry import PROBES
 from engine.readiness.records import RecordKind, put_down
 from engine.readiness.running_code import is_of
@@ -72,7 +76,9 @@ def run(
     """
     memory: dict[str, Any] = dict(shared or {})
     found: dict[str, Found] = {}
-    for item, probe in _probes(items):
+    for item in items:
+        if item.probe not in PROBES:
+            continue
         phase = next(
             each
             for each in release.checklist.phases
@@ -81,7 +87,7 @@ def run(
         begin(item)
         question = Question(runtime, release, item, phase, memory)
         started_at = runtime.clock.now()
-        result = _another_code(question) or _look(probe, question)
+        result = _another_code(question) or look_at(question)
         with session_of(runtime.target) as session:
             put_down_found(
                 session,
@@ -144,13 +150,6 @@ def put_down_found(
     return record.id
 
 
-def _probes(items: Sequence[Item]) -> Iterator[tuple[Item, Probe]]:
-    for item in items:
-        probe = PROBES.get(item.probe or "")
-        if probe is not None:
-            yield item, probe
-
-
 def _probe_of(release: Release, item_id: str) -> dict[str, str]:
     """Which probe decides a box, so that evidence says by itself what was looked with."""
     item = release.items.get(item_id)
@@ -170,9 +169,14 @@ def _another_code(question: Question) -> Found | None:
     )
 
 
-def _look(probe: Probe, question: Question) -> Found:
+def look_at(question: Question) -> Found:
+    """What the probe of a box finds; unknown, with the kind of error, where it breaks."""
     try:
-        return probe(question)
+        return PROBES[question.item.probe or ""](question)
+    except SetupError as error:  # in words of ours, which quote nothing
+        return unknown(str(error))
+    except (psycopg.OperationalError, PoolTimeout, OperationalError) as error:
+        return unknown(f"The database could not be asked ({type(error).__name__})")
     except Exception as error:  # noqa: BLE001  # a probe that breaks must not end the others
         # Its own words may quote a value.
         return Found(Verdict.UNKNOWN, f"The look itself failed ({type(error).__name__})")

@@ -223,18 +223,20 @@ class Sealer:
         verification = Verification(str(self.installation), key, is_signed)
         with reading(target) as chain:
             seals = chain.seals()
-            if seals and not has_key:
-                missing = Finding("unproved", "key", f"there is none in {self.directory}")
-                return Verified(chain.count(), len(seals), [missing])
             found = [
                 each
                 for seal, records in chain.sealed(seals)
                 for each in verification.follow(seal, records)
             ]
             found += [each for record in chain.waiting() for each in verification.wait(record)]
-        found += verification.end(checkpoints)
-        if not has_key:
-            found = [each for each in found if each.what != "unproved"]
+        if has_key:
+            found += verification.end(checkpoints, written_instant(self.clock.now()))
+        else:
+            # Without the key no signature is told from another; all else is.
+            found += verification.end([])
+            found = [each for each in found if each.what not in {"unproved", "unsigned"}]
+            if seals:
+                found.append(Finding("unproved", "key", f"there is none in {self.directory}"))
         return Verified(verification.records, verification.seals, found)
 
     def _checkpoint(self, seal: ReadinessSeal) -> dict[str, Any]:

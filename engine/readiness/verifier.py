@@ -43,6 +43,8 @@ RECORD_FIELDS = (
     "accountId",
     "body",
 )
+# What a bundle has of a record; anything more would be read, and be of no digest.
+_MEMBERS = frozenset({*RECORD_FIELDS, "digest"})
 
 
 class Finding(NamedTuple):
@@ -96,6 +98,7 @@ def verify(
     checkpoints: Sequence[Mapping[str, Any]],
     public_key: bytes,
     check: Check | None = None,
+    now: str = "",
 ) -> list[Finding]:
     """What is wrong with a bundle; nothing when it is as it was sealed.
 
@@ -104,14 +107,21 @@ def verify(
         checkpoints: installation, number, head and signature of seals, kept elsewhere.
         public_key: 32 bytes.
         check: of signatures, where there is a faster one than this file's own.
+        now: when the bundle was read, as instants are written; empty where nobody can tell. Records
+            that have waited for a seal for long are a finding then.
     """
     if bundle.get("format") != FORMAT:
         return [Finding("unreadable", "bundle", f"its format is not {FORMAT}")]
     records: dict[str, Mapping[str, Any]] = {}
     found: list[Finding] = []
     for record in bundle["records"]:
+        where = f"record {record['id']}"
         if record["id"] in records:
-            found.append(Finding("doubled", f"record {record['id']}", "it is there twice"))
+            found.append(Finding("doubled", where, "it is there twice"))
+        if record.keys() != _MEMBERS or not all(map(_is_text, record.values())):
+            found.append(
+                Finding("unreadable", where, "it is more, or other, than its digest is of")
+            )
         records[record["id"]] = record
     verification = Verification(str(bundle["installation"]), public_key, check)
     for seal in bundle["seals"]:
@@ -119,7 +129,7 @@ def verify(
     for record_id, record in records.items():
         if not verification.has_sealed(record_id):
             found += verification.wait(record)
-    found += verification.end(checkpoints)
+    found += verification.end(checkpoints, now)
     return found
 
 
@@ -141,6 +151,8 @@ class Verification:
         # The run of each evidence, and what each signature rests on.
         self._runs: dict[str, str] = {}
         self._rests: list[tuple[str, str, Sequence[str]]] = []
+        # When what waits for a seal was put down.
+        self._waiting: list[str] = []
 
     def has_sealed(self, record_id: str) -> bool:
         """Whether a seal that was followed has this record."""
@@ -195,14 +207,20 @@ class Verification:
         What waits for one is younger than the newest; else it was put in behind the seals.
         """
         where = f"record {record['id']}"
+        self._waiting.append(str(record["recordedAt"]))
         if is_backdated(record["recordedAt"], self._sealed_at):
             yield Finding("not sealed", where, "older than the newest seal")
         elif record_digest(record) != record["digest"]:
             yield Finding("edited", where, "its digest is another's")
         yield from self._sense(record)
 
-    def end(self, checkpoints: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-        """What only shows once every record is known, and the checkpoints are held against."""
+    def end(self, checkpoints: Sequence[Mapping[str, Any]], now: str = "") -> Iterator[Finding]:
+        """What only shows once every record is known; arguments as of `verify`."""
+        # What nobody has sealed for long: whoever keeps it from a seal can still write it anew.
+        late = sorted(each for each in self._waiting if is_backdated(each, now))
+        if late:
+            since = f"no seal has come since {late[0]}: nothing proves yet what they say"
+            yield Finding("waiting", f"{len(late)} records", since)
         yield from self._held_against(checkpoints)
         for record_id, release_id, evidence in self._rests:
             where = f"record {record_id}"
@@ -305,6 +323,11 @@ def is_future_dated(recorded_at: str, sealed_at: str) -> bool:
     return datetime.fromisoformat(recorded_at) > datetime.fromisoformat(sealed_at) + LATE
 
 
+def _is_text(value: object) -> bool:
+    """Whether a digest can be of a value: 1 and "1" would have the same."""
+    return value is None or isinstance(value, str)
+
+
 def _framed(value: object) -> bytes:
     if value is None:
         return b"\x00"
@@ -391,22 +414,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--key", required=True, help="public key: 64 characters of hex, or a file")
     given = parser.parse_args(arguments)
     try:
-        bundle = json.loads(given.bundle.read_text("utf-8"))
-        found = verify(bundle, _read_checkpoints(given.checkpoints), _read_key(given.key))
+        bundle = _read_json(given.bundle.read_text("utf-8"))
+        checkpoints, key = _read_checkpoints(given.checkpoints), _read_key(given.key)
+        found = verify(bundle, checkpoints, key)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         print(f"unreadable: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
         return 2
     for finding in found:
         print(f"{finding.what}: {finding.where}: {finding.why}")  # noqa: T201
     if not found:
-        print(f"{len(bundle['records'])} records, {len(bundle['seals'])} seals: as sealed")  # noqa: T201
+        print("\n".join(_summary(bundle, checkpoints, key)))  # noqa: T201
     return int(bool(found))
+
+
+def _summary(
+    bundle: Mapping[str, Any], checkpoints: Sequence[Mapping[str, Any]], key: bytes
+) -> Iterator[str]:
+    """What holds, and what that rests on: to be held against what was written down elsewhere."""
+    records, seals = bundle["records"], bundle["seals"]
+    yield f"{len(records)} records, {len(seals)} seals: as sealed"
+    newest = max(checkpoints, key=lambda each: int(each["number"]))
+    yield f"trusted: key {key.hex()}, checkpoint {newest['number']} with head {newest['head']}"
+    waiting = len(records) - sum(len(seal["records"]) for seal in seals)
+    if waiting:
+        yield f"not under a seal yet, so that nothing proves them: {waiting} records"
+
+
+def _read_json(text: str) -> Any:  # noqa: ANN401  # whatever it is
+    """What a text says.
+
+    Raises:
+        ValueError: it is no JSON, or names a member twice, of which others may read the other one.
+    """
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        read = dict(pairs)
+        if len(read) < len(pairs):
+            raise ValueError("a member is there twice")
+        return read
+
+    return json.loads(text, object_pairs_hook=members)
 
 
 def _read_checkpoints(path: Path) -> list[dict[str, Any]]:
     """The checkpoints in a file; none of a file that is not there, which is a finding."""
     lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines if line.strip()]
+    return [_read_json(line) for line in lines if line.strip()]
 
 
 def _read_key(given: str) -> bytes:

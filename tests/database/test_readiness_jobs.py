@@ -52,8 +52,8 @@ def found(monkeypatch: pytest.MonkeyPatch) -> dict[str, Found]:
         def __contains__(self, name: object) -> bool:
             return name in answers
 
-        def get(self, name: str, _default: Any = None) -> Any:
-            return (lambda _question: answers[name]) if name in answers else None
+        def __getitem__(self, name: str) -> Any:
+            return lambda _question: answers[name]
 
     monkeypatch.setattr(running, "PROBES", Probes())
     return answers

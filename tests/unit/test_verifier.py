@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -102,6 +103,45 @@ def test_a_record_that_is_not_what_its_kind_has_is_named(tmp_path: Path) -> None
     bundle = {**EMPTY, "records": [record]}
 
     assert "unreadable: record x" in run(tmp_path, json.dumps(bundle)).stdout
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"verdict": "passing"}, {"itemId": 1}, {"body": {"verdict": "passing"}}],
+    ids=["more", "a number", "an object"],
+)
+def test_a_record_that_its_digest_says_nothing_of_is_named(changes: dict[str, Any]) -> None:
+    record = dict.fromkeys(verifier.RECORD_FIELDS, "{}") | {"kind": "release", "digest": ""}
+    record["recordedAt"] = "2026-11-26T12:00:00.000000Z"
+    record["digest"] = record_digest(record)
+    assert "unreadable" not in {
+        each.what for each in verify({**EMPTY, "records": [record]}, [], b"")
+    }
+
+    changed: dict[str, Any] = record | changes
+    changed["digest"] = record_digest(changed)
+
+    assert "unreadable" in {each.what for each in verify({**EMPTY, "records": [changed]}, [], b"")}
+
+
+def test_a_member_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    """This verifier would read the one, and somebody else the other."""
+    twice = json.dumps(EMPTY)[:-1] + ', "records": []}'
+
+    ended = run(tmp_path, twice)
+
+    assert (ended.returncode, "twice" in ended.stderr) == (2, True)
+
+
+def test_it_needs_nothing_but_python() -> None:
+    tree = ast.parse(Path(verifier.__file__).read_text())
+    imported = {
+        str(each.module if isinstance(each, ast.ImportFrom) else each.names[0].name).split(".")[0]
+        for each in ast.walk(tree)
+        if isinstance(each, ast.Import | ast.ImportFrom)
+    }
+
+    assert imported <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "saveguard-readiness/1"}'])

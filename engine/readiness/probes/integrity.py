@@ -14,6 +14,7 @@ from engine.database.sessions import session_of
 from engine.integrity.report import offender_line
 from engine.integrity.rules import RULES, RuleResult
 from engine.integrity.verification import verify
+from engine.readiness.assessment import Verdict
 from engine.readiness.probes.asking import SHOWN
 from engine.readiness.probes.probe import (
     Found,
@@ -29,6 +30,8 @@ from engine.readiness.sealing import sealer_of
 from engine.readiness.verifier import Finding
 
 _SHARED: Final = "integrity"
+# Findings that say of records neither that they are whole nor that they are not.
+_NOT_PROVED: Final = frozenset({"unproved", "waiting"})
 _OF_VERSION: Final = ("DI-1", "DI-2", "DI-16")
 _OF_MODIFIER: Final = ("DI-2", "DI-4")
 # The history's own columns, which the rules leave out: they hold the quote against the snapshot.
@@ -86,10 +89,12 @@ def sweep(question: Question) -> Found:
     if isinstance(span, Found):
         return span
     found = _judged([swept(question)[rule] for rule in RULES], "rows")
-    faults = _chain_faults(question)
-    if any(each.what == "unproved" for each in faults):
+    told = _chain_faults(question)
+    faults = [each for each in told if each.what not in _NOT_PROVED]
+    if told and not faults and found.verdict is not Verdict.FAILING:
         return unknown(
-            f"The chain of evidence cannot be held against its seals: {faults[0].why}",
+            f"The chain of evidence cannot be held against its seals: {told[0].where}:"
+            f" {told[0].why}",
             "readiness_record, readiness_seal, readiness_sealed",
             **found.numbers,
         )
