@@ -178,17 +178,21 @@ def test_feedback_is_counted_from_the_deployment_and_not_before_its_time_is_over
     earlier = replace(look.runtime, clock=FrozenClock(ago(hours=3)))
     with session_of(runtime.target) as session:
         made = put_down_feedback(
-            session, earlier.clock, look.actor, look.release_id, "Slow", ["REQ-12345678"]
+            session, earlier.clock, look.actor, look.release_id, "Slow", ["correlation"]
         )
         refused = put_down_feedback(
             session, earlier.clock, look.actor, look.release_id, "Slow", ["no id"]
         )
 
+    lost = look("feedback.sign")
+    write(runtime.target.app, attempt(ago(hours=4)))  # whose id is that word
     some = look("feedback.sign")
 
     assert not hasattr(made, "code")
     assert hasattr(refused, "code")
     assert (none.verdict, some.verdict) == (Verdict.PASSING, Verdict.PASSING)
+    assert lost.verdict is Verdict.FAILING
+    assert lost.reason.startswith("1 of 1 correlation ids that feedback names are of no attempt")
     assert (none.numbers["entries"], some.numbers["entries"]) == (0, 1)
     assert none.numbers[SEEN] != some.numbers[SEEN]
     assert look.deployed(ago(hours=30))("feedback.sign").verdict is Verdict.INSUFFICIENT

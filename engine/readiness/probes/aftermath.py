@@ -17,6 +17,7 @@ from engine.readiness.knowledge import SEEN
 from engine.readiness.probes.asking import SHOWN, looked, rows
 from engine.readiness.probes.probe import Found, Question, failing, passing
 from engine.readiness.probes.spans import Span, since_deployment
+from engine.readiness.records import body_of
 from engine.rollups.selection import Filter
 from engine.rollups.slowest import fetch, search
 from engine.slo.objectives import LIMITS
@@ -25,6 +26,7 @@ from engine.slo.objectives import LIMITS
 _BEFORE: Final = timedelta(days=30)
 _SLOWEST_PART: Final = 1_000
 _SLOWEST_MAX: Final = 10
+_NAMED: Final = "SELECT DISTINCT correlation_id FROM attempt WHERE correlation_id = ANY(%s)"
 _CODES: Final = """
     -- Codes of live attempts in a span, by operation; by the index of the few that have one.
     SELECT operation, error_code
@@ -42,18 +44,34 @@ def feedback(question: Question) -> Found:
         return span
     with session_of(question.runtime.target) as session:
         entries = [
-            (each.id, each.digest.hex())
+            (each.digest.hex(), body_of(each)["correlationIds"])
             for each in feedback_of(session, question.release.id)
             if each.recorded_at <= span.end
         ]
+    named = sorted({name for _, names in entries for name in names})
+    there = {name for (name,) in rows(question, _NAMED, [named])} if named else set()
+    lost = [each for each in named if each not in there]
+    numbers = {
+        **span.numbers,
+        "entries": len(entries),
+        "correlationIds": len(named),
+        "lost": lost[:SHOWN],
+        SEEN: _digest(digest for digest, _ in entries),
+    }
+    witness = f"saveguard readiness feedback list; {_NAMED}"
+    if lost:
+        return failing(
+            f"{len(lost)} of {len(named)} correlation ids that feedback names are of no attempt,"
+            f" {lost[0]} among them",
+            witness,
+            **numbers,
+        )
     return span.settled(
         passing(
-            f"{len(entries)} of {len(entries)} entries of feedback are there to be read"
-            + ("" if entries else ": nobody has put one down"),
-            "saveguard readiness feedback list",
-            **span.numbers,
-            entries=len(entries),
-            **{SEEN: _digest(digest for _, digest in entries)},
+            f"{len(entries)} of {len(entries)} entries of feedback are there to be read, with"
+            f" {len(named)} correlation ids" + ("" if entries else ": nobody has put one down"),
+            witness,
+            **numbers,
         )
     )
 
