@@ -46,6 +46,8 @@ ACTIONS: Final[Mapping[str, str]] = {
     Action.RECORD_REVOKED: "revocation of record",
     Action.CONTACTS_CHANGED: "change of contacts",
     Action.PROBE_RUN: "run of probes",
+    Action.FEEDBACK_ADDED: "feedback added",
+    Action.CANDIDATE_DISPOSED: "candidate disposed of",
     Action.CALL_REFUSED: "call",
     Action.PAGE_REFUSED: "page",
 }

@@ -101,6 +101,9 @@ def _chosen(looking: Viewer, found: Readiness, standing: Standing) -> None:
             _parts(found, standing)
         elif looking.may(Permission.SIGN_OFF):
             _forms(found, standing, said)
+        elif standing.item.is_of_each and looking.may(Permission.READ_LEDGER):
+            # Who is on call vouches for themselves, lead or not.
+            readiness_forms.attest(found, standing)
     if said:
         quote_drawing.table(
             readiness_view.history(said), "box_history", "What was put down of the box", {}

@@ -13,13 +13,13 @@ from dashboard import acting, actions, engine_in_process, readiness_words, told,
 from dashboard.actions import Outcome
 from dashboard.quote_words import cut
 from dashboard.wording import literal
-from engine.errors import ErrorCode, Refusal
+from engine.errors import ErrorCode, Refusal, SetupError
 from engine.logs import report
+from engine.readiness.apart import run_apart
 from engine.readiness.items import Item
 from engine.readiness.knowledge import Release
 from engine.readiness.probes.probe import Found
 from engine.readiness.run_permit import ask_to_run
-from engine.readiness.running import run
 from engine.runtime import Runtime
 
 
@@ -61,7 +61,11 @@ def _run(
         came.text("\n".join(lines))
 
     try:
-        found = run(runtime, actor, release, items, show)
+        found = run_apart(runtime, actor, release, items, show)
+    except SetupError as error:
+        words = f"{str(error)[:1].upper()}{str(error)[1:]}."
+        refusal = Refusal(ErrorCode.QUOTE_STATE_INVALID, words)
+        return replace(asked, value=None, refusal=refusal), ""
     except DBAPIError as error:
         report(asked.correlation_id, error.orig or error)
         refusal = Refusal(
@@ -69,4 +73,4 @@ def _run(
             "The database has not taken what was found; what is listed was put down before that.",
         )
         return replace(asked, value=None, refusal=refusal), ""
-    return asked, readiness_words.ran(found.values())
+    return asked, readiness_words.ran(found.values(), len(items) - len(found))

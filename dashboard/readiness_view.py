@@ -20,6 +20,7 @@ from dashboard.wording import Words, inside, literal
 from engine.readiness.assessment import Standing, State
 from engine.readiness.box_history import Said
 from engine.readiness.checklist import Box
+from engine.readiness.items import Gate, Item
 from engine.readiness.looking import Readiness
 from engine.readiness.path import Action, path_to_phase
 from engine.readiness.standing import PhaseStanding
@@ -296,8 +297,7 @@ def _box_facts(readiness: Readiness, standing: Standing) -> Iterator[tuple[str, 
     yield "State", standing.state.value
     yield "Because", cut(standing.reason)
     yield "Decided", item.kind.value + ("" if item.probe is None else f", by {cut(item.probe)}")
-    if item.signatures > 1:
-        yield "People who have to vouch", str(item.signatures)
+    yield from _people_facts(item)
     if item.depends_on:
         yield "Depends on", ", ".join(sorted(each.value for each in item.depends_on))
     if item.age is not None:
@@ -337,6 +337,15 @@ def _number(readiness: Readiness, standing: Standing) -> str:
         if isinstance(value, int | float) and not isinstance(value, bool)
     ]
     return cut(" · ".join(plain))
+
+
+def _people_facts(item: Item) -> Iterator[tuple[str, str]]:
+    if item.is_of_each:
+        yield "People who have to vouch", "each who is on call"
+    elif item.signatures > 1:
+        yield "People who have to vouch", str(item.signatures)
+    if item.gate is Gate.LOOK:
+        yield "Before they do", "a machine looks, and they vouch for what it has seen"
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> pd.DataFrame:

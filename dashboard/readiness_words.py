@@ -88,10 +88,16 @@ def tally(states: Iterable[State]) -> str:
     return ", ".join(told) or "none"
 
 
-def ran(found: Iterable[Found]) -> str:
-    """What became of boxes that were looked at: 2 boxes looked at: 1 passing, 1 unknown."""
+def ran(found: Iterable[Found], left: int = 0) -> str:
+    """What became of boxes that were looked at: 2 boxes looked at: 1 passing, 1 unknown.
+
+    Args:
+        found: of each.
+        left: boxes that were not looked at, because processes that looked had ended.
+    """
     states = [State(each.verdict.value) for each in found]
-    return f"{boxes(len(states))} looked at: {tally(states)}."
+    told = f"{boxes(len(states))} looked at: {tally(states)}."
+    return f"{told} {boxes(left)} not: the process that looked has ended." if left else told
 
 
 def window(phase: PhaseStanding, now: datetime) -> str:

@@ -66,6 +66,7 @@ def open_runtime(
     *,
     clock: Clock | None = None,
     has_edge: bool = False,
+    save_connections: int | None = None,
     observe: Observer = lambda _row, _result, _seconds: None,
     report: Reporter = lambda _correlation_id, _error: None,
 ) -> Iterator[Runtime]:
@@ -76,6 +77,7 @@ def open_runtime(
         target: a migrated database.
         clock: the system's unless a test brings its own.
         has_edge: whether this process serves HTTP, so that its attempts are those of requests.
+        save_connections: saves at once; as the settings say unless given.
         observe: told of every ended attempt.
         report: told of what should never happen.
 
@@ -83,7 +85,8 @@ def open_runtime(
         SetupError: the journal cannot be written, or the database cannot be used.
     """
     clock = clock or SystemClock()
-    save_pool = Pool(target, settings, clock, size=settings.pool_size)
+    size = settings.pool_size if save_connections is None else save_connections
+    save_pool = Pool(target, settings, clock, size=size)
     read_pool = Pool(target, settings, clock, size=_READ_POOL_SIZE)
     with ExitStack() as opened:
         for pool in (save_pool, read_pool):

@@ -48,6 +48,8 @@ _EXPIRE_EVERY: Final = timedelta(seconds=30)
 _REAP_EVERY: Final = timedelta(minutes=5)
 _PARTITIONS_EVERY: Final = timedelta(hours=1)
 _SEAL_EVERY: Final = timedelta(seconds=10)
+# What was put in behind the seals: it takes an anti-join of all records to find.
+_SEAL_LATE_EVERY: Final = timedelta(hours=1)
 # Evidence that lasts 5 minutes is taken anew after 2.
 _LOOK_EVERY: Final = timedelta(minutes=1)
 _NOTE_EVERY: Final = timedelta(minutes=1)
@@ -117,6 +119,7 @@ def all_jobs(runtime: Runtime) -> tuple[Job, ...]:
         Job("roll", runtime.settings.roll_interval, lambda: _roll(runtime), is_routine=True),
         Job("partitions", _PARTITIONS_EVERY, partial(_make_partitions, runtime, StrayWatch())),
         Job("seal", _SEAL_EVERY, partial(seal, runtime), is_routine=True, runs_at_end=True),
+        Job("seal late", _SEAL_LATE_EVERY, partial(seal, runtime, is_whole=True)),
         Job("look", _LOOK_EVERY, partial(look_again, runtime), is_routine=True),
         Job("contradictions", _NOTE_EVERY, partial(note_contradictions, runtime)),
         Job("retention", _PARTITIONS_EVERY, lambda: _drop_old_days(runtime)),

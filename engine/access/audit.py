@@ -57,6 +57,8 @@ class Action(StrEnum):
     RECORD_REVOKED = "record revoked"
     CONTACTS_CHANGED = "contacts changed"
     PROBE_RUN = "probe run"
+    FEEDBACK_ADDED = "feedback added"
+    CANDIDATE_DISPOSED = "candidate disposed"
     # A call that reads, or an address that does not exist; a save has its row in the ledger.
     CALL_REFUSED = "call refused"
     PAGE_REFUSED = "page refused"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from engine.cli.readiness_aftermath import candidates_group, feedback_group
 from engine.cli.readiness_records import key, verify_command
 from engine.cli.readiness_release import deploy, release_group
 from engine.cli.readiness_results import import_command
@@ -25,9 +26,11 @@ def readiness_group() -> None:
 
 
 for command in (
+    candidates_group,
     contacts_group,
     deploy,
     export_command,
+    feedback_group,
     gate,
     import_command,
     key,

@@ -36,22 +36,22 @@ def verify_command(output: Path | None, data_dir: Path | None, *, as_json: bool)
         with session_of(target) as session:
             sealer = sealer_of(session, settings, clock)
         try:
-            sealed, refusal = sealer.seal_all(target), ""
+            sealed, refusal = sealer.seal_all(target, is_whole=True), ""
         except (SetupError, OSError) as error:  # what is there is looked at all the same
             sealed, refusal = 0, str(error)
         try:
-            found = sealer.findings(target)
+            verified = sealer.verified(target)
         except (OSError, ValueError) as error:
             raise SetupError(
                 f"the checkpoints {sealer.checkpoints.path} cannot be read: {type(error).__name__}"
             ) from None
-        with session_of(target) as session:
-            bundled = bundle(session, sealer.installation)
-    if output is not None:
-        _write(output, json.dumps(bundled))
+        if output is not None:
+            with session_of(target) as session:
+                _write(output, json.dumps(bundle(session, sealer.installation)))
+    found = verified.findings
     facts = {
-        "records": len(bundled["records"]),
-        "seals": len(bundled["seals"]),
+        "records": verified.records,
+        "seals": verified.seals,
         "sealedNow": sealed,
         "notSealed": refusal or None,
         "findings": [each._asdict() for each in found],

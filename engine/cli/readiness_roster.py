@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from engine.cli.acting import at_terminal, unless_refusal
+from engine.cli.facts import one_line
 from engine.cli.options import NAME, data_dir_option, json_option, ready_database
 from engine.cli.readiness_release import readiness_of, release_option
 from engine.database.sessions import session_of
@@ -66,7 +67,7 @@ def contacts_list(environment: str | None, data_dir: Path | None, *, as_json: bo
             words = ", ".join(
                 filter(None, (contact.name, contact.phone, contact.email, contact.address))
             )
-            state = each.fault or words
+            state = one_line(each.fault or words)
             mark = "ok " if each.is_good else "RED"
             click.echo(f"{mark}  {contact.part}, {contact.role}: {state}")
     sys.exit(int(not all(each.is_good for each in judged)))
@@ -92,7 +93,7 @@ def risks_list(name: str, environment: str | None, data_dir: Path | None, *, as_
     else:
         for each in standings:
             was = f" (assessed as {each.risk.tier.value})" if each.is_raised else ""
-            click.echo(f"{each.tier.value}{was}: {each.risk.text}: {each.reason}")
+            click.echo(f"{each.tier.value}{was}: {each.risk.text}: {one_line(each.reason)}")
     sys.exit(int(any(each.is_raised for each in standings)))
 
 

@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
+from sqlmodel import Session
 
-from engine.access.audit import Action, Subject, event
+from engine.access.audit import Action, Actor, Subject, event
 from engine.cli.acting import at_terminal
 from engine.cli.facts import one_line
 from engine.cli.options import NAME, data_dir_option, ready_database
 from engine.cli.readiness_release import readiness_of, release_option
 from engine.cli.readiness_state import count_lines
+from engine.clock import Clock
 from engine.database.sessions import session_of
 from engine.errors import SetupError
 from engine.readiness.assessment import Verdict
@@ -21,6 +23,7 @@ from engine.readiness.items import Item
 from engine.readiness.knowledge import Release
 from engine.readiness.probes.probe import Found
 from engine.readiness.running import run, runnable
+from engine.readiness.turn import CONNECTIONS, turn
 from engine.replay.screen import terminal_screen
 from engine.runtime import Runtime, open_runtime
 
@@ -34,9 +37,10 @@ def run_command(
 ) -> None:
     """Looks at boxes, and puts down what it finds.
 
-    All that a machine can look at, unless --box names some. Evidence is of the system that it is
-    taken from, and of the code that runs there: SAVEGUARD_ENVIRONMENT has to be the release's, and
-    SAVEGUARD_RELEASE its name, its commit, or both with + or - between.
+    All that a machine can look at, unless --box names some; one look at a time, whoever looks.
+    Evidence is of the system that it is taken from, and of the code that runs there:
+    SAVEGUARD_ENVIRONMENT has to be the release's, and SAVEGUARD_RELEASE its name, its commit, or
+    both with + or - between.
     Exits 1 when a box is found failing.
     """
     with ready_database(data_dir) as (settings, target, clock):
@@ -48,8 +52,14 @@ def run_command(
                 f" {release.environment}: look at it there, with SAVEGUARD_ENVIRONMENT set"
             )
         items = _wanted(release, boxes)
-        with open_runtime(settings, target, clock=clock) as runtime:
-            found = _look(runtime, release, items)
+        actor = at_terminal(clock)
+        with session_of(target) as session:
+            _trail(session, clock, actor, release, len(items))
+        with (
+            turn(target, clock, actor.correlation_id),
+            open_runtime(settings, target, clock=clock, save_connections=CONNECTIONS) as runtime,
+        ):
+            found = _look(runtime, actor, release, items)
         with session_of(target) as session:
             readiness = readiness_of(session, settings, clock, name, environment)
     for item_id, each in found.items():
@@ -60,12 +70,15 @@ def run_command(
     sys.exit(int(any(each.verdict is Verdict.FAILING for each in found.values())))
 
 
-def _look(runtime: Runtime, release: Release, items: Sequence[Item]) -> Mapping[str, Found]:
-    actor = at_terminal(runtime.clock)
-    with session_of(runtime.target) as session:
-        subject = Subject("release", str(release.id))
-        details = {"boxes": len(items)}
-        session.add(event(runtime.clock, actor, Action.PROBE_RUN, subject=subject, details=details))
+def _trail(session: Session, clock: Clock, actor: Actor, release: Release, boxes: int) -> None:
+    subject = Subject("release", str(release.id))
+    details = {"boxes": boxes}
+    session.add(event(clock, actor, Action.PROBE_RUN, subject=subject, details=details))
+
+
+def _look(
+    runtime: Runtime, actor: Actor, release: Release, items: Sequence[Item]
+) -> Mapping[str, Found]:
     with terminal_screen(runtime.clock) as screen:
         screen.begin("boxes", len(items))
         return run(

@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from engine.cli.facts import one_line
 from engine.cli.options import NAME, data_dir_option, json_option, ready_database
 from engine.cli.readiness_release import readiness_of, release_option
 from engine.database.sessions import session_of
@@ -231,7 +232,8 @@ def _told(
         return
     for box in boxes:
         standing = readiness.standings[box.id]
-        yield f"  {box.id:<10} {standing.state.value:<18} {box.text}: {standing.reason}"
+        words = one_line(f"{box.text}: {standing.reason}")
+        yield f"  {box.id:<10} {standing.state.value:<18} {words}"
 
 
 def _written(form: str, readiness: Readiness) -> str:

@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from engine.clock import Clock
 from engine.database.migrations import session
+from engine.database.schema_journal import SchemaJournal
 from engine.database.target import APP_ROLE, explain
 from engine.errors import SetupError
 
@@ -81,7 +82,8 @@ def migrate_up(conninfo: str, clock: Clock, revision: str = "head") -> None:
     with _alone(conninfo, clock), _session(conninfo) as connection:
         if _status(connection).pending:
             _check_privileges(connection)
-        _insistently(connection, clock, lambda: command.upgrade(_config(connection), revision))
+        config = _config(connection, clock)
+        _insistently(connection, clock, lambda: command.upgrade(config, revision))
 
 
 def migrate_down(conninfo: str, clock: Clock, revision: str) -> None:
@@ -92,7 +94,8 @@ def migrate_down(conninfo: str, clock: Clock, revision: str) -> None:
     """
     with _alone(conninfo, clock), _session(conninfo) as connection:
         _status(connection)
-        _insistently(connection, clock, lambda: command.downgrade(_config(connection), revision))
+        config = _config(connection, clock)
+        _insistently(connection, clock, lambda: command.downgrade(config, revision))
         if _status(connection).current is None:
             _insistently(connection, clock, lambda: _forget_revisions(connection))
 
@@ -267,8 +270,9 @@ def _by_whom(connection: Connection) -> str:
     return f" by process {holders}" if holders else ""
 
 
-def _config(connection: Connection) -> Config:
+def _config(connection: Connection, clock: Clock) -> Config:
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
+    config.attributes["noted"] = SchemaJournal(clock)
     return config

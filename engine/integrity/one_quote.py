@@ -77,24 +77,31 @@ def check(
     Raises:
         psycopg.Error: the database could not be read; nothing is known.
     """
-    tallies = {rule: Tally() for rule in RULES.values() if rule.id not in NOT_OF_ONE_QUOTE}
     with by_index(connection):
-        values = _values(connection, agent_id, quote_id)
-        for relation, within in _asked(is_busy=values["is_busy"]):
-            started = clock.monotonic()
-            for judgment, rows, count in judging.counts(connection, relation, values, within):
-                tally = tallies[judgment.rule]
-                tally.checked += rows
-                tally.violations += count
-                room = OFFENDERS_MAX - len(tally.offenders)
-                if count and room > 0:
-                    tally.offenders += judging.offenders(
-                        connection, relation, judgment, {**values, "offenders_max": room}, within
-                    )
-            shared_s = (clock.monotonic() - started) / len(relation.judgments)
-            for judgment in relation.judgments:
-                tallies[judgment.rule].duration_s += shared_s
-        _reprice(connection, clock, values, tallies[RULES["DI-6"]])
+        return check_within(connection, clock, agent_id, quote_id)
+
+
+def check_within(
+    connection: psycopg.Connection[Any], clock: Clock, agent_id: UUID, quote_id: UUID
+) -> QuoteCheck:
+    """The same in the transaction that is open, of what that has changed itself, too."""
+    tallies = {rule: Tally() for rule in RULES.values() if rule.id not in NOT_OF_ONE_QUOTE}
+    values = _values(connection, agent_id, quote_id)
+    for relation, within in _asked(is_busy=values["is_busy"]):
+        started = clock.monotonic()
+        for judgment, rows, count in judging.counts(connection, relation, values, within):
+            tally = tallies[judgment.rule]
+            tally.checked += rows
+            tally.violations += count
+            room = OFFENDERS_MAX - len(tally.offenders)
+            if count and room > 0:
+                tally.offenders += judging.offenders(
+                    connection, relation, judgment, {**values, "offenders_max": room}, within
+                )
+        shared_s = (clock.monotonic() - started) / len(relation.judgments)
+        for judgment in relation.judgments:
+            tallies[judgment.rule].duration_s += shared_s
+    _reprice(connection, clock, values, tallies[RULES["DI-6"]])
     return QuoteCheck(
         tuple(tally.result(rule) for rule, tally in tallies.items()), dict(_remarks(values))
     )

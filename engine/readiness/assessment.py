@@ -14,7 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from engine.readiness.items import Dependency, Item, Kind
+from engine.readiness.items import Dependency, Gate, Item, Kind
 
 
 class Verdict(StrEnum):
@@ -45,6 +45,8 @@ class State(StrEnum):
 
 # Why nobody can vouch for a box yet.
 NO_GATE: Final = "Nobody can vouch for it yet: its machine gate is not there"
+LOOK_FIRST: Final = "A machine has to look first, then people vouch for it"
+_GATES: Final = {Gate.ABSENT: NO_GATE, Gate.LOOK: LOOK_FIRST}
 _WORD_ALONE: Final = "vouched for; its machine gate is not there yet"
 # Clocks of one system are that close; evidence of a time to come would stay fresh for longer.
 _AHEAD_MAX: Final = timedelta(minutes=1)
@@ -66,6 +68,8 @@ class Evidence:
         digest: SHA-256 of the whole record.
         runner: who or what looked.
         numbers: what was measured.
+        is_gate_shut: whether no word helps until a machine sees something else.
+        is_overtaken: whether there is more since, so that it would.
     """
 
     item_id: str
@@ -76,6 +80,8 @@ class Evidence:
     digest: str
     runner: str
     numbers: Mapping[str, Any] = field(default_factory=dict)
+    is_gate_shut: bool = False
+    is_overtaken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +150,7 @@ class Standing:
         evidence: the newest; None if there is none.
         blocked_by: of a derived box, those that keep it from being green.
         stale_at: when its evidence will be too old; None if it will not, or is no evidence.
+        rests_on: of a derived box, those that it comes down to, however deep, by how they stand.
     """
 
     item: Item
@@ -152,6 +159,12 @@ class Standing:
     evidence: Evidence | None
     blocked_by: tuple[str, ...] = ()
     stale_at: datetime | None = None
+    rests_on: Mapping[str, State] = field(default_factory=dict)
+
+    @property
+    def leaves(self) -> Mapping[str, State]:
+        """What it comes down to: itself, unless it is derived."""
+        return self.rests_on or {self.item.id: self.state}
 
 
 def assess(
@@ -198,7 +211,7 @@ def _decided(item: Item, known: Known, now: datetime, absent: Mapping[str, str])
         return Standing(item, exempt.state, _exempt_reason(exempt), evidence)
     if evidence is None:
         why = absent.get(item.probe or "", _NEVER[item.kind])
-        return Standing(item, State.UNKNOWN, NO_GATE if item.is_gate_absent else why, None)
+        return Standing(item, State.UNKNOWN, _GATES.get(item.gate, why), None)
     state, reason = _said(item, evidence, known, now)
     age = item.age if state is State.PASSING else None
     stale_at = None if age is None else evidence.ended_at + age
@@ -217,9 +230,11 @@ def _said(item: Item, evidence: Evidence, known: Known, now: datetime) -> tuple[
     why_stale = _why_stale(item, evidence, known.fingerprints, now)
     if why_stale is not None:
         return State.STALE, why_stale
-    if item.is_gate_absent:
+    if item.gate is Gate.ABSENT:
         return State.UNKNOWN, NO_GATE
-    is_word_alone = item.kind is Kind.ATTESTED and item.probe is not None
+    is_word_alone = (
+        item.kind is Kind.ATTESTED and item.probe is not None and item.gate is not Gate.LOOK
+    )
     return State.PASSING, f"{evidence.reason} ({_WORD_ALONE})" if is_word_alone else evidence.reason
 
 
@@ -227,20 +242,30 @@ def _derived(item: Item, parts: Sequence[Standing], known: Known, now: datetime)
     exempt = _exempt(item, known, now)
     if exempt is not None:
         return Standing(item, exempt.state, _exempt_reason(exempt), None)
+    leaves: dict[str, State] = {}
+    for each in parts:
+        leaves |= each.leaves
+    state, reason, blocked_by = _follows(parts, leaves)
+    return Standing(item, state, reason, None, blocked_by, rests_on=leaves)
+
+
+def _follows(
+    parts: Sequence[Standing], leaves: Mapping[str, State]
+) -> tuple[State, str, tuple[str, ...]]:
+    """State, reason and what blocks, of a box that follows from others and what they rest on."""
     blocking = [each for each in parts if not each.state.is_settled]
     if blocking:
         worst = min((each.state for each in blocking), key=_WORST.index)
         names = tuple(each.item.id for each in blocking)
-        return Standing(item, worst, f"{len(names)} of {len(parts)} not settled", None, names)
-    if all(each.state is State.NOT_APPLICABLE for each in parts):
-        return Standing(item, State.NOT_APPLICABLE, "None of what it follows from applies", None)
-    waived = sum(each.state is State.WAIVED for each in parts)
-    apart = sum(each.state is State.NOT_APPLICABLE for each in parts)
-    without = f"; {apart} of {len(parts)} do not apply" if apart else ""
+        return worst, f"{len(names)} of {len(parts)} not settled", names
+    apart = sum(each is State.NOT_APPLICABLE for each in leaves.values())
+    if apart == len(leaves):
+        return State.NOT_APPLICABLE, "None of what it follows from applies", ()
+    waived = sum(each is State.WAIVED for each in leaves.values())
+    without = f"; {apart} of {len(leaves)} do not apply" if apart else ""
     if waived:
-        reason = f"{waived} of {len(parts)} waived, none open{without}"
-        return Standing(item, State.WAIVED, reason, None)
-    return Standing(item, State.PASSING, f"All {len(parts)} are settled{without}", None)
+        return State.WAIVED, f"{waived} of {len(leaves)} waived, none open{without}", ()
+    return State.PASSING, f"All {len(leaves)} are settled{without}", ()
 
 
 def needs_second(item: Item, exemption: Exemption) -> bool:

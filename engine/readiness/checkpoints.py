@@ -11,8 +11,10 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
+# A line has some 400 bytes.
+_BLOCK: Final = 4_096
 CHECKPOINTS_FILE: Final = "checkpoints.jsonl"
 
 
@@ -52,21 +54,21 @@ class Checkpoints:
     def add(self, after: Callable[[int], Sequence[dict[str, Any]]]) -> int:
         """Adds those that are missing; returns how many.
 
+        They are numbered in their order, so that the last line alone says which are there.
+
         Args:
             after: gives those that come after a number.
 
         Raises:
             OSError: the file is not there, or cannot be written.
-            ValueError: a line is no checkpoint.
+            ValueError: the last line is no checkpoint.
         """
         with self.path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # falls with the file
-            content = file.read()
-            known = max((int(each["number"]) for each in _lines(content)), default=0)
-            new = after(known)
+            last, whole = _last_line(file)
+            new = after(int(json.loads(last)["number"]) if last else 0)
             if new:
                 # What a process that died has left of a line goes.
-                whole = content.rfind(b"\n") + 1
                 file.seek(whole)
                 file.truncate()
                 file.write(
@@ -75,6 +77,23 @@ class Checkpoints:
                 file.flush()
                 os.fsync(file.fileno())
         return len(new)
+
+
+def _last_line(file: BinaryIO) -> tuple[bytes, int]:
+    """The last whole line, empty if there is none, and where it ends, newline included."""
+    start = file.seek(0, os.SEEK_END)
+    tail = b""
+    while start:
+        size = min(_BLOCK, start)
+        start = file.seek(start - size)
+        tail = file.read(size) + tail
+        end = tail.rfind(b"\n")
+        lines = [] if end < 0 else tail[:end].split(b"\n")
+        # Of several, the first may be the end of one that began before.
+        found = [line for line in (lines[1:] if start else lines) if line.strip()]
+        if found:
+            return found[-1], start + end + 1
+    return b"", start + tail.rfind(b"\n") + 1
 
 
 def _lines(content: bytes) -> list[dict[str, Any]]:

@@ -119,6 +119,15 @@ class Roster:
     changed_at: datetime | None = None
     digest: str = ""
 
+    @property
+    def on_call(self) -> frozenset[str]:
+        """The e-mail addresses of those who are on call, in lower case."""
+        return frozenset(
+            each.email.strip().casefold()
+            for each in self.contacts
+            if each.part == "on-call" and each.email.strip()
+        )
+
     def judged(self) -> tuple[Judged, ...]:
         """Each contact that is wanted, and each other that is there, with what is wrong."""
         there = {_named(each): each for each in self.contacts}

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from engine.errors import TAXONOMY
+from engine.readiness.documents import RUNBOOKS, read_documents
 from engine.readiness.items import Dependency
 from engine.readiness.knowledge import Release
 from engine.settings import Settings
@@ -113,7 +114,19 @@ def fingerprints_now(
         Dependency.SCHEMA: _of(schema_lines(session)),
         Dependency.SETTINGS: settings_fingerprint(settings),
         Dependency.REGISTRY: _of(f"{code} {meaning}" for code, meaning in TAXONOMY.items()),
+        **_documents(),
         Dependency.WINDOW: _of([str(release.planned_from), str(release.planned_until)]),
+    }
+
+
+def _documents() -> dict[Dependency, str]:
+    """Of the documentation; none where it is not installed."""
+    documents = read_documents()
+    if documents is None:
+        return {}
+    return {
+        Dependency.DOCUMENTS: documents.digest(),
+        Dependency.RUNBOOKS: documents.digest(RUNBOOKS),
     }
 
 

@@ -42,6 +42,17 @@ class Dependency(StrEnum):
     REGISTRY = "registry"
     PLAN = "plan"
     WINDOW = "window"
+    DOCUMENTS = "documents"
+    RUNBOOKS = "runbooks"
+
+
+class Gate(StrEnum):
+    """What a machine has to see before people vouch for a box."""
+
+    NONE = "none"
+    LOOK = "look"
+    # It is not there yet: until it is, nobody's word is enough.
+    ABSENT = "absent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +67,8 @@ class Item:
         age: how old evidence may get; None for no limit.
         of: the boxes that a derived one follows from.
         signatures: how many people have to vouch for it, where people do.
-        is_gate_absent: whether what a machine has to see before people vouch for it, such as that
-            each of them has passed, is not there yet: until it is, nobody's word is enough.
+        gate: what a machine has to see before they do.
+        is_of_each: whether everybody who is on call has to vouch for it, whoever else does.
     """
 
     id: str
@@ -67,7 +78,8 @@ class Item:
     age: timedelta | None
     of: tuple[str, ...]
     signatures: int = 1
-    is_gate_absent: bool = False
+    gate: Gate = Gate.NONE
+    is_of_each: bool = False
 
 
 def read_items(text: str, checklist: Checklist) -> Mapping[str, Item]:
@@ -126,7 +138,8 @@ def _item(box: Box, table: Mapping[str, Any], checklist: Checklist) -> Item:
         _age(box, table.get("age")),
         of,
         _signatures(box, table),
-        _is_gate_absent(box, table),
+        _gate(box, table),
+        _is_of_each(box, table),
     )
 
 
@@ -137,11 +150,20 @@ def _signatures(box: Box, table: Mapping[str, Any]) -> int:
     return count
 
 
-def _is_gate_absent(box: Box, table: Mapping[str, Any]) -> bool:
-    gate = table.get("gate")
-    if gate not in {None, "absent"}:
-        raise ChecklistError(f"{box.id}: {gate} is no gate; absent is all that can be said of one")
-    return gate is not None
+def _gate(box: Box, table: Mapping[str, Any]) -> Gate:
+    written = table.get("gate", Gate.NONE.value)
+    if written not in set(Gate):
+        raise ChecklistError(f"{box.id}: {written} is no gate, but {', '.join(Gate)}")
+    if written == Gate.LOOK and table.get("probe") is None:
+        raise ChecklistError(f"{box.id}: nothing is named that looks")
+    return Gate(written)
+
+
+def _is_of_each(box: Box, table: Mapping[str, Any]) -> bool:
+    people = table.get("people")
+    if people not in {None, "on-call"}:
+        raise ChecklistError(f"{box.id}: {people} are no people, but on-call is")
+    return people is not None
 
 
 def _age(box: Box, written: str | None) -> timedelta | None:

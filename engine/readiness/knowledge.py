@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from engine.readiness.assessment import (
+    LOOK_FIRST,
     Contradiction,
     Evidence,
     Exemption,
@@ -23,9 +24,13 @@ from engine.readiness.assessment import (
     Verdict,
 )
 from engine.readiness.checklist import Checklist, read_checklist
-from engine.readiness.items import Dependency, Item, Kind, attested_items, read_items
+from engine.readiness.items import Dependency, Gate, Item, Kind, attested_items, read_items
 from engine.readiness.records import RecordKind, body_of, read_instant
 from engine.readiness.tables import ReadinessRecord
+
+# Of the numbers of a look at a gate: the digest of what people vouch for, which their words name.
+SEEN: Final = "seen"
+_OF_FEEDBACK: Final = "feedback.sign"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ class Knowledge:
         release: it.
         evidence: the newest of each box.
         evidence_ids: the record of each.
+        gates: of boxes that have one, the newest look of a machine.
         exemptions: those that hold, or wait for a second person.
         exemption_ids: the record of each.
         contradictions: the newest of each box.
@@ -106,6 +112,7 @@ class Knowledge:
     release: Release
     evidence: Mapping[str, Evidence]
     evidence_ids: Mapping[str, UUID]
+    gates: Mapping[str, Evidence]
     exemptions: Mapping[str, Exemption]
     exemption_ids: Mapping[str, UUID]
     contradictions: Mapping[str, Contradiction]
@@ -117,7 +124,9 @@ class Knowledge:
 
 
 def knowledge_of(
-    records: Sequence[ReadinessRecord], carried: Iterable[ReadinessRecord] = ()
+    records: Sequence[ReadinessRecord],
+    carried: Iterable[ReadinessRecord] = (),
+    on_call: Collection[str] = (),
 ) -> Knowledge:
     """What the records of one release come to.
 
@@ -125,6 +134,7 @@ def knowledge_of(
         records: all of them, oldest first; the first is the release itself.
         carried: evidence of other releases of the same environment, oldest first. It counts, where
             it is the newest, for boxes that do not depend on the release.
+        on_call: the e-mail addresses of those who are, in lower case.
 
     Raises:
         ValueError: there is no release among them.
@@ -135,14 +145,18 @@ def knowledge_of(
     release = _release(held)
     own = [each for each in held if _is(each, RecordKind.EVIDENCE)]
     others = [each for each in carried if _is_carried(each, release)]
-    evidence, evidence_ids = _evidence(
-        sorted([*others, *own], key=lambda each: (each.recorded_at, each.id)), release
+    feedback = [each for each in held if _is(each, RecordKind.FEEDBACK)]
+    evidence, evidence_ids, gates = _evidence(
+        sorted([*others, *own, *feedback], key=lambda each: (each.recorded_at, each.id)),
+        release,
+        frozenset(on_call),
     )
     exemptions, exemption_ids = _exemptions(records, revoked)
     return Knowledge(
         release,
         evidence,
         evidence_ids,
+        gates,
         exemptions,
         exemption_ids,
         {
@@ -196,13 +210,18 @@ def _opens(item: Item, release: Release) -> timedelta | None:
 
 
 def _evidence(
-    records: Sequence[ReadinessRecord], release: Release
-) -> tuple[dict[str, Evidence], dict[str, UUID]]:
-    """The newest of each box; of one that people vouch for, what all of them say."""
+    records: Sequence[ReadinessRecord], release: Release, on_call: frozenset[str]
+) -> tuple[dict[str, Evidence], dict[str, UUID], dict[str, Evidence]]:
+    """The newest of each box; of one that people vouch for, what all of them say; and gates."""
     found: dict[str, Evidence] = {}
     ids: dict[str, UUID] = {}
     boxes: dict[str, _Words] = {}
     for record in records:
+        if _is(record, RecordKind.FEEDBACK):
+            for words in boxes.values():
+                if words.item.probe == _OF_FEEDBACK and words.item.id in found:
+                    found[words.item.id] = words.reopened("There is more since a machine looked")
+            continue
         item = release.items.get(record.item_id or "")
         if item is None:
             continue
@@ -212,18 +231,24 @@ def _evidence(
             verdict=Verdict(body["verdict"]),
             reason=body["reason"],
             ended_at=read_instant(body["endedAt"]),
-            fingerprints={Dependency(k): v for k, v in body["fingerprints"].items()},
+            fingerprints=_fingerprints(body["fingerprints"]),
             digest=record.digest.hex(),
             runner=record.recorded_by,
             numbers=body["numbers"],
         )
-        words = boxes.setdefault(item.id, _Words(item))
+        words = boxes.setdefault(item.id, _Words(item, on_call))
         if body["attested"]:
             evidence = words.heard(_in_its_time(evidence, item, release), record.account_id)
         else:
             evidence = words.looked(_in_its_time(evidence, item, release))
         found[item.id], ids[item.id] = evidence, record.id
-    return found, ids
+    gates = {name: each.gate for name, each in boxes.items() if each.gate is not None}
+    return found, ids, gates
+
+
+def _fingerprints(written: Mapping[str, str]) -> dict[Dependency, str]:
+    """Those that this release knows; a later one may have taken others, too."""
+    return {Dependency(name): value for name, value in written.items() if name in set(Dependency)}
 
 
 def _in_its_time(evidence: Evidence, item: Item, release: Release) -> Evidence:
@@ -243,53 +268,117 @@ def _in_its_time(evidence: Evidence, item: Item, release: Release) -> Evidence:
 class _Words:
     """What a machine and people say of one box, in the order in which they said it."""
 
-    def __init__(self, item: Item) -> None:
-        self._item = item
+    def __init__(self, item: Item, on_call: frozenset[str]) -> None:
+        self.item = item
+        self._on_call = on_call
         self._looked: Evidence | None = None
         # The newest good word of each.
         self._people: dict[object, Evidence] = {}
+        # Somebody's word against it, until somebody vouches for it again.
+        self._against: Evidence | None = None
+
+    @property
+    def gate(self) -> Evidence | None:
+        """The newest look, where people vouch only after one."""
+        return self._looked if self.item.gate is Gate.LOOK else None
 
     def looked(self, evidence: Evidence) -> Evidence:
-        """A machine has looked; people vouch for this very look, so that they have to anew."""
-        self._looked, self._people = evidence, {}
-        return self._vouched(evidence) if self._item.signatures > 1 else evidence
+        """A machine has looked.
+
+        At a drill people vouch for this very look, so that they have to anew. Behind a gate they
+        vouch for what it has seen, by its digest, which may be the same as before.
+        """
+        self._looked = evidence
+        if self.item.gate is Gate.LOOK:
+            return self._gated(evidence)
+        self._people = {}
+        return self._vouched(evidence) if self._takes_several else evidence
 
     def heard(self, evidence: Evidence, account_id: UUID | None) -> Evidence:
         """Somebody has spoken; a word against it puts an end to those for it."""
         if evidence.verdict is not Verdict.PASSING:
-            self._people = {}
+            self._people, self._against = {}, evidence
             return evidence
-        self._people[account_id] = evidence
-        if self._item.kind is Kind.ATTESTED:
-            return self._vouched(evidence) if self._item.signatures > 1 else evidence
+        self._people[account_id], self._against = evidence, None
+        if self.item.gate is Gate.LOOK:
+            return self._gated(evidence)
+        if self.item.kind is Kind.ATTESTED:
+            return self._vouched(evidence) if self._takes_several else evidence
         if self._looked is None:
             return replace(evidence, verdict=Verdict.UNKNOWN, reason="It was never run")
         return self._vouched(replace(self._looked, digest=evidence.digest))
+
+    def reopened(self, why: str) -> Evidence:
+        """What was said since the last look is not known to hold any more: it takes another one."""
+        newest = self._looked or next(iter(self._people.values()))
+        self._looked = shut = replace(newest, verdict=Verdict.UNKNOWN, reason=why)
+        return replace(shut, is_gate_shut=True, is_overtaken=True)
+
+    @property
+    def _takes_several(self) -> bool:
+        return self.item.signatures > 1 or self.item.is_of_each
+
+    def _gated(self, newest: Evidence) -> Evidence:
+        """What people say of what a machine has seen; nothing, until it has seen it."""
+        looked = self._looked
+        if self._against is not None:
+            return self._against
+        if looked is None:
+            return replace(newest, verdict=Verdict.UNKNOWN, reason=LOOK_FIRST, is_gate_shut=True)
+        if looked.verdict is not Verdict.PASSING:
+            return replace(looked, is_gate_shut=True)
+        return self._vouched(replace(looked, digest=newest.digest, runner=newest.runner))
 
     def _vouched(self, newest: Evidence) -> Evidence:
         """The newest, which counts once enough people say the same of things as they are."""
         if newest.verdict is not Verdict.PASSING:
             return newest
-        needed = self._item.signatures
         same = [each for each in self._people.values() if self._is_alike(each, newest)]
+        missing = self._missing(same)
         names = ", ".join(sorted(each.runner for each in same)) or "nobody yet"
-        if len(same) < needed:
-            return replace(
-                newest,
-                verdict=Verdict.INSUFFICIENT,
-                reason=f"{len(same)} of {needed} people have vouched for it: {names}",
-            )
+        if missing:
+            verdict, why = missing
+            is_one = not self._takes_several
+            said = "Nobody has vouched for it yet" if is_one else f"{why}: {names}"
+            seen = "" if self.item.gate is Gate.NONE else f"; {newest.reason}"
+            return replace(newest, verdict=verdict, reason=f"{said}{seen}")
         return replace(
             newest,
-            reason=f"{newest.reason} (vouched for by {names})",
-            # It is as old as the oldest word that it needs.
-            ended_at=min(newest.ended_at, *(each.ended_at for each in same)),
+            reason=f"{self._said(same, newest)} (vouched for by {names})",
+            # It is as old as the oldest word that it needs; a look behind it grows no older.
+            ended_at=min(each.ended_at for each in [*same, *self._aging(newest)]),
         )
 
+    def _missing(self, same: Sequence[Evidence]) -> tuple[Verdict, str] | None:
+        """Why these words are not enough; None when they are."""
+        if self.item.is_of_each:
+            spoken = {each.runner.casefold() for each in same}
+            count = len(self._on_call & spoken)
+            if not self._on_call:
+                return Verdict.UNKNOWN, "Nobody is on call, so nobody can vouch for themselves"
+            if count < len(self._on_call):
+                of = f"{count} of {len(self._on_call)} who are on call"
+                return Verdict.INSUFFICIENT, f"{of} have vouched for themselves"
+        needed = self.item.signatures
+        if len(same) >= needed:
+            return None
+        return Verdict.INSUFFICIENT, f"{len(same)} of {needed} people have vouched for it"
+
+    def _said(self, same: Sequence[Evidence], newest: Evidence) -> str:
+        """In words: what was seen and, of one who vouches for it, what they say."""
+        if self.item.gate is Gate.NONE or len(same) > 1:
+            return newest.reason
+        return f"{same[0].reason}; {newest.reason}"
+
+    def _aging(self, newest: Evidence) -> Sequence[Evidence]:
+        return () if self.item.gate is Gate.LOOK else (newest,)
+
     def _is_alike(self, one: Evidence, two: Evidence) -> bool:
+        if self.item.gate is Gate.LOOK and one.numbers.get(SEEN) != two.numbers.get(SEEN):
+            return False
         return all(
             one.fingerprints.get(each) == two.fingerprints.get(each)
-            for each in self._item.depends_on
+            for each in self.item.depends_on
         )
 
 

@@ -77,9 +77,12 @@ def look(
     release = read_release(session, release_id)
     if release is None:
         return None
-    knowledge = knowledge_of(records_that_count(session, release), _carried(session, release))
+    roster = roster_of(session, release.environment)
+    knowledge = knowledge_of(
+        records_that_count(session, release), _carried(session, release), roster.on_call
+    )
     known = knowledge.known(fingerprints)
-    against = evidence_against(roster_of(session, release.environment), release.items)
+    against = evidence_against(roster, release.items)
     known = replace(known, evidence={**known.evidence, **against})
     standings = assess(release.items, known, now, ABSENT)
     return Readiness(knowledge, standings, phase_standings(knowledge, standings, now), now)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from engine.readiness.assessment import Standing, State, waits_for_second
-from engine.readiness.items import Kind
+from engine.readiness.items import Gate, Kind
 from engine.readiness.looking import Readiness
 from engine.readiness.standing import PhaseStanding, WindowState
 
@@ -128,14 +128,15 @@ _TO_BE_RUN = frozenset({State.UNKNOWN, State.STALE})
 
 
 def _helps_to_run(standing: Standing, runnable: Collection[str]) -> bool:
-    """Whether a look may settle it: there was none, or things have changed since."""
+    """Whether a look may help: there was none, or things have changed since."""
     if standing.item.id not in runnable:
         return False
-    return standing.evidence is None or standing.state is State.STALE
+    evidence = standing.evidence
+    return evidence is None or evidence.is_overtaken or standing.state is State.STALE
 
 
 def _is_looked_at_by_nothing(standing: Standing) -> bool:
-    if standing.item.is_gate_absent:
+    if standing.item.gate is Gate.ABSENT:
         return standing.state is State.UNKNOWN
     return standing.evidence is None and standing.item.kind is Kind.AUTOMATIC
 
@@ -150,6 +151,9 @@ def _waits_for_second(readiness: Readiness, box: str) -> bool:
 def _by_somebody(standing: Standing) -> Action:
     # Whoever vouched may have written several lines; a step is one.
     box, state, reason = standing.item.id, standing.state, " ".join(standing.reason.split())
+    if standing.evidence is not None and standing.evidence.is_gate_shut:
+        kind = ActionKind.MEND if state is State.FAILING else ActionKind.WAIT
+        return Action(kind, (box,), f"Nobody can vouch for {box} before this is mended: {reason}")
     if standing.item.kind is Kind.ATTESTED and state is not State.FAILING:
         return Action(ActionKind.VOUCH, (box,), f"Vouch for {box}: {reason}")
     if standing.item.kind is Kind.DRILL and state is State.INSUFFICIENT:

@@ -37,6 +37,8 @@ class RecordKind(StrEnum):
     REVOCATION = "revocation"
     CONTACTS = "contacts"
     RISKS = "risks"
+    FEEDBACK = "feedback"
+    DISPOSITION = "disposition"
 
 
 def put_down(

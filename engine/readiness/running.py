@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,8 +18,9 @@ from engine.database.sessions import session_of
 from engine.errors import SetupError
 from engine.readiness.assessment import Verdict
 from engine.readiness.fingerprints import fingerprints_now
-from engine.readiness.items import Dependency, Item, Kind
+from engine.readiness.items import Dependency, Gate, Item, Kind
 from engine.readiness.knowledge import Release
+from engine.readiness.probes.leavings import clear_away
 from engine.readiness.probes.probe import Found, Question, unknown
 from engine.readiness.probes.registry import PROBES
 from engine.readiness.records import RecordKind, put_down
@@ -32,12 +33,16 @@ from engine.settings import Settings
 Progress = Callable[[Item, Found, int, int], None]
 
 
+def nothing(_item: Item, _found: Found, _done: int, _total: int) -> None:
+    """Progress that nobody watches."""
+
+
 def runnable(release: Release) -> tuple[Item, ...]:
-    """The boxes that a machine can look at by itself, in their order."""
+    """The boxes that a machine can look at by itself, or the gates of, in their order."""
     return tuple(
         item
         for item in release.items.values()
-        if item.kind is Kind.AUTOMATIC and item.probe in PROBES
+        if (item.kind is Kind.AUTOMATIC or item.gate is Gate.LOOK) and item.probe in PROBES
     )
 
 
@@ -46,18 +51,30 @@ def run(
     actor: Actor,
     release: Release,
     items: Sequence[Item],
-    progress: Progress = lambda _item, _found, _done, _total: None,
+    progress: Progress = nothing,
+    *,
+    begin: Callable[[Item], None] = lambda _item: None,
+    shared: Mapping[str, Any] | None = None,
 ) -> dict[str, Found]:
-    """Looks at boxes and puts down what was found, each as soon as it is; by id.
+    """Looks at boxes in this process, and puts down what was found, each as soon as it is; by id.
 
     What depends on the release is not looked at where other code runs: what that does says nothing
     of the release. A probe that breaks has found nothing: its box is unknown, with the kind of
-    error as the reason.
+    error as the reason. What looks have left behind is cleared away at last.
+
+    Args:
+        runtime: that is looked at, and looked with: not that of a process that serves (`apart`).
+        actor: who looks.
+        release: whose boxes.
+        items: of the boxes.
+        progress: told of each box once it is put down.
+        begin: told of each box before it is looked at.
+        shared: what is known already, see `Question.shared`.
 
     Raises:
         sqlalchemy.exc.DBAPIError: what was found could not be put down.
     """
-    shared: dict[str, Any] = {}
+    memory: dict[str, Any] = dict(shared or {})
     found: dict[str, Found] = {}
     for item in items:
         if item.probe not in PROBES:
@@ -67,7 +84,8 @@ def run(
             for each in release.checklist.phases
             if any(box.id == item.id for box in each.boxes)
         )
-        question = Question(runtime, release, item, phase, shared)
+        begin(item)
+        question = Question(runtime, release, item, phase, memory)
         started_at = runtime.clock.now()
         result = _another_code(question) or look_at(question)
         with session_of(runtime.target) as session:
@@ -83,6 +101,7 @@ def run(
             )
         found[item.id] = result
         progress(item, result, len(found), len(items))
+    clear_away(runtime)
     return found
 
 

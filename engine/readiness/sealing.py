@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -21,20 +21,24 @@ from engine.clock import Clock
 from engine.database.sessions import session_of
 from engine.database.target import Target
 from engine.errors import SetupError
+from engine.readiness.chain import reading
 from engine.readiness.checkpoints import CHECKPOINTS_FILE, Checkpoints
-from engine.readiness.records import as_bundled, written_instant
+from engine.readiness.records import RecordKind, as_bundled, written_instant
 from engine.readiness.signing import Signer, is_signed
 from engine.readiness.tables import ReadinessRecord, ReadinessSeal, ReadinessSealed
 from engine.readiness.verifier import (
     FIRST_HEAD,
     FORMAT,
     Finding,
+    Verification,
     seal_head,
     signed_bytes,
-    verify,
 )
 from engine.settings import Settings
 
+# A record commits a moment after the instant that it has. What is older by more than that than the
+# newest seal was put in later than it says, or by a clock that is wrong: it is looked for rarely.
+_LATE: Final = timedelta(hours=1)
 # As many in one seal: a batch is one transaction.
 _BATCH_MAX: Final = 10_000
 # So far this clock and the database's may be apart.
@@ -42,6 +46,20 @@ _OFF_MAX: Final = timedelta(seconds=5)
 _DATABASE_TIME: Final = text("SELECT clock_timestamp()")
 _LOCK: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('saveguard.readiness.seal'))")
 _INSTALLATION: Final = text("SELECT id FROM installation")
+
+
+class Verified(NamedTuple):
+    """What a verification came to.
+
+    Attributes:
+        records: how many there are.
+        seals: how many there are.
+        findings: what is wrong with them.
+    """
+
+    records: int
+    seals: int
+    findings: list[Finding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +96,14 @@ class Sealer:
         self._begin()
         return self.signer.public_key
 
-    def seal(self, session: Session) -> int:
+    def seal(self, session: Session, *, is_whole: bool = False) -> int:
         """Seals the records that are not yet, in the order they came; returns how many.
 
         The session is committed by the caller; `write_checkpoints` follows.
+
+        Args:
+            session: of a transaction.
+            is_whole: whether records are looked for that are much older than the newest seal, too.
 
         Raises:
             SetupError: the key cannot be read or is not the one that sealed so far, the
@@ -89,13 +111,14 @@ class Sealer:
         """
         if session.execute(_LOCK).scalar() is not True:
             return 0
-        waiting = _unsealed(session)
-        if not waiting:
-            return 0
-        self._begin()
         last = session.exec(
             select(ReadinessSeal).order_by(col(ReadinessSeal.number).desc()).limit(1)
         ).one_or_none()
+        since = None if last is None or is_whole else last.sealed_at - _LATE
+        waiting = _unsealed(session, since)
+        if not waiting:
+            return 0
+        self._begin()
         if last is not None:
             self._must_be_ours(last)
         previous = FIRST_HEAD if last is None else last.head.hex()
@@ -156,8 +179,12 @@ class Sealer:
         self._begin()
         return self.checkpoints.add(after)
 
-    def seal_all(self, target: Target) -> int:
+    def seal_all(self, target: Target, *, is_whole: bool = False) -> int:
         """Seals all that waits, and writes the checkpoints; returns how many records it sealed.
+
+        Args:
+            target: the database.
+            is_whole: as `seal`.
 
         Raises:
             SetupError: as `seal`.
@@ -166,7 +193,7 @@ class Sealer:
         sealed = 0
         while True:
             with session_of(target) as session:
-                done = self.seal(session)
+                done = self.seal(session, is_whole=is_whole)
             sealed += done
             if done < _BATCH_MAX:
                 break
@@ -175,28 +202,42 @@ class Sealer:
         return sealed
 
     def findings(self, target: Target) -> list[Finding]:
-        """What is wrong with the records, held against the checkpoints; nothing if all is well.
+        """What is wrong with the records; see `verified`."""
+        return self.verified(target).findings
+
+    def verified(self, target: Target) -> Verified:
+        """All records and seals, held against key and checkpoints.
 
         Records of which none was ever sealed, by nobody, are held against their digests alone.
 
         Raises:
             SetupError: the key cannot be read.
             OSError: the checkpoints cannot be read.
-            ValueError: neither a bundle nor checkpoints.
+            ValueError: what is there are no checkpoints.
+            psycopg.Error: the database could not be read.
         """
-        # First: what is told was committed before, so that the bundle has it.
+        # First: what is told was committed before, so that the database has it.
         checkpoints = self.checkpoints.read() if self.checkpoints.is_there else []
-        with session_of(target) as session:
-            bundled = bundle(session, self.installation)
-        if self.signer.has_key:
-            now = written_instant(self.clock.now())
-            return verify(bundled, checkpoints, self.signer.public_key, is_signed, now)
-        # Without the key no signature is told from another; all else is.
-        keyless = verify(bundled, [], b"")
-        found = [each for each in keyless if each.what not in {"unproved", "unsigned"}]
-        if bundled["seals"]:
-            found.append(Finding("unproved", "key", f"there is none in {self.directory}"))
-        return found
+        has_key = self.signer.has_key
+        key = self.signer.public_key if has_key else b""
+        verification = Verification(str(self.installation), key, is_signed)
+        with reading(target) as chain:
+            seals = chain.seals()
+            found = [
+                each
+                for seal, records in chain.sealed(seals)
+                for each in verification.follow(seal, records)
+            ]
+            found += [each for record in chain.waiting() for each in verification.wait(record)]
+        if has_key:
+            found += verification.end(checkpoints, written_instant(self.clock.now()))
+        else:
+            # Without the key no signature is told from another; all else is.
+            found += verification.end([])
+            found = [each for each in found if each.what not in {"unproved", "unsigned"}]
+            if seals:
+                found.append(Finding("unproved", "key", f"there is none in {self.directory}"))
+        return Verified(verification.records, verification.seals, found)
 
     def _checkpoint(self, seal: ReadinessSeal) -> dict[str, Any]:
         return {
@@ -303,11 +344,19 @@ def bundle(session: Session, installation: UUID) -> dict[str, Any]:
     }
 
 
-def _unsealed(session: Session) -> Sequence[ReadinessRecord]:
-    return session.exec(
+def _unsealed(session: Session, since: datetime | None) -> Sequence[ReadinessRecord]:
+    """The oldest records that no seal has; of all that were recorded after an instant."""
+    wanted = (
         select(ReadinessRecord)
         .outerjoin(ReadinessSealed, col(ReadinessSealed.record_id) == col(ReadinessRecord.id))
         .where(col(ReadinessSealed.record_id).is_(None))
         .order_by(col(ReadinessRecord.recorded_at), col(ReadinessRecord.id))
         .limit(_BATCH_MAX)
-    ).all()
+    )
+    if since is not None:
+        # By the index of kinds: a stretch of it for each.
+        wanted = wanted.where(
+            col(ReadinessRecord.kind).in_([each.value for each in RecordKind]),
+            col(ReadinessRecord.recorded_at) > since,
+        )
+    return session.exec(wanted).all()

@@ -19,8 +19,10 @@ from engine.access.permits import Permit
 from engine.access.roles import Permission
 from engine.clock import Clock
 from engine.errors import ErrorCode, Refusal
-from engine.readiness.assessment import NO_GATE, State, Verdict
-from engine.readiness.items import Dependency, Item, Kind
+from engine.readiness.assessment import LOOK_FIRST, NO_GATE, State, Verdict
+from engine.readiness.contacts import roster_of
+from engine.readiness.items import Dependency, Gate, Item, Kind
+from engine.readiness.knowledge import SEEN
 from engine.readiness.looking import Readiness
 from engine.readiness.records import RecordKind, body_of, put_down, written_instant
 from engine.readiness.standing import Meaning, PhaseStanding
@@ -41,6 +43,11 @@ _NO_AUTHOR: Final = Refusal(
 _NOBODY: Final = Refusal(
     ErrorCode.AUTHORIZATION_FAILED,
     "A signature is somebody's: sign on the page, as yourself; nothing was put down.",
+)
+_NOT_ASKED: Final = Refusal(
+    ErrorCode.AUTHORIZATION_FAILED,
+    "Each who is on call vouches for themselves, and you are not among the contacts; nothing was"
+    " put down.",
 )
 _SOMEBODY_ELSE: Final = Refusal(
     ErrorCode.AUTHORIZATION_FAILED, "Somebody else has to agree; nothing was put down."
@@ -145,13 +152,19 @@ def attest(
         fingerprints: of things as they are.
         is_good: False when it is known not to be so.
     """
-    permit, subject = _permit(session, clock, actor), _subject(readiness)
+    item = readiness.release.items.get(item_id)
+    is_of_each = item is not None and item.is_of_each
+    # Who is on call vouches for themselves, lead or not.
+    permission = Permission.READ_LEDGER if is_of_each else Permission.SIGN_OFF
+    permit, subject = Permit(session, clock, actor, permission), _subject(readiness)
     refusal = permit.refusal(Action.BOX_ATTESTED, subject)
     if refusal is not None:
         return refusal
     why = (
-        _not_by(permit, readiness)
+        (None if is_of_each and permit.account is not None else _not_by(permit, readiness))
         or _not_attested(readiness, item_id, is_good=is_good)
+        or (_gate_shut(readiness, item, fingerprints) if is_good else None)
+        or (_not_on_call(session, readiness, permit) if is_of_each else None)
         or _words_fault(comment, is_needed=True)
     )
     if why is not None:
@@ -171,7 +184,7 @@ def attest(
             started_at=now,
             ended_at=now,
             fingerprints=fingerprints,
-            numbers={},
+            numbers=_seen(readiness, item_id),
             witness="",
             is_attested=True,
         ),
@@ -376,7 +389,7 @@ def _not_attested(readiness: Readiness, item_id: str, *, is_good: bool) -> Refus
     item = readiness.release.items.get(item_id)
     if item is None:
         return _NO_BOX
-    if is_good and item.is_gate_absent:
+    if is_good and item.gate is Gate.ABSENT:
         return Refusal(ErrorCode.QUOTE_STATE_INVALID, f"{NO_GATE}; nothing was put down.")
     if item.kind is Kind.ATTESTED:
         return None
@@ -392,6 +405,38 @@ def _not_attested(readiness: Readiness, item_id: str, *, is_good: bool) -> Refus
             "It has to be run first, then people vouch for it; nothing was put down.",
         )
     return None
+
+
+def _gate_shut(
+    readiness: Readiness, item: Item | None, fingerprints: Mapping[Dependency, str]
+) -> Refusal | None:
+    """Why nobody vouches for a box now: a machine has not seen what it has to see before."""
+    if item is None or item.gate is not Gate.LOOK:
+        return None
+    looked = readiness.knowledge.gates.get(item.id)
+    if looked is None:
+        why = LOOK_FIRST
+    elif looked.verdict is not Verdict.PASSING:
+        why = f"Its gate is shut: {looked.reason}"
+    elif any(looked.fingerprints.get(each) != fingerprints.get(each) for each in item.depends_on):
+        why = "What a machine has seen has changed since: let it look again"
+    else:
+        return None
+    return Refusal(ErrorCode.QUOTE_STATE_INVALID, f"{why}; nothing was put down.")
+
+
+def _not_on_call(session: Session, readiness: Readiness, permit: Permit) -> Refusal | None:
+    """Why somebody's word is not asked for where each who is on call gives theirs."""
+    on_call = roster_of(session, readiness.release.environment).on_call
+    account = permit.account
+    return None if account is not None and account.email.casefold() in on_call else _NOT_ASKED
+
+
+def _seen(readiness: Readiness, item_id: str) -> dict[str, Any]:
+    """What a word is for, where a machine has looked at it before: its digest."""
+    looked = readiness.knowledge.gates.get(item_id)
+    seen = None if looked is None else looked.numbers.get(SEEN)
+    return {} if seen is None else {SEEN: seen}
 
 
 def _not_exempt(item: Item | None) -> Refusal | None:

@@ -27,7 +27,7 @@ class ReadinessRecord(SQLModel, table=True):
         Index("readiness_record_kind_idx", "kind", "recorded_at", "id"),
         CheckConstraint(
             "kind IN ('release', 'deployment', 'evidence', 'contradiction', 'waiver', 'n/a',"
-            " 'second', 'sign-off', 'revocation', 'contacts', 'risks')",
+            " 'second', 'sign-off', 'revocation', 'contacts', 'risks', 'feedback', 'disposition')",
             name="readiness_record_kind_known",
         ),
         CheckConstraint("octet_length(digest) = 32", name="readiness_record_digest_is_sha256"),

@@ -123,104 +123,192 @@ def verify(
                 Finding("unreadable", where, "it is more, or other, than its digest is of")
             )
         records[record["id"]] = record
-    signed_by = partial(check or is_signed, public_key)
-    chain = _Chain(str(bundle["installation"]), records, signed_by)
+    verification = Verification(str(bundle["installation"]), public_key, check)
     for seal in bundle["seals"]:
-        found += chain.follow(seal)
-    found += _unsealed(records, chain)
-    found += _waiting(records, chain, now)
-    found += _held_against(checkpoints, chain)
-    found += _sense(records)
+        found += verification.follow(seal, [(each, records.get(each)) for each in seal["records"]])
+    for record_id, record in records.items():
+        if not verification.has_sealed(record_id):
+            found += verification.wait(record)
+    found += verification.end(checkpoints, now)
     return found
 
 
-class _Chain:
-    """Follows the seals from the first."""
+class Verification:
+    """Follows the seals from the first, each with its records, without having them all at once."""
 
-    def __init__(
-        self,
-        installation: str,
-        records: Mapping[str, Mapping[str, Any]],
-        is_ours: Callable[[bytes, bytes], bool],
-    ) -> None:
+    def __init__(self, installation: str, public_key: bytes, check: Check | None = None) -> None:
+        """Has followed nothing yet; arguments as of `verify`."""
         self.installation = installation
-        self.is_ours = is_ours
-        self.records = records
-        self.heads: dict[int, str] = {}
+        self._is_ours = partial(check or is_signed, public_key)
+        self._heads: dict[int, str] = {}
         # Heads with their signatures, of which those were looked at.
-        self.signed: set[tuple[int, str, str]] = set()
-        self.sealed: set[str] = set()
-        self.sealed_at = ""
+        self._signed: set[tuple[int, str, str]] = set()
+        # Of each record its release; of one that waits, too.
+        self._releases: dict[str, str] = {}
+        self._sealed: set[str] = set()
+        self._sealed_at = ""
         self._head, self._number = FIRST_HEAD, 0
+        # The run of each evidence, and what each signature rests on.
+        self._runs: dict[str, str] = {}
+        self._rests: list[tuple[str, str, Sequence[str]]] = []
+        # When what waits for a seal was put down.
+        self._waiting: list[str] = []
 
-    def follow(self, seal: Mapping[str, Any]) -> Iterator[Finding]:
+    def has_sealed(self, record_id: str) -> bool:
+        """Whether a seal that was followed has this record."""
+        return record_id in self._sealed
+
+    @property
+    def records(self) -> int:
+        """How many there were."""
+        return len(self._releases)
+
+    @property
+    def seals(self) -> int:
+        """How many were followed."""
+        return len(self._heads)
+
+    def follow(
+        self, seal: Mapping[str, Any], records: Iterable[tuple[str, Mapping[str, Any] | None]]
+    ) -> Iterator[Finding]:
+        """What is wrong with the next seal, and what it has sealed.
+
+        Args:
+            seal: number, sealedAt, count, previous, head and signature.
+            records: the ids that it has sealed, in their order, each with the record if there is
+                one.
+        """
         number, where = int(seal["number"]), f"seal {seal['number']}"
         if number != self._number + 1:
             yield Finding("missing", where, f"seal {self._number + 1} was to come before it")
         if seal["previous"] != self._head:
             yield Finding("unlinked", where, "it does not follow from the seal before")
         digests: list[tuple[str, str]] = []
-        yield from self._take(seal, where, digests)
+        yield from self._take(seal, records, digests)
         head = seal_head(seal["previous"], number, seal["sealedAt"], int(seal["count"]), digests)
         if head != seal["head"]:
             yield Finding("broken", where, "what it sealed, or the order, is not what is there")
-        if int(seal["count"]) != len(self.sealed):
+        if int(seal["count"]) != len(self._sealed):
             yield Finding("broken", where, "it counts other records than there are")
         message = signed_bytes(self.installation, number, str(seal["head"]))
-        if not self.is_ours(bytes.fromhex(seal["signature"]), message):
+        if not self._is_ours(bytes.fromhex(seal["signature"]), message):
             yield Finding("unsigned", where, "its signature is not of this key")
         else:
-            self.signed.add((number, str(seal["head"]), str(seal["signature"])))
-        if seal["sealedAt"] < self.sealed_at:
+            self._signed.add((number, str(seal["head"]), str(seal["signature"])))
+        if seal["sealedAt"] < self._sealed_at:
             yield Finding("broken", where, "it is older than the seal before")
         self._head, self._number = str(seal["head"]), number
-        self.heads[number] = self._head
-        self.sealed_at = str(seal["sealedAt"])
+        self._heads[number] = self._head
+        self._sealed_at = str(seal["sealedAt"])
+
+    def wait(self, record: Mapping[str, Any]) -> Iterator[Finding]:
+        """What is wrong with a record that no seal has, once all seals were followed.
+
+        What waits for one is younger than the newest; else it was put in behind the seals.
+        """
+        where = f"record {record['id']}"
+        self._waiting.append(str(record["recordedAt"]))
+        if is_backdated(record["recordedAt"], self._sealed_at):
+            yield Finding("not sealed", where, "older than the newest seal")
+        elif record_digest(record) != record["digest"]:
+            yield Finding("edited", where, "its digest is another's")
+        yield from self._sense(record)
+
+    def end(self, checkpoints: Sequence[Mapping[str, Any]], now: str = "") -> Iterator[Finding]:
+        """What only shows once every record is known; arguments as of `verify`."""
+        # What nobody has sealed for long: whoever keeps it from a seal can still write it anew.
+        late = sorted(each for each in self._waiting if is_backdated(each, now))
+        if late:
+            since = f"no seal has come since {late[0]}: nothing proves yet what they say"
+            yield Finding("waiting", f"{len(late)} records", since)
+        yield from self._held_against(checkpoints)
+        for record_id, release_id, evidence in self._rests:
+            where = f"record {record_id}"
+            for evidence_id in evidence:
+                other = self._releases.get(evidence_id)
+                if other is None:
+                    yield Finding("missing", f"record {evidence_id}", f"{where} rests on it")
+                elif other != release_id:
+                    yield Finding("swapped", where, "it rests on another release's evidence")
 
     def _take(
-        self, seal: Mapping[str, Any], where: str, digests: list[tuple[str, str]]
+        self,
+        seal: Mapping[str, Any],
+        records: Iterable[tuple[str, Mapping[str, Any] | None]],
+        digests: list[tuple[str, str]],
     ) -> Iterator[Finding]:
-        for record_id in seal["records"]:
-            record = self.records.get(record_id)
+        for record_id, record in records:
+            where = f"record {record_id}"
             if record is None:
-                yield Finding("missing", f"record {record_id}", f"{where} has sealed it")
+                yield Finding("missing", where, f"seal {seal['number']} has sealed it")
                 continue
-            if record_id in self.sealed:
-                yield Finding("doubled", f"record {record_id}", "it was sealed before")
-            self.sealed.add(record_id)
-            if is_backdated(record["recordedAt"], self.sealed_at):
-                yield Finding("backdated", f"record {record_id}", "the seal before is younger")
+            if record_id in self._sealed:
+                yield Finding("doubled", where, "it was sealed before")
+            else:
+                yield from self._sense(record)
+            self._sealed.add(record_id)
+            if is_backdated(record["recordedAt"], self._sealed_at):
+                yield Finding("backdated", where, "the seal before is younger")
             if is_future_dated(record["recordedAt"], seal["sealedAt"]):
-                yield Finding("future-dated", f"record {record_id}", f"{where} is older than it")
+                yield Finding("future-dated", where, f"seal {seal['number']} is older than it")
             digest = record_digest(record)
             if digest != record["digest"]:
-                yield Finding("edited", f"record {record_id}", "its digest is another's")
+                yield Finding("edited", where, "its digest is another's")
             digests.append((record_id, digest))
 
+    def _held_against(self, checkpoints: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+        """Whether the chain still has every head that was written down elsewhere."""
+        if not checkpoints:
+            yield Finding("unproved", "checkpoints", "there are none: a tail may be cut off unseen")
+        for checkpoint in checkpoints:
+            number, where = int(checkpoint["number"]), f"checkpoint {checkpoint['number']}"
+            head = str(checkpoint["head"])
+            if not self._is_signed_checkpoint(checkpoint):
+                yield Finding("unsigned", where, "its signature is not of this key")
+            elif checkpoint["installation"] != self.installation:
+                yield Finding("foreign", where, "it is of another installation")
+            elif number not in self._heads:
+                yield Finding("cut off", where, "the chain ends before it, or is an older state")
+            elif self._heads[number] != head:
+                yield Finding("rewritten", where, "the chain had another head then")
 
-def _unsealed(records: Mapping[str, Mapping[str, Any]], chain: _Chain) -> Iterator[Finding]:
-    """What was put in behind the seals: what waits for one is younger than the newest."""
-    for record_id, record in records.items():
-        if record_id in chain.sealed:
-            continue
-        if is_backdated(record["recordedAt"], chain.sealed_at):
-            yield Finding("not sealed", f"record {record_id}", "older than the newest seal")
-        elif record_digest(record) != record["digest"]:
-            yield Finding("edited", f"record {record_id}", "its digest is another's")
+    def _is_signed_checkpoint(self, checkpoint: Mapping[str, Any]) -> bool:
+        number, head = int(checkpoint["number"]), str(checkpoint["head"])
+        installation, signature = str(checkpoint["installation"]), str(checkpoint["signature"])
+        # A signature takes milliseconds; that of the seal itself was looked at already.
+        if installation == self.installation and (number, head, signature) in self._signed:
+            return True
+        message = signed_bytes(installation, number, head)
+        return self._is_ours(bytes.fromhex(signature), message)
+
+    def _sense(self, record: Mapping[str, Any]) -> Iterator[Finding]:
+        """Whether a record speaks of others as it should."""
+        record_id, release_id = str(record["id"]), sys.intern(str(record["releaseId"]))
+        where = f"record {record_id}"
+        self._releases[record_id] = release_id
+        if record["kind"] not in {"evidence", "sign-off"}:
+            yield from _legible(record)
+            return
+        try:
+            body = json.loads(record["body"])
+            if record["kind"] == "sign-off":
+                self._rests.append((record_id, release_id, [*body["evidence"]]))
+                return
+            run, made_for = str(body["run"]), body["releaseId"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            yield Finding("unreadable", where, "its body is not what its kind has")
+            return
+        if self._runs.setdefault(run, record_id) != record_id:
+            yield Finding("replayed", where, f"it is the run of record {self._runs[run]}")
+        if made_for != release_id:
+            yield Finding("swapped", where, "it was made for another release")
 
 
-def _waiting(
-    records: Mapping[str, Mapping[str, Any]], chain: _Chain, now: str
-) -> Iterator[Finding]:
-    """What nobody has sealed for long: whoever keeps it from a seal can still write it anew."""
-    late = sorted(
-        record["recordedAt"]
-        for record_id, record in records.items()
-        if record_id not in chain.sealed and is_backdated(record["recordedAt"], now)
-    )
-    if late:
-        since = f"no seal has come since {late[0]}: nothing proves yet what they say"
-        yield Finding("waiting", f"{len(late)} records", since)
+def _legible(record: Mapping[str, Any]) -> Iterator[Finding]:
+    try:
+        json.loads(record["body"])
+    except (ValueError, TypeError):
+        yield Finding("unreadable", f"record {record['id']}", "its body is not what its kind has")
 
 
 def is_backdated(recorded_at: str, sealed_at: str) -> bool:
@@ -233,64 +321,6 @@ def is_backdated(recorded_at: str, sealed_at: str) -> bool:
 def is_future_dated(recorded_at: str, sealed_at: str) -> bool:
     """Whether a record is younger than the seal that it is under: it would stay fresh longer."""
     return datetime.fromisoformat(recorded_at) > datetime.fromisoformat(sealed_at) + LATE
-
-
-def _held_against(checkpoints: Sequence[Mapping[str, Any]], chain: _Chain) -> Iterator[Finding]:
-    """Whether the chain still has every head that was written down elsewhere."""
-    if not checkpoints:
-        yield Finding("unproved", "checkpoints", "there are none: a tail may be cut off unseen")
-    for checkpoint in checkpoints:
-        number, where = int(checkpoint["number"]), f"checkpoint {checkpoint['number']}"
-        head = str(checkpoint["head"])
-        if not _is_signed_checkpoint(checkpoint, chain):
-            yield Finding("unsigned", where, "its signature is not of this key")
-        elif checkpoint["installation"] != chain.installation:
-            yield Finding("foreign", where, "it is of another installation")
-        elif number not in chain.heads:
-            yield Finding("cut off", where, "the chain ends before it, or is an older state")
-        elif chain.heads[number] != head:
-            yield Finding("rewritten", where, "the chain had another head then")
-
-
-def _is_signed_checkpoint(checkpoint: Mapping[str, Any], chain: _Chain) -> bool:
-    number, head = int(checkpoint["number"]), str(checkpoint["head"])
-    installation, signature = str(checkpoint["installation"]), str(checkpoint["signature"])
-    # A signature takes milliseconds; that of the seal itself was looked at already.
-    if installation == chain.installation and (number, head, signature) in chain.signed:
-        return True
-    message = signed_bytes(installation, number, head)
-    return chain.is_ours(bytes.fromhex(signature), message)
-
-
-def _sense(records: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
-    """Whether records speak of each other as they should."""
-    runs: dict[str, str] = {}
-    for record_id, record in records.items():
-        where = f"record {record_id}"
-        try:
-            body = json.loads(record["body"])
-            if record["kind"] == "evidence":
-                run, release_id = str(body["run"]), body["releaseId"]
-                if runs.setdefault(run, record_id) != record_id:
-                    yield Finding("replayed", where, f"it is the run of record {runs[run]}")
-                if release_id != record["releaseId"]:
-                    yield Finding("swapped", where, "it was made for another release")
-            elif record["kind"] == "sign-off":
-                yield from _rests_on(body["evidence"], record, records)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            yield Finding("unreadable", where, "its body is not what its kind has")
-
-
-def _rests_on(
-    evidence: Iterable[str], record: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]
-) -> Iterator[Finding]:
-    where = f"record {record['id']}"
-    for evidence_id in evidence:
-        other = records.get(evidence_id)
-        if other is None:
-            yield Finding("missing", f"record {evidence_id}", f"{where} rests on it")
-        elif other["releaseId"] != record["releaseId"]:
-            yield Finding("swapped", where, "it rests on another release's evidence")
 
 
 def _is_text(value: object) -> bool:

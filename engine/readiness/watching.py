@@ -5,18 +5,19 @@ Each is done by one process at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlmodel import Session
 
-from engine.access.audit import terminal_actor
+from engine.access.audit import Actor, terminal_actor
 from engine.attempts.outcome import Source
 from engine.database.sessions import session_of
 from engine.errors import TAXONOMY, ErrorCode
+from engine.readiness.apart import run_apart
 from engine.readiness.contradictions import (
     UNEXPLAINED,
     Fact,
@@ -24,12 +25,16 @@ from engine.readiness.contradictions import (
     contradicted,
 )
 from engine.readiness.fingerprints import fingerprints_now
+from engine.readiness.items import Item
+from engine.readiness.knowledge import Release
 from engine.readiness.live import due, is_live
 from engine.readiness.looking import Readiness, look, read_release
+from engine.readiness.probes.probe import Found
 from engine.readiness.records import RecordKind, put_down, written_instant
 from engine.readiness.releases import current_releases, deployed_release
-from engine.readiness.running import run, runnable
+from engine.readiness.running import runnable
 from engine.readiness.sealing import sealer_of
+from engine.readiness.turn import UnderWayError
 from engine.runtime import Runtime
 
 # As the records name it.
@@ -39,8 +44,6 @@ _BACK: Final = timedelta(hours=24)
 _EXPLAINED: Final = [
     meaning.number for code, meaning in TAXONOMY.items() if code is not ErrorCode.INTERNAL_ERROR
 ]
-_TRY_LOOKING: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('saveguard.readiness.look'))")
-_WAIT: Final = text("SET LOCAL idle_in_transaction_session_timeout = 0")
 _TRY_NOTING: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('saveguard.readiness.note'))")
 # Live attempts that ended with the catch-all code, or with one that this release does not know; by
 # the index of the few that have a code.
@@ -54,8 +57,27 @@ _UNEXPLAINED: Final = text("""
 """)
 
 
-def seal(runtime: Runtime) -> int:
+class Run(Protocol):
+    """Looks at boxes, as `apart.run_apart` does."""
+
+    def __call__(
+        self,
+        runtime: Runtime,
+        actor: Actor,
+        release: Release,
+        items: Sequence[Item],
+        *,
+        patience: timedelta,
+    ) -> Mapping[str, Found]:
+        """What was found, by the id of the box."""
+
+
+def seal(runtime: Runtime, *, is_whole: bool = False) -> int:
     """Seals what has come, and writes the checkpoints; returns how many records it sealed.
+
+    Args:
+        runtime: of the worker.
+        is_whole: whether records are looked for that are much older than the newest seal, too.
 
     Raises:
         SetupError: nothing can be sealed here, see `sealing.Sealer.seal`.
@@ -63,25 +85,33 @@ def seal(runtime: Runtime) -> int:
     """
     with session_of(runtime.target) as session:
         sealer = sealer_of(session, runtime.settings, runtime.clock)
-    return sealer.seal_all(runtime.target)
+    return sealer.seal_all(runtime.target, is_whole=is_whole)
 
 
-def look_again(runtime: Runtime) -> int:
-    """Looks at the boxes of the running release whose evidence is soon too old; how many."""
-    with session_of(runtime.target) as alone:
-        if alone.execute(_TRY_LOOKING).scalar() is not True:
-            return 0
-        # The lock is held while the probes run, which takes as long as it takes; nothing is read
-        # in its transaction, so that it keeps nobody from anything else.
-        alone.execute(_WAIT)
-        with session_of(runtime.target) as session:
-            release_id = deployed_release(session, runtime.settings.environment)
-            readiness = None if release_id is None else _look(session, runtime, release_id)
-        if readiness is None or not is_live(readiness.release, readiness.read_at):
-            return 0
-        release, evidence = readiness.release, readiness.knowledge.evidence
-        items = due(release, runnable(release), evidence, readiness.read_at)
-        return len(run(runtime, terminal_actor(runtime.clock, WORKER), release, items))
+def look_again(runtime: Runtime, run: Run = run_apart) -> int:
+    """Looks at the boxes of the running release whose evidence is soon too old; how many.
+
+    Args:
+        runtime: of the worker.
+        run: looks, in a process of its own.
+
+    Raises:
+        SetupError: nothing can be looked at, see `apart.run_apart`.
+    """
+    with session_of(runtime.target) as session:
+        release_id = deployed_release(session, runtime.settings.environment)
+        readiness = None if release_id is None else _look(session, runtime, release_id)
+    if readiness is None or not is_live(readiness.release, readiness.read_at):
+        return 0
+    release, evidence = readiness.release, readiness.knowledge.evidence
+    items = due(release, runnable(release), evidence, readiness.read_at)
+    if not items:
+        return 0
+    try:
+        actor = terminal_actor(runtime.clock, WORKER)
+        return len(run(runtime, actor, release, items, patience=timedelta(0)))
+    except UnderWayError:
+        return 0  # there is another turn in a minute
 
 
 def note_contradictions(runtime: Runtime) -> int:

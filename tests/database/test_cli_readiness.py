@@ -53,7 +53,7 @@ def ops(office: Shell) -> Shell:
     return office
 
 
-def signed_off(target: Target, settings: Settings) -> None:
+def signed_off(target: Target, settings: Settings, words: str = "I have") -> None:
     """A lead has vouched for the one box, and signed."""
     _, actor = lead(target, CLOCK)
     for step in ("attest", "sign"):
@@ -64,7 +64,7 @@ def signed_off(target: Target, settings: Settings) -> None:
             found = look(session, release_id, now, CLOCK.now())
             assert found is not None
             if step == "attest":
-                done = signoff.attest(session, CLOCK, actor, found, "PRE-1.1", "I have", now)
+                done = signoff.attest(session, CLOCK, actor, found, "PRE-1.1", words, now)
             else:
                 seen = found.phases[0].seen
                 done = signoff.sign(
@@ -112,6 +112,22 @@ def test_what_cannot_be_done_is_one_line(ops: Shell, tmp_path: Path) -> None:
     assert "once it has happened" in ops.refused(
         "readiness", "deploy", *OURS, "--at", "2999-01-01T00:00:00Z"
     )
+
+
+def test_what_somebody_wrote_is_no_line_of_its_own(
+    office: Shell, target: Target, settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "list.md").write_text(LIST)
+    office(*ADD, "development", "--checklist", str(tmp_path / "list.md"))
+    signed_off(target, settings, "I have\n  PRE-1.2    passing            not so")
+
+    shown = office("readiness", "status", *OURS, "--phase", "PRE-1").out
+    written = office("readiness", "export", *OURS).out
+
+    (line,) = [each for each in shown.splitlines() if "not so" in each]
+    assert line.endswith("Read by somebody: I have PRE-1.2 passing not so")
+    assert len([each for each in written.splitlines() if "not so" in each]) == 1
+    assert len(written.splitlines()) == len(LIST.splitlines()) + 2
 
 
 def test_a_fresh_release_shows_170_boxes_none_of_them_green(ops: Shell) -> None:

@@ -20,6 +20,8 @@ from engine.database import migrate
 from engine.database.migrate import migrate_down, migrate_up, migration_status
 from engine.database.migrations import session
 from engine.database.pool import Pool
+from engine.database.schema_journal import checksums, newest_changes
+from engine.database.sessions import session_of
 from engine.database.target import Target
 from engine.quotes.store import QuoteStore
 from engine.settings import Settings
@@ -354,3 +356,31 @@ def test_a_key_that_an_older_release_would_let_in_further_is_revoked_on_the_way_
 
     assert rows(blank.owner, "SELECT count(*) FROM api_key WHERE revoked_at IS NULL") == [(0,)]
     assert rows(blank.owner, "SELECT count(*) FROM api_key") == [(3,)]
+
+
+def test_the_journal_says_of_each_revision_who_ran_it_when_and_from_which_file(
+    blank: Target,
+) -> None:
+    began = CLOCK.now()
+    migrate_up(blank.owner, CLOCK)
+    migrate_down(blank.owner, CLOCK, "0010")
+    migrate_up(blank.owner, CLOCK)
+
+    with session_of(blank) as session:
+        journal = newest_changes(session)
+
+    # The table went away with the revision that makes it, and with it what was run before.
+    assert list(journal) == ["0011"]
+    (newest,) = journal.values()
+    assert newest.ran_by.endswith(" as saveguard_owner")
+    assert began < newest.ran_at <= CLOCK.now()
+    assert newest.duration_us > 0
+    assert newest.checksum == checksums()["0011"]
+
+
+def test_a_first_migration_writes_down_every_revision(target: Target) -> None:
+    with session_of(target) as session:
+        journal = newest_changes(session)
+
+    assert {name: each.checksum for name, each in journal.items()} == checksums()
+    assert sorted(journal) == list(REVISIONS)

@@ -225,7 +225,7 @@ def test_more_processes_than_there_are_connections_is_red(look: Lookout, target:
     found = [look("db.pool", box) for box in ("PRE-9.3", "POST-4.5")]
 
     assert {each.verdict for each in found} == {Verdict.FAILING}
-    assert f"12 x 40 + {limits.RESERVE} = 490 connections" in found[0].reason
+    assert f"12 x 40 + {limits.RESERVE} = 500 connections" in found[0].reason
 
 
 ROOM = limits.Room(12, 1, 97, 9, 0, 0, timedelta(0), 0, 0)
@@ -235,8 +235,8 @@ ROOM = limits.Room(12, 1, 97, 9, 0, 0, timedelta(0), 0, 0)
     ("change", "verdict"),
     [
         ({}, Verdict.PASSING),
-        ({"available": 23}, Verdict.PASSING),
-        ({"available": 22}, Verdict.FAILING),
+        ({"available": 33}, Verdict.PASSING),
+        ({"available": 32}, Verdict.FAILING),
         ({"timeouts": 1}, Verdict.FAILING),
         ({"mean_wait": timedelta(seconds=1)}, Verdict.FAILING),
         ({"idle_in_transaction": 1}, Verdict.FAILING),

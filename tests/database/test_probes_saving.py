@@ -10,10 +10,12 @@ import psycopg
 import pytest
 
 from engine.database.target import Target
+from engine.integrity.one_quote import QuoteCheck
 from engine.quotes import lifecycle
 from engine.quotes.lifecycle import TRANSITIONS, Operation, Status
 from engine.readiness.assessment import Verdict
-from engine.readiness.probes import races, states
+from engine.readiness.probes import races, raw, states
+from engine.readiness.probes.leavings import clear_away
 from engine.readiness.probes.races import Size
 from engine.runtime import Runtime
 from engine.saving import course, decision, write
@@ -21,6 +23,7 @@ from engine.saving.request import Edit
 from engine.saving.retry import RetrySchedule
 from engine.saving.write import Write
 from tests.api.lookouts import beside_others
+from tests.database.databases import rows
 from tests.database.guards import GUARDS, all_have_read_before_one_writes, without
 from tests.database.releases import Lookout
 from tests.sabotage import sabotage
@@ -62,8 +65,8 @@ def test_an_engine_that_is_well_passes(look: Lookout, probe: str) -> None:
     assert found.reason
     assert found.witness
     assert found.numbers
-    rows = ledger_rows(look.runtime.target.owner)
-    assert {row["source"] for row in rows} == {"synthetic"}
+    attempts = ledger_rows(look.runtime.target.owner)
+    assert {row["source"] for row in attempts} == {"synthetic"}
 
 
 def test_the_size_of_a_race_is_in_its_numbers(
@@ -191,3 +194,52 @@ def test_where_no_deadlock_can_be_made_nothing_is_known(runtime: Runtime) -> Non
 
     assert found.verdict is Verdict.UNKNOWN
     assert "No deadlock" in found.reason
+
+
+def test_a_raw_statement_past_the_engine_is_refused_or_found(look: Lookout) -> None:
+    tried = look("state.matrix").numbers["raw"]
+    seen = {what: (refused, found) for what, refused, found in tried}
+
+    # A deleted quote that is not deleted is a row that may not be; the others are found by rules.
+    assert {"DRAFT to ACCEPTED", "SENT to DRAFT", "ACCEPTED to DRAFT", "EXPIRED to SENT"} <= set(
+        seen
+    )
+    assert [what for what, (refused, found) in seen.items() if not refused and not found] == []
+
+
+@pytest.mark.usefixtures("_small")
+def test_a_raw_statement_that_nothing_finds_shows(
+    look: Lookout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raw, "check_within", lambda *_: QuoteCheck((), {}))
+
+    for probe in ("lock.race", "state.matrix"):
+        found = look(probe)
+        assert found.verdict is Verdict.FAILING, found
+        assert "raw" in found.reason
+
+
+@pytest.mark.usefixtures("_small")
+def test_what_looks_have_left_behind_is_deleted_but_for_what_nothing_leads_on_from(
+    look: Lookout,
+) -> None:
+    for probe in ("lock.race", "state.race", "state.matrix", "retry.inject"):
+        look(probe)
+    before = statuses(look)
+
+    cleared = clear_away(look.runtime)
+
+    assert before["SENT"] >= SMALL.rounds
+    assert cleared == before["SENT"] + before["DRAFT"] + before["REJECTED"]
+    assert statuses(look) == {
+        "CANCELLED": before["CANCELLED"] + cleared,
+        "ACCEPTED": 2,
+        "EXPIRED": 2,
+    }
+    assert clear_away(look.runtime) == 0
+
+
+def statuses(look: Lookout) -> dict[str, int]:
+    """How many quotes are in which status."""
+    found = rows(look.runtime.target.app, "SELECT status, count(*) FROM quote GROUP BY status")
+    return dict(found)

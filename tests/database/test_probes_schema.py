@@ -35,7 +35,23 @@ _ON_A_PARTITION = """
     FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()
 """
 SABOTAGE = [
-    ("mig.applied", "UPDATE alembic_version SET version_num = '0009'", "1 are missing"),
+    ("mig.applied", "UPDATE alembic_version SET version_num = '0010'", "1 are missing"),
+    (
+        "mig.applied",
+        (
+            "GRANT ALL ON schema_change TO CURRENT_USER;"
+            " UPDATE schema_change SET checksum = sha256('another') WHERE revision = '0007'"
+        ),
+        "Revision 0007 was run from another file",
+    ),
+    (
+        "mig.applied",
+        (
+            "GRANT ALL ON schema_change TO CURRENT_USER;"
+            " DELETE FROM schema_change WHERE revision = '0011'"
+        ),
+        "nobody has run it",
+    ),
     ("mig.applied", "DELETE FROM alembic_version", "At revision none"),
     ("mig.fingerprint", "DROP INDEX quote_client_idx", "1 lines are missing"),
     (

@@ -1,5 +1,7 @@
 """A run of everything that a machine can look at: decided or not, and put down with its numbers."""
 
+# ruff: noqa: S608 - the one value is an id of ours
+
 from __future__ import annotations
 
 from datetime import timedelta
@@ -43,6 +45,12 @@ def test_every_box_that_can_be_looked_at_is_looked_at_and_put_down(agency: Agenc
         " WHERE kind = 'evidence' ORDER BY item_id",
     )
     assert put_down == [(box, release.items[box].probe) for box in sorted(found)]
+    # Of what the probes saved there is left what nothing leads on from, and what was deleted.
+    canaries = rows(
+        runtime.target.owner,
+        f"SELECT DISTINCT status FROM quote WHERE agent_id <> '{agency.agent_id}' ORDER BY status",
+    )
+    assert canaries == [("ACCEPTED",), ("CANCELLED",), ("EXPIRED",)]
 
 
 def test_a_box_of_the_release_is_not_looked_at_by_other_code(runtime: Runtime) -> None:

@@ -30,7 +30,7 @@ from engine.clock import FrozenClock, SystemClock
 from engine.database.sessions import session_of
 from engine.database.target import Target
 from engine.errors import SetupError
-from engine.readiness import sealing, verifier
+from engine.readiness import checkpoints, sealing, verifier
 from engine.readiness.assessment import Verdict
 from engine.readiness.checkpoints import CHECKPOINTS_FILE
 from engine.readiness.records import RecordKind, as_bundled, put_down
@@ -502,7 +502,9 @@ def test_whatever_was_done_to_records_shows(
 
     status, found = chain.verified()
     assert (status, words in found) == (1, True), found
-    assert chain.sealer.findings(chain.target) != []
+    # What reads the database finds what the one file finds in a bundle of it.
+    here = chain.sealer.findings(chain.target)
+    assert any(f"{each.what}: {each.where}".startswith(words) for each in here), here
 
 
 def cut_off_with_its_checkpoint(chain: Chain) -> None:
@@ -693,6 +695,45 @@ def test_a_checkpoint_that_was_not_written_to_its_end_is_written_again(chain: Ch
 
     assert [each["number"] for each in chain.sealer.checkpoints.read()] == [1, 2, 3]
     assert chain.verified()[0] == 0
+
+
+def test_only_the_end_of_the_checkpoints_is_read_to_add_to_them(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = chain.sealer.checkpoints.path
+    first, rest = path.read_bytes().split(b"\n", maxsplit=1)
+    path.write_bytes(b"x" * len(first) + b"\n" + rest)
+    monkeypatch.setattr(checkpoints, "_BLOCK", 7)  # a line has many blocks
+    chain.put(chain.one)
+
+    assert chain.seal() == 1
+
+    numbers = [json.loads(line)["number"] for line in path.read_bytes().splitlines()[1:]]
+    assert numbers == [2, 3, 4]
+
+
+def test_what_was_put_in_long_behind_the_seals_is_found_when_all_is_looked_at(
+    chain: Chain,
+) -> None:
+    chain.clock.advance(2 * HOUR)
+    chain.put(chain.one)
+    chain.seal()
+    copied(chain, body="replace(body, 'run', 'rung')", kind="'contradiction'")
+
+    assert chain.seal() == 0
+    found = [each.what for each in chain.sealer.findings(chain.target)]
+    assert found == ["not sealed", "waiting"]
+    assert chain.sealer.seal_all(chain.target, is_whole=True) == 1
+    assert [each.what for each in chain.sealer.findings(chain.target)] == ["backdated"]
+
+
+def test_a_chain_is_verified_however_few_rows_are_in_memory(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.readiness.chain._ROWS", 2)
+    chain.put(chain.two)
+
+    assert chain.sealer.verified(chain.target) == (7, 3, [])
 
 
 def test_checkpoints_that_are_gone_are_not_written_anew_over_what_may_have_been_cut_off(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,8 +21,10 @@ from engine.clock import FrozenClock, SystemClock
 from engine.database.sessions import session_of
 from engine.database.target import Target
 from engine.errors import ErrorCode, Refusal
-from engine.readiness import signoff
+from engine.readiness import fingerprints, signoff
 from engine.readiness.assessment import State, Verdict
+from engine.readiness.contacts import Contact, set_contacts
+from engine.readiness.documents import Documents
 from engine.readiness.fingerprints import fingerprints_now
 from engine.readiness.knowledge import knowledge_of
 from engine.readiness.looking import Readiness, look
@@ -469,7 +472,7 @@ def test_nobody_says_or_agrees_that_a_red_box_does_not_apply(ours: Desk) -> None
     assert ours.state("PRE-1.1") is State.FAILING
 
 
-@pytest.mark.parametrize("box", ["PRE-6.5", "PRE-6.6", "POST-7.4"])
+@pytest.mark.parametrize("box", ["PRE-6.5", "POST-7.4"])
 def test_nobody_vouches_where_a_machine_has_to_see_each_person_first(ours: Desk, box: str) -> None:
     refusal = ours.attest(ours.lead, box)
 
@@ -519,6 +522,7 @@ def test_a_box_that_follows_from_others_is_not_exempt_by_itself(ours: Desk) -> N
 
 
 def test_a_box_that_two_people_vouch_for_takes_two(ours: Desk) -> None:
+    ours.found("PRE-10.8")
     ours.attest(ours.lead, "PRE-10.8")
     ours.attest(ours.lead, "PRE-10.8", "Again")
     assert ours.state("PRE-10.8") is State.INSUFFICIENT
@@ -530,6 +534,64 @@ def test_a_box_that_two_people_vouch_for_takes_two(ours: Desk) -> None:
     assert ours.state("PRE-10.8") is State.FAILING
     ours.attest(ours.lead, "PRE-10.8")
     assert ours.state("PRE-10.8") is State.INSUFFICIENT
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (None, "A machine has to look first"),
+        (Verdict.FAILING, "Its gate is shut: Two of two are right"),
+        (Verdict.UNKNOWN, "Its gate is shut"),
+    ],
+    ids=["never looked at", "red", "not to be told"],
+)
+def test_nobody_vouches_while_a_gate_is_shut_and_somebody_may_speak_against_it(
+    ours: Desk, verdict: Verdict | None, words: str
+) -> None:
+    if verdict is not None:
+        ours.found("PRE-6.1", verdict)
+
+    refusal = ours.attest(ours.lead, "PRE-6.1")
+
+    assert code(refusal) is STATE
+    assert isinstance(refusal, Refusal)
+    assert words in refusal.message
+    assert isinstance(ours.attest(ours.lead, "PRE-6.1", "They are old", is_good=False), UUID)
+    assert ours.state("PRE-6.1") is State.FAILING
+
+
+def test_nobody_vouches_for_what_has_changed_since_a_machine_looked(
+    ours: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours.found("PRE-6.1")
+    edited = Documents(Path(), {"docs/one.md": "edited"})
+    monkeypatch.setattr(fingerprints, "read_documents", lambda: edited)
+
+    refusal = ours.attest(ours.lead, "PRE-6.1")
+
+    assert isinstance(refusal, Refusal)
+    assert "has changed since" in refusal.message
+
+
+def test_each_who_is_on_call_vouches_for_themselves_lead_or_not_and_nobody_else_does(
+    ours: Desk,
+) -> None:
+    ada = acting(account(ours.target, ours.clock, Role.ON_CALL, email="ada@agency.travel"))
+    rui = acting(account(ours.target, ours.clock, Role.LEAD, email="rui@agency.travel"))
+    people = [
+        Contact("on-call", role, name, "+351 210 000 000", f"{name.upper()}@agency.travel")
+        for role, name in (("primary", "ada"), ("secondary", "rui"))
+    ]
+    with session_of(ours.target) as session:
+        set_contacts(session, ours.clock, ours.lead, "staging", people)
+    ours.found("PRE-6.6")
+
+    assert code(ours.attest(ours.lead, "PRE-6.6")) is AUTHORIZATION
+    assert isinstance(ours.attest(ada, "PRE-6.6"), UUID)
+    assert ours.state("PRE-6.6") is State.INSUFFICIENT
+    assert isinstance(ours.attest(rui, "PRE-6.6"), UUID)
+    assert ours.state("PRE-6.6") is State.PASSING
+    assert code(ours.attest(ada, "PRE-6.1")) is AUTHORIZATION
 
 
 def test_two_people_vouch_for_a_drill_that_was_run_and_do_not_stand_in_for_it(

@@ -413,7 +413,7 @@ CREATE TABLE public.readiness_record (
     body text NOT NULL,
     digest bytea NOT NULL,
     CONSTRAINT readiness_record_digest_is_sha256 CHECK ((octet_length(digest) = 32)),
-    CONSTRAINT readiness_record_kind_known CHECK ((kind = ANY (ARRAY['release'::text, 'deployment'::text, 'evidence'::text, 'contradiction'::text, 'waiver'::text, 'n/a'::text, 'second'::text, 'sign-off'::text, 'revocation'::text, 'contacts'::text, 'risks'::text])))
+    CONSTRAINT readiness_record_kind_known CHECK ((kind = ANY (ARRAY['release'::text, 'deployment'::text, 'evidence'::text, 'contradiction'::text, 'waiver'::text, 'n/a'::text, 'second'::text, 'sign-off'::text, 'revocation'::text, 'contacts'::text, 'risks'::text, 'feedback'::text, 'disposition'::text])))
 );
 
 CREATE TABLE public.readiness_seal (
@@ -445,6 +445,17 @@ CREATE TABLE public.rollup_state (
     is_stale boolean DEFAULT false NOT NULL,
     CONSTRAINT rollup_state_feed_known CHECK ((feed = ANY (ARRAY['snapshot'::text, 'queue'::text]))),
     CONSTRAINT rollup_state_is_one CHECK ((id = 1))
+);
+
+CREATE TABLE public.schema_change (
+    revision text NOT NULL,
+    direction text NOT NULL,
+    ran_at timestamp with time zone NOT NULL,
+    ran_by text NOT NULL,
+    duration_us bigint NOT NULL,
+    checksum bytea NOT NULL,
+    CONSTRAINT schema_change_checksum_is_sha256 CHECK ((octet_length(checksum) = 32)),
+    CONSTRAINT schema_change_direction_known CHECK ((direction = ANY (ARRAY['up'::text, 'down'::text])))
 );
 
 CREATE TABLE public.sign_in (
@@ -547,6 +558,9 @@ ALTER TABLE ONLY public.readiness_sealed
 
 ALTER TABLE ONLY public.rollup_state
     ADD CONSTRAINT rollup_state_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.schema_change
+    ADD CONSTRAINT schema_change_pkey PRIMARY KEY (revision, ran_at);
 
 ALTER TABLE ONLY public.sign_in
     ADD CONSTRAINT sign_in_pkey PRIMARY KEY (token_hash);
@@ -721,5 +735,9 @@ GRANT SELECT,INSERT,REFERENCES,TRIGGER ON TABLE public.readiness_sealed TO saveg
 GRANT SELECT,INSERT ON TABLE public.readiness_sealed TO saveguard_app;
 
 GRANT SELECT,UPDATE ON TABLE public.rollup_state TO saveguard_app;
+
+REVOKE ALL ON TABLE public.schema_change FROM saveguard_owner;
+GRANT SELECT,INSERT,REFERENCES,TRIGGER ON TABLE public.schema_change TO saveguard_owner;
+GRANT SELECT ON TABLE public.schema_change TO saveguard_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sign_in TO saveguard_app;

@@ -70,6 +70,9 @@ def evidence(
     things: Mapping[Dependency, str] | None = None,
     is_attested: bool = False,
     reason: str = "Two of two",
+    numbers: Mapping[str, Any] | None = None,
+    by: str = "ops",
+    account_id: UUID | None = None,
 ) -> ReadinessRecord:
     """A look at a box, or somebody's word for it."""
     body = evidence_body(
@@ -80,8 +83,16 @@ def evidence(
         started_at=at,
         ended_at=at,
         fingerprints=THINGS if things is None else things,
-        numbers={},
+        numbers=numbers or {},
         witness="",
         is_attested=is_attested,
     )
-    return record(RecordKind.EVIDENCE, body, at, item_id=box, release_id=of)
+    return record(
+        RecordKind.EVIDENCE,
+        body,
+        at,
+        item_id=box,
+        release_id=of,
+        recorded_by=by,
+        account_id=account_id,
+    )

@@ -19,7 +19,7 @@ from engine.readiness.assessment import (
     Verdict,
     assess,
 )
-from engine.readiness.items import Dependency, Item, Kind
+from engine.readiness.items import Dependency, Gate, Item, Kind
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -177,7 +177,7 @@ def test_a_word_alone_says_that_its_gate_is_not_there() -> None:
 
 
 def test_a_word_is_not_enough_where_a_machine_has_to_see_something_of_each_person() -> None:
-    found = standing(item(kind=Kind.ATTESTED, is_gate_absent=True), evidence())
+    found = standing(item(kind=Kind.ATTESTED, gate=Gate.ABSENT), evidence())
 
     assert found.state is State.UNKNOWN
     assert "its machine gate is not there" in found.reason
@@ -234,6 +234,27 @@ def test_a_derived_box_names_what_keeps_it_from_being_green() -> None:
 def test_a_derived_box_says_how_many_of_its_parts_do_not_apply() -> None:
     assert parts(State.PASSING, State.NOT_APPLICABLE).reason.endswith("; 1 of 2 do not apply")
     assert parts(State.WAIVED, State.NOT_APPLICABLE).reason.endswith("; 1 of 2 do not apply")
+
+
+def test_a_derived_box_counts_the_boxes_that_it_comes_down_to_each_once() -> None:
+    names = ("PRE-1.1", "PRE-1.2", "PRE-1.3")
+    inner = Item("PRE-1", Kind.DERIVED, None, frozenset(), None, names)
+    top = Item("READY-1", Kind.DERIVED, None, frozenset(), None, ("PRE-1", "PRE-1.1", "PRE-1.2"))
+    items = {"READY-1": top, "PRE-1": inner, **{name: item(name) for name in names}}
+    evidences = {"PRE-1.1": evidence("PRE-1.1")}
+    exempt = {
+        name: waiver(item_id=name, state=State.NOT_APPLICABLE) for name in ("PRE-1.2", "PRE-1.3")
+    }
+
+    green = assess(items, Known(evidences, exempt, {}, THINGS), NOW)["READY-1"]
+    waived = {**exempt, "PRE-1.3": waiver(item_id="PRE-1.3")}
+    violet = assess(items, Known(evidences, waived, {}, THINGS), NOW)["READY-1"]
+
+    assert (green.state, green.reason) == (State.PASSING, "All 3 are settled; 2 of 3 do not apply")
+    assert (violet.state, violet.reason) == (
+        State.WAIVED,
+        "1 of 3 waived, none open; 1 of 3 do not apply",
+    )
 
 
 def test_a_derived_box_cannot_be_green_by_evidence_of_its_own() -> None:

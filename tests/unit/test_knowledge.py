@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from engine.readiness.assessment import State, Verdict, assess
 from engine.readiness.items import Dependency
-from engine.readiness.knowledge import Knowledge, knowledge_of
+from engine.readiness.knowledge import SEEN, Knowledge, knowledge_of
 from engine.readiness.records import RecordKind
 from engine.readiness.standing import WindowState, phase_standings
 from engine.readiness.tables import ReadinessRecord
 from tests.unit.readiness_records import (
+    CLOCK,
     HOUR,
     MINUTE,
     NOW,
@@ -151,16 +154,18 @@ def test_the_windows_of_phases_run_from_the_deployment(
 
 
 def test_a_revoked_word_is_as_if_it_had_not_been_said() -> None:
+    looked = evidence("PRE-6.4", NOW - 2 * HOUR)
     word = evidence("PRE-6.4", NOW - HOUR, is_attested=True)
     revocation = record(RecordKind.REVOCATION, {"recordId": str(word.id), "reason": "A slip"}, NOW)
 
-    assert state(knowledge_of([released(), word]), "PRE-6.4") is State.PASSING
-    assert state(knowledge_of([released(), word, revocation]), "PRE-6.4") is State.UNKNOWN
+    before = [released(), looked, word]
+    assert state(knowledge_of(before), "PRE-6.4") is State.PASSING
+    assert state(knowledge_of([*before, revocation]), "PRE-6.4") is State.INSUFFICIENT
 
 
-@pytest.mark.parametrize("box", ["POST-2.1", "POST-8.5"], ids=["drill", "word"])
+@pytest.mark.parametrize("box", ["POST-2.1", "POST-8.7"], ids=["drill", "word"])
 def test_a_drill_and_a_word_count_from_when_their_phase_has_opened(box: str) -> None:
-    is_attested = box == "POST-8.5"
+    is_attested = box == "POST-8.7"
     said = evidence(box, NOW - MINUTE, is_attested=is_attested)
     opened, early = deployed(NOW - 25 * HOUR), deployed(NOW - 5 * MINUTE)
 
@@ -199,3 +204,80 @@ def test_another_exemption_of_the_same_box_is_another_phase_to_whoever_signed() 
 def test_without_a_release_there_is_nothing_to_know() -> None:
     with pytest.raises(ValueError, match="no release"):
         knowledge_of([evidence(SCHEMA_BOX, NOW)])
+
+
+# A box with a gate: a machine looks, then people vouch for what it has seen.
+
+
+def looked(at: datetime, seen: str = "as it was", *, is_open: bool = True) -> ReadinessRecord:
+    verdict = Verdict.PASSING if is_open else Verdict.FAILING
+    return evidence("PRE-6.1", at, verdict, reason="90 pages", numbers={SEEN: seen})
+
+
+def word(at: datetime, seen: str = "as it was", **more: Any) -> ReadinessRecord:
+    plain = {"is_attested": True, "reason": "I have read them", "numbers": {SEEN: seen}}
+    return evidence("PRE-6.1", at, **{**plain, **more})
+
+
+def test_a_word_behind_a_gate_counts_after_an_open_look_and_for_what_that_has_seen() -> None:
+    made = released()
+    first, said = looked(NOW - 3 * HOUR), word(NOW - 2 * HOUR)
+
+    def stands(*records: ReadinessRecord) -> State:
+        return state(knowledge_of([made, *records]), "PRE-6.1")
+
+    assert stands(said) is State.UNKNOWN
+    assert stands(first) is State.INSUFFICIENT
+    assert stands(looked(NOW - 3 * HOUR, is_open=False), said) is State.FAILING
+    assert stands(first, said) is State.PASSING
+    # It saw the same, and it saw something else.
+    assert stands(first, said, looked(NOW - HOUR)) is State.PASSING
+    assert stands(first, said, looked(NOW - HOUR, "edited")) is State.INSUFFICIENT
+    assert stands(first, said, looked(NOW - HOUR, is_open=False)) is State.FAILING
+
+
+def test_a_word_against_a_box_holds_until_somebody_vouches_for_it_whatever_a_machine_sees() -> None:
+    against = word(NOW - 2 * HOUR, verdict=Verdict.FAILING)
+    records = [released(), looked(NOW - 3 * HOUR), against, looked(NOW - HOUR)]
+
+    assert state(knowledge_of(records), "PRE-6.1") is State.FAILING
+    assert state(knowledge_of([*records, word(NOW)]), "PRE-6.1") is State.PASSING
+
+
+def test_what_was_vouched_for_is_stale_once_it_is_edited() -> None:
+    known = knowledge_of([released(), looked(NOW - 3 * HOUR), word(NOW - 2 * HOUR)])
+    edited = known.known({**THINGS, Dependency.DOCUMENTS: "edited"})
+
+    assert assess(known.release.items, edited, NOW)["PRE-6.1"].state is State.STALE
+
+
+def test_a_box_about_each_who_is_on_call_takes_the_word_of_each() -> None:
+    on_call = ("ada@agency.travel", "rui@agency.travel")
+    look = evidence("PRE-6.6", NOW - 3 * HOUR)
+    words = [
+        evidence("PRE-6.6", NOW - HOUR, is_attested=True, by=name, account_id=CLOCK.uuid7())
+        for name in ("Ada@agency.travel", "lead@agency.travel", "rui@agency.travel")
+    ]
+
+    def stands(count: int, people: Sequence[str] = on_call) -> tuple[State, str]:
+        known = knowledge_of([released(), look, *words[:count]], on_call=people)
+        standing = assess(known.release.items, known.known(THINGS), NOW)["PRE-6.6"]
+        return standing.state, standing.reason
+
+    assert stands(2)[0] is State.INSUFFICIENT
+    assert stands(2)[1].startswith("1 of 2 who are on call have vouched for themselves")
+    assert stands(3)[0] is State.PASSING
+    assert stands(3, ("zoe@agency.travel",))[0] is State.INSUFFICIENT
+    assert stands(3, ())[0] is State.UNKNOWN
+
+
+def test_feedback_that_comes_after_a_look_asks_for_another_one() -> None:
+    box, opened = "POST-8.5", deployed(NOW - 49 * HOUR)
+    said = evidence(box, NOW - 2 * HOUR, is_attested=True)
+    more = record(RecordKind.FEEDBACK, {"words": "Slow", "correlationIds": []}, NOW - HOUR)
+    records = [released(), opened, evidence(box, NOW - 3 * HOUR), said]
+
+    assert state(knowledge_of(records), box) is State.PASSING
+    assert state(knowledge_of([*records, more]), box) is State.UNKNOWN
+    again = [*records, more, evidence(box, NOW - MINUTE)]
+    assert state(knowledge_of(again), box) is State.PASSING

@@ -109,20 +109,22 @@ def test_a_failing_box_is_not_ticked_though_the_checklist_was() -> None:
 
 
 def test_a_footnote_stays_one_line_whatever_was_said() -> None:
+    looked = evidence("PRE-6.4", NOW - 2 * HOUR)
     said = evidence("PRE-6.4", NOW - HOUR, is_attested=True, reason="one\n\n[^PRE-1.1]: passing")
-    written = as_markdown(readiness(said))
+    written = as_markdown(readiness(looked, said))
 
-    assert r"PRE-6.4]: passing; one \[^PRE-1.1\]: passing " in written
+    assert r"PRE-6.4]: passing; one \[^PRE-1.1\]: passing; Two of two " in written
     assert len(_NOTE.findall(written)) == 170
 
 
 def test_a_footnote_has_no_link_and_no_markup_in_it() -> None:
     words = "<b>[a](javascript:x)</b> https://a.example WWW.b.example `c` \u202ed"
+    looked = evidence("PRE-6.4", NOW - 2 * HOUR)
     said = evidence("PRE-6.4", NOW - HOUR, is_attested=True, reason=words)
-    _, note = lines_of(as_markdown(readiness(said)), "PRE-6.4")
+    _, note = lines_of(as_markdown(readiness(looked, said)), "PRE-6.4")
 
     assert note.startswith(
-        r"passing; \<b\>\[a\](javascript:x)\</b\> https\://a.example WWW\.b.example \`c\` d ("
+        r"passing; \<b\>\[a\](javascript:x)\</b\> https\://a.example WWW\.b.example \`c\` d; Two"
     )
 
 

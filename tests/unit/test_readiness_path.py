@@ -58,6 +58,26 @@ def test_a_stale_box_is_run_again_and_a_failing_one_is_mended() -> None:
     assert by_kind[ActionKind.MEND] == ("PRE-2.1",)
 
 
+def test_a_gate_is_looked_at_then_mended_or_vouched_for() -> None:
+    def step(*records: ReadinessRecord) -> Action:
+        now = readiness(deployed(NOW - 49 * HOUR), *records)
+        steps = path_to(now, now.phases, {"PRE-6.1", "POST-8.5"})
+        return next(each for each in steps if box in each.boxes)
+
+    box = "PRE-6.1"
+    assert step().kind is ActionKind.RUN
+    assert step(evidence(box, NOW - HOUR)).kind is ActionKind.VOUCH
+    red = step(evidence(box, NOW - HOUR, Verdict.FAILING))
+    assert (red.kind, red.words) == (
+        ActionKind.MEND,
+        "Nobody can vouch for PRE-6.1 before this is mended: Two of two",
+    )
+    assert step(evidence(box, NOW - HOUR, Verdict.UNKNOWN)).kind is ActionKind.WAIT
+    box = "POST-8.5"
+    more = record(RecordKind.FEEDBACK, {"words": "Slow", "correlationIds": []}, NOW)
+    assert step(evidence(box, NOW - HOUR), more).kind is ActionKind.RUN
+
+
 def test_one_drill_answers_all_boxes_that_it_is_the_probe_of() -> None:
     steps = path(readiness(deployed(NOW - 40 * HOUR)), "POST-2")
 

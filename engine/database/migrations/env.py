@@ -5,6 +5,10 @@ from __future__ import annotations
 from alembic import context
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, transaction_per_migration=True)
+context.configure(
+    connection=connection,
+    transaction_per_migration=True,
+    on_version_apply=context.config.attributes["noted"],
+)
 with context.begin_transaction():
     context.run_migrations()

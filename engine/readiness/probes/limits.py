@@ -19,8 +19,11 @@ from engine.readiness.probes.spans import not_yet
 from engine.settings import Settings
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
-# For migrations, the readiness pages' own sessions, and whoever looks with psql.
-RESERVE: Final = 10
+# For migrations, sessions of pages, whoever looks with psql, and the process that looks: its pools
+# of 4 and 4, and some of its own.
+RESERVE: Final = 20
+# What is shared with looks in a process of its own: the stats of the pools of the one that asked.
+WAITS: Final = "limits.waits"
 _LATELY: Final = timedelta(minutes=5)
 _WAIT_MAX: Final = timedelta(seconds=1)
 _SERVER: Final = """
@@ -139,7 +142,7 @@ def _room(question: Question) -> Room:
     pools = (runtime.save_pool, runtime.read_pool)
     [(available, in_use, idle)] = rows(question, _SERVER, {"application": APPLICATION})
     [(seen,)] = rows(question, _PROCESSES, {"since": runtime.clock.now() - _LATELY})
-    told = [each.stats() for each in pools]
+    told = question.shared.get(WAITS) or [each.stats() for each in pools]
     waits = sum(each.get("requests_queued", 0) for each in told)
     waited_ms = sum(each.get("requests_wait_ms", 0) for each in told)
     errors, left = _crowd(question)

@@ -10,6 +10,7 @@ from sqlmodel import SQLModel
 
 import engine.access.tables
 import engine.attempts.tables
+import engine.database.tables
 import engine.quotes.tables
 import engine.readiness.tables
 import engine.rollups.tables
@@ -23,6 +24,7 @@ from engine.readiness.probes.probe import Found, Question, decided
 DECLARING: Final = (
     engine.access.tables,
     engine.attempts.tables,
+    engine.database.tables,
     engine.quotes.tables,
     engine.readiness.tables,
     engine.rollups.tables,

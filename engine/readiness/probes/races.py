@@ -12,6 +12,7 @@ from engine.errors import ErrorCode
 from engine.quotes.lifecycle import Operation
 from engine.readiness.probes.history import facts_of, judge
 from engine.readiness.probes.probe import Found, Question, decided, failing
+from engine.readiness.probes.raw import WITNESS, told, versions
 from engine.readiness.probes.saving import Hand, at_once, code_of, hand_of
 from engine.saving.answer import Saved
 
@@ -76,12 +77,16 @@ def lock(question: Question, size: Size | None = None) -> Found:
                 )
                 break  # the next round's version does not stand
     expected = size.clients * size.rounds
+    raw = versions(hand, quote_id, _stands(hand, quote_id)[0])
+    unseen = [each.what for each in raw if each.is_unseen]
+    if not wrong and unseen:
+        return failing(f"Nothing refuses or finds a raw statement: {unseen[0]}", WITNESS)
     return decided(
         not wrong,
         f"{size.rounds} rounds of {size.clients} clients of this process: {saved} saved,"
-        f" {conflicts} in conflict; several processes at once are not looked at",
+        f" {conflicts} in conflict; {told(raw)}; several processes at once are not looked at",
         f"Not exactly one of {size.clients} was saved: {(wrong or [''])[0]}",
-        f"UPDATE of quote {quote_id} from one version behind a barrier",
+        f"UPDATE of quote {quote_id} from one version behind a barrier; {WITNESS}",
         clients=size.clients,
         rounds=size.rounds,
         calls=expected,
@@ -89,6 +94,7 @@ def lock(question: Question, size: Size | None = None) -> Found:
         conflicts=conflicts,
         wrong=wrong,
         quoteId=str(quote_id),
+        raw=[list(each) for each in raw],
     )
 
 

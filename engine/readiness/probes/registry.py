@@ -7,12 +7,14 @@ from types import MappingProxyType
 from typing import Final
 
 from engine.readiness.probes import (
+    aftermath,
     codes,
     contract,
     counters,
     coverage,
     database,
     fuzz,
+    gates,
     health,
     indexes,
     integrity,
@@ -52,7 +54,12 @@ PROBES: Final[Mapping[str, Probe]] = MappingProxyType(
         "db.probe": database.connection,
         "db.timeouts": limits.timeouts,
         "deploy.version": processes.version,
+        "docs.gate": gates.documents,
+        "docs.runbook": gates.runbook,
+        "docs.sign": gates.incidents,
+        "edge.propose": aftermath.edge_cases,
         "env.model": settings.model,
+        "feedback.sign": aftermath.feedback,
         "flow.ppp": smoke.flow,
         "fuzz.contract": fuzz.fuzz,
         "hist.register": races.register,
@@ -81,7 +88,9 @@ PROBES: Final[Mapping[str, Probe]] = MappingProxyType(
         "state.matrix": states.matrix,
         "state.race": races.state,
         "taxonomy.registry": codes.registry,
+        "train.quiz": gates.team,
         "ui.fresh": series.fresh,
         "window.complete": series.complete,
+        "window.record": gates.window,
     }
 )

@@ -22,6 +22,32 @@ from engine.saving.request import SaveRequest
 _PATIENCE_S: Final = 60.0
 
 
+def request(
+    runtime: Runtime,
+    agent_id: UUID,
+    operation: Operation,
+    quote_id: UUID | None = None,
+    body: dict[str, Any] | None = None,
+    **more: Any,  # noqa: ANN401  # of the request
+) -> SaveRequest:
+    """A request of a canary with ids of its own, that is synthetic."""
+    clock = runtime.clock
+    attempt_id = clock.uuid7()
+    given: dict[str, Any] = {
+        "operation": operation,
+        "agent_id": agent_id,
+        "modified_by": str(agent_id),
+        "correlation_id": make_correlation_id(attempt_id),
+        "attempt_id": attempt_id,
+        "started_at": clock.now(),
+        "received": clock.monotonic(),
+        "quote_id": quote_id,
+        "body": body or {},
+        "source": Source.SYNTHETIC,
+    }
+    return SaveRequest(**given | more)
+
+
 class Hand:
     """Saves as the canary agent; for any number of threads."""
 
@@ -36,30 +62,6 @@ class Hand:
         self.history = History(runtime.clock)
         see_to_canaries(runtime.target, runtime.clock, Canary.AGENT)
 
-    def request(
-        self,
-        operation: Operation,
-        quote_id: UUID | None = None,
-        body: dict[str, Any] | None = None,
-        **more: Any,  # noqa: ANN401  # of the request
-    ) -> SaveRequest:
-        """A request with ids of its own, that is synthetic."""
-        clock = self.runtime.clock
-        attempt_id = clock.uuid7()
-        given: dict[str, Any] = {
-            "operation": operation,
-            "agent_id": self.agent_id,
-            "modified_by": str(self.agent_id),
-            "correlation_id": make_correlation_id(attempt_id),
-            "attempt_id": attempt_id,
-            "started_at": clock.now(),
-            "received": clock.monotonic(),
-            "quote_id": quote_id,
-            "body": body or {},
-            "source": Source.SYNTHETIC,
-        }
-        return SaveRequest(**given | more)
-
     def save(
         self,
         operation: Operation,
@@ -68,8 +70,8 @@ class Hand:
         **more: Any,  # noqa: ANN401  # of the request
     ) -> SaveResult:
         """Saves, and notes it in the history."""
-        request = self.request(operation, quote_id, body, **more)
-        return self.history.save(self.runtime.saver, request)
+        asked = request(self.runtime, self.agent_id, operation, quote_id, body, **more)
+        return self.history.save(self.runtime.saver, asked)
 
     def create(self, **changes: object) -> UUID:
         """Creates a quote.

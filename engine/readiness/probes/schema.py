@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from engine.database.migrate import migration_status
+from engine.database.schema_journal import checksums, newest_changes
 from engine.database.sessions import session_of
 from engine.readiness.fingerprints import schema_lines
 from engine.readiness.probes.asking import rows
 from engine.readiness.probes.expected import expected_schema
-from engine.readiness.probes.probe import Found, Question, decided, failing
+from engine.readiness.probes.probe import Found, Question, decided, failing, passing
 
 _TRACKING: Final = {
     "version": ("integer", True),
@@ -36,22 +37,61 @@ WHERE i.indrelid IN ('quote'::regclass, 'quote_revision'::regclass) AND a.attnam
 _HOT: Final = """
 SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relid = 'quote'::regclass
 """
+_JOURNAL: Final = "alembic_version; SELECT * FROM schema_change ORDER BY ran_at"
 _DIFFERENCES_SHOWN: Final = 10
 
 
 def applied(question: Question) -> Found:
-    """`mig.applied`: the database is at the newest revision of this release."""
+    """`mig.applied`: the newest revision is here: who brought it, when, how, from which file."""
     status = migration_status(question.runtime.target.owner)
-    return decided(
-        not status.pending,
-        f"At revision {status.current}, the newest of the code that looks; who ran the"
-        " migration, and how, is not looked at",
-        f"At revision {status.current or 'none'}; {len(status.pending)} are missing, up to"
-        f" {status.head}",
-        "alembic_version",
-        current=status.current,
-        head=status.head,
-        pending=list(status.pending),
+    if status.pending:
+        return failing(
+            f"At revision {status.current or 'none'}; {len(status.pending)} are missing, up to"
+            f" {status.head}",
+            _JOURNAL,
+            current=status.current,
+            head=status.head,
+            pending=list(status.pending),
+        )
+    with session_of(question.runtime.target) as session:
+        journal = newest_changes(session)
+    files = checksums()
+    altered = sorted(name for name, each in journal.items() if files.get(name) != each.checksum)
+    numbers: dict[str, Any] = {
+        "current": status.current,
+        "altered": altered,
+        "journal": [
+            {
+                "revision": name,
+                "ranAt": f"{each.ran_at:%Y-%m-%d %H:%M:%S} UTC",
+                "ranBy": each.ran_by,
+                "milliseconds": each.duration_us // 1_000,
+                "sha256": each.checksum.hex(),
+            }
+            for name, each in sorted(journal.items())
+        ],
+    }
+    if altered:
+        return failing(
+            f"Revision {altered[0]} was run from another file than this release has",
+            _JOURNAL,
+            **numbers,
+        )
+    newest = journal.get(status.head)
+    if newest is None:
+        return failing(
+            f"At revision {status.head}, of which the journal knows nothing: nobody has run it",
+            _JOURNAL,
+            **numbers,
+        )
+    before = len(files) - len(journal)
+    return passing(
+        f"At revision {status.head}, brought by {newest.ran_by} at"
+        f" {newest.ran_at:%Y-%m-%d %H:%M} UTC in {newest.duration_us // 1_000} ms; all"
+        f" {len(journal)} files are as they were run"
+        + (f", {before} were run before there was a journal" if before else ""),
+        _JOURNAL,
+        **numbers,
     )
 
 

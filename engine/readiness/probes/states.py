@@ -9,6 +9,7 @@ from uuid import UUID
 from engine.errors import ErrorCode
 from engine.quotes.lifecycle import Operation, Status
 from engine.readiness.probes.probe import Found, Question, decided
+from engine.readiness.probes.raw import WITNESS, Raw, moves, told
 from engine.readiness.probes.saving import Hand, code_of, hand_of
 from engine.saving.answer import Saved
 
@@ -75,29 +76,53 @@ def matrix(question: Question) -> Found:
     hand = hand_of(question)
     wrong: list[str] = []
     cells: dict[str, str] = {}
+    raw: list[Raw] = []
     for status, operations in MATRIX.items():
-        for operation, wanted in operations.items():
-            got = _cell(hand, status, operation)
+        quote_id: UUID | None = None
+        # Those that are refused first: the quote is what it was, and serves the next one.
+        for operation, wanted in sorted(
+            operations.items(), key=lambda each: each[1] in set(Status)
+        ):
+            quote_id = quote_id or _brought(hand, status)
+            got = _cell(hand, quote_id, status, operation)
             cells[f"{status} {operation.name}"] = got
             if got != wanted:
                 wrong.append(f"{operation.name} of {status}: {got}, not {wanted}")
+            if _row(hand, quote_id)[0] != status:
+                quote_id = None
+        quote_id = quote_id or _brought(hand, status)
+        raw += moves(hand, quote_id, status, _unreachable(status))
+    unseen = [each.what for each in raw if each.is_unseen]
+    wrong += [f"nothing refuses or finds a raw {each}" for each in unseen]
     return decided(
         not wrong,
-        f"{len(cells)} of {len(cells)} cells are as the domain has them; saved by this process, the"
-        " API's own way there is not looked at",
+        f"{len(cells)} of {len(cells)} cells are as the domain has them; {told(raw)}; saved by this"
+        " process, the API's own way there is not looked at",
         f"{len(wrong)} of {len(cells)} cells are not: {(wrong or [''])[0]}",
-        "one canary quote for each state and operation; its row before and after",
+        f"a canary quote in each state, its row before and after each operation; {WITNESS}",
         cells=len(cells),
         wrong=wrong,
         got=cells,
+        raw=[list(each) for each in raw],
     )
 
 
-def _cell(hand: Hand, status: Status, operation: Operation) -> str:
-    """Where an operation leads from a state, or the code that refuses it."""
+def _unreachable(status: Status) -> list[Status]:
+    """Where no operation leads from a state."""
+    reached = {status, *MATRIX[status].values()}
+    return [each for each in Status if each not in reached]
+
+
+def _brought(hand: Hand, status: Status) -> UUID:
+    """A new quote that was brought to be in a state."""
     quote_id = hand.create()
     for each in _WAYS[status]:
         hand.save(each, quote_id, {})
+    return quote_id
+
+
+def _cell(hand: Hand, quote_id: UUID, status: Status, operation: Operation) -> str:
+    """Where an operation leads from a state, or the code that refuses it."""
     before = _row(hand, quote_id)
     if before[0] != status:
         return f"cannot be brought to be {status}"
