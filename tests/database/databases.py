@@ -19,7 +19,19 @@ from engine.database.target import APP_ROLE, OWNER_ROLE, Target, bootstrap
 from engine.errors import SetupError
 
 CLOCK: Final = SystemClock()
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS: Final = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0012",
+)
 # What 0002 adds to a quote.
 TRACKING: Final = ["version", "last_modified_by", "last_modified_at"]
 
@@ -191,6 +203,49 @@ ROWS: Final = {
         INSERT INTO readiness_seal VALUES (1, now(), 1, sha256('0'), sha256('1'), 'signature')
         """,
         f"INSERT INTO readiness_sealed VALUES ('{AGENT}', 1, 0)",
+    ),
+    "0012": (
+        f"""
+        INSERT INTO alert_rule_change VALUES
+            ('{AGENT}', 'HIGH-001', now(), 'ana', NULL, 'quieter', '{{}}')
+        """,
+        """
+        INSERT INTO alert_tick VALUES
+            (1, now(), now(), now(), 'one', '0.1.0', sha256('rules'), 1, 0, 1)
+        """,
+        f"""
+        INSERT INTO alert_state VALUES
+            ('HIGH-001', 'firing', now(), now(), now(), NULL, '{AGENT}', 1, 'too many', '{{}}')
+        """,
+        f"""
+        INSERT INTO alert_transition VALUES (
+            '{AGENT}', 'HIGH-001', 1, now(), 'inactive', 'firing', '{AGENT}', 'too many', '{{}}',
+            'correlation', NULL
+        )
+        """,
+        f"""
+        INSERT INTO alert VALUES (
+            '{AGENT}', 'HIGH-001', 'HIGH', 'DATABASE_TIMEOUT', 'test', 'correlation', 'too many',
+            '{{}}', now(), now(), NULL, NULL, NULL, NULL, NULL
+        )
+        """,
+        f"""
+        INSERT INTO alert_outbox VALUES (
+            '{AGENT}', '{AGENT}', 'firing', 'webhook', '{{}}', '{{}}', now(), 'waiting', 0, now(),
+            NULL, NULL, NULL, NULL, NULL, NULL, false, NULL, NULL, NULL
+        )
+        """,
+        f"""
+        INSERT INTO alert_delivery VALUES
+            ('{AGENT}', 1, now(), now(), 'retry', 'timeout', NULL, NULL)
+        """,
+        f"""
+        INSERT INTO alert_silence VALUES (
+            '{AGENT}', '{{}}', 'planned work', now(), 'ana', NULL, now() + interval '1 hour', NULL,
+            NULL
+        )
+        """,
+        "INSERT INTO alert_heartbeat VALUES (1, 1, now(), NULL, NULL)",
     ),
 }
 

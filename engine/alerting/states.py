@@ -1,0 +1,76 @@
+"""Values that evaluation is made of: what was measured, what is remembered, what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class RuleState(StrEnum):
+    """What a rule is in."""
+
+    INACTIVE = "inactive"
+    PENDING = "pending"
+    FIRING = "firing"
+    # Over, and shown as such for a while; then inactive.
+    RESOLVED = "resolved"
+    # Its numbers cannot be known, or are too few: neither good nor bad.
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a rule's condition came to in one look.
+
+    Attributes:
+        is_true: whether it holds; None when that cannot be known.
+        reason: why, in a sentence with the number that decides.
+        numbers: what was counted, in JSON's own types: windows in seconds, counts, shares, and
+            for an alert the p95 and p99 in milliseconds.
+    """
+
+    is_true: bool | None
+    reason: str
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of a rule from one tick to the next.
+
+    Attributes:
+        state: what it is in.
+        since: when it came into this state.
+        true_since: since when the condition has been true without a break; None while it is not.
+        last_true: when it was last true; None if never.
+        unknown_since: since when its numbers have been unknown without a break; None while known.
+        alert_id: of the alert that it fires, or fired last while resolved; None otherwise.
+    """
+
+    state: RuleState
+    since: datetime
+    true_since: datetime | None = None
+    last_true: datetime | None = None
+    unknown_since: datetime | None = None
+    alert_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What evaluation says of a rule.
+
+    Attributes:
+        memory: what is remembered from now on; `alert_id` is filled in by who writes it down.
+        reason: why it is in this state.
+        is_new: whether the state has changed, which is a transition to be written down.
+        is_no_data: whether it fires because its numbers have been unknown for too long.
+    """
+
+    memory: Memory
+    reason: str
+    is_new: bool
+    is_no_data: bool = False
