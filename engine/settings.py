@@ -31,7 +31,11 @@ from engine.errors import SetupError
 
 _PREFIX = "SAVEGUARD_"
 # Names that other people gave before us.
-_OWN_NAMES = {"database_url": "DATABASE_URL", "pooler": "POOLER"}
+_OWN_NAMES = {
+    "database_url": "DATABASE_URL",
+    "pooler": "POOLER",
+    "alert_heartbeat_url": "ALERT_HEARTBEAT_URL",
+}
 _REVOKED_WITHIN: Final = timedelta(seconds=5)
 _PAGE: Final = "docs/reference/settings.md"
 
@@ -286,6 +290,25 @@ class Settings(BaseModel):
     roll_interval: SomeSeconds = Field(
         default=timedelta(seconds=10),
         description="How often new attempts are taken into the rollups; numbers are exact anyway.",
+    )
+    alert_interval: SomeSeconds = Field(
+        default=timedelta(seconds=10),
+        description=(
+            "How often the alert rules are evaluated; after two of these without it, that is an"
+            " alert."
+        ),
+    )
+    alert_heartbeat_url: SecretStr | None = Field(
+        default=None,
+        description=(
+            "Address that is asked for after every evaluation of the alert rules, so that a watcher"
+            " outside notices when that stops."
+        ),
+    )
+    alert_runbook_url: str = Field(
+        default="docs/runbooks/alerts.md",
+        pattern=r"^[^\s#@]+$",
+        description="Where the alerts' runbook can be read; # and the section follow in each alert.",
     )
     retention_days: int = Field(
         default=90,

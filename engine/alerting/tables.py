@@ -103,7 +103,8 @@ class AlertTransition(SQLModel, table=True):
 
     id: UUID
     rule_id: str = Field(sa_type=Text)
-    tick: int = Field(sa_type=BigInteger)
+    # Which tick decided it; none did where the watchdog had to, see `engine.alerting.watchdog`.
+    tick: int | None = Field(default=None, sa_type=BigInteger)
     happened_at: datetime = Field(sa_type=DateTime(timezone=True))
     before: str = Field(sa_type=Text)
     after: str = Field(sa_type=Text)
@@ -140,7 +141,9 @@ class Alert(SQLModel, table=True):
     resolved_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     acknowledged_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     acknowledged_by: str | None = Field(default=None, sa_type=Text)
+    # What it turned out to be, of a bounded set, and what was said with it.
     disposition: str | None = Field(default=None, sa_type=Text)
+    remark: str | None = Field(default=None, sa_type=Text)
     muted_by: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
 
 
@@ -236,6 +239,20 @@ class AlertSilence(SQLModel, table=True):
     expires_at: datetime = Field(sa_type=DateTime(timezone=True))
     ended_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     ended_by: str | None = Field(default=None, sa_type=Text)
+
+
+class AlertWatcher(SQLModel, table=True):
+    """A process that watches, and what only it can see: whether its spool stands still."""
+
+    __tablename__ = "alert_watcher"
+    __table_args__ = (PrimaryKeyConstraint("process_id", name="alert_watcher_pkey"),)
+
+    process_id: UUID
+    instance: str = Field(sa_type=Text)
+    seen_at: datetime = Field(sa_type=DateTime(timezone=True))
+    # Attempts that the ledger has yet to take, and since when none of them has left.
+    spooled: int
+    still_since: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
 class AlertHeartbeat(SQLModel, table=True):

@@ -105,6 +105,7 @@ CREATE TABLE public.alert (
     acknowledged_at timestamp with time zone,
     acknowledged_by text,
     disposition text,
+    remark text,
     muted_by jsonb
 );
 
@@ -208,7 +209,7 @@ CREATE TABLE public.alert_tick (
 CREATE TABLE public.alert_transition (
     id uuid NOT NULL,
     rule_id text NOT NULL,
-    tick bigint NOT NULL,
+    tick bigint,
     happened_at timestamp with time zone NOT NULL,
     before text NOT NULL,
     after text NOT NULL,
@@ -217,6 +218,14 @@ CREATE TABLE public.alert_transition (
     numbers jsonb NOT NULL,
     correlation_id text NOT NULL,
     muted_by jsonb
+);
+
+CREATE TABLE public.alert_watcher (
+    process_id uuid NOT NULL,
+    instance text NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    spooled integer NOT NULL,
+    still_since timestamp with time zone
 );
 
 CREATE TABLE public.api_key (
@@ -632,6 +641,9 @@ ALTER TABLE ONLY public.alert_transition
 ALTER TABLE ONLY public.alert_transition
     ADD CONSTRAINT alert_transition_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.alert_watcher
+    ADD CONSTRAINT alert_watcher_pkey PRIMARY KEY (process_id);
+
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
 
@@ -856,6 +868,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.alert_state TO saveguard_app;
 GRANT SELECT,INSERT,DELETE ON TABLE public.alert_tick TO saveguard_app;
 
 GRANT SELECT,INSERT ON TABLE public.alert_transition TO saveguard_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.alert_watcher TO saveguard_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.api_key TO saveguard_app;
 

@@ -22,6 +22,7 @@ _TABLES = (
     "alert_outbox",
     "alert_delivery",
     "alert_silence",
+    "alert_watcher",
     "alert_heartbeat",
 )
 
@@ -81,7 +82,7 @@ def upgrade() -> None:
         CREATE TABLE alert_transition (
             id uuid NOT NULL,
             rule_id text NOT NULL,
-            tick bigint NOT NULL,
+            tick bigint,
             happened_at timestamptz NOT NULL,
             before text NOT NULL,
             after text NOT NULL,
@@ -112,6 +113,7 @@ def upgrade() -> None:
             acknowledged_at timestamptz,
             acknowledged_by text,
             disposition text,
+            remark text,
             muted_by jsonb,
             CONSTRAINT alert_pkey PRIMARY KEY (id)
         )
@@ -184,6 +186,17 @@ def upgrade() -> None:
             CONSTRAINT alert_silence_ends CHECK (expires_at > made_at)
         )
     """)
+    # What each process sees of itself; the evaluator is in one of them and cannot know.
+    op.execute("""
+        CREATE TABLE alert_watcher (
+            process_id uuid NOT NULL,
+            instance text NOT NULL,
+            seen_at timestamptz NOT NULL,
+            spooled integer NOT NULL,
+            still_since timestamptz,
+            CONSTRAINT alert_watcher_pkey PRIMARY KEY (process_id)
+        )
+    """)
     # One row: what the watcher outside has last heard of us.
     op.execute("""
         CREATE TABLE alert_heartbeat (
@@ -202,6 +215,7 @@ def upgrade() -> None:
         ON alert_rule_change, alert_transition, alert_delivery TO saveguard_app
     """)
     op.execute("GRANT SELECT, INSERT, DELETE ON alert_tick TO saveguard_app")
+    op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON alert_watcher TO saveguard_app")
     op.execute("""
         GRANT SELECT, INSERT, UPDATE
         ON alert_state, alert, alert_outbox, alert_silence, alert_heartbeat TO saveguard_app
