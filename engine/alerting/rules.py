@@ -37,6 +37,8 @@ class Watched(StrEnum):
     EVALUATOR = "evaluator"
     ROLLER = "roller"
     SPOOL = "spool"
+    # While it does not answer nobody can evaluate; see `engine.alerting.outage`.
+    DATABASE = "database"
 
 
 class AlertCode(StrEnum):

@@ -1,0 +1,384 @@
+"""The evaluator: one tick looks at all rules in one snapshot, decides, and writes everything at once.
+
+A tick holds the lock of the tick on one connection and looks on another. What it decides (its own
+row, states, transitions, alerts, and the notices that are to go out) commits in the transaction
+that has the lock: a process that is killed at any instant leaves either all of it or nothing, and
+whoever comes next goes on with the next number. See docs/explanation/alerting.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import psycopg
+import structlog
+from psycopg import errors
+
+from engine.alerting import readings as reading
+from engine.alerting import records, worst
+from engine.alerting.changes import digest_of
+from engine.alerting.composing import compose
+from engine.alerting.deciding import Evidence, Verdict, decided, opened
+from engine.alerting.evaluation import evaluate
+from engine.alerting.inhibition import causes
+from engine.alerting.matching import silence_of
+from engine.alerting.measuring import Readings, measure, samples_of, samples_of_all
+from engine.alerting.records import LastTick, Remembered, Tick
+from engine.alerting.rules import Rule
+from engine.alerting.rules_in_force import read_rules_in_force
+from engine.alerting.schedule import due_after, is_due
+from engine.alerting.states import Decision, Measured, Memory, RuleState
+from engine.alerting.worst import Bad, bad_of
+from engine.clock import Clock
+from engine.database.pool import EngineConnection, Pool
+from engine.rollups.counts import Counts
+from engine.rollups.restored import RestoredError
+from engine.rollups.selection import Filter
+from engine.rollups.series import Look, looking
+from engine.runtime import Runtime
+from engine.settings import Settings
+
+# All numbers of a tick take milliseconds; a ledger that cannot be counted in this time, because the
+# rollups stand still, must not keep the watchdog from saying so.
+_COUNTING_MS: Final = 4_000
+# A pointer to an attempt is worth less than the alert itself.
+_POINTING_MS: Final = 1_000
+# From the first look to the commit; then the lock is free for another process.
+_TICK_S: Final = 15.0
+
+RulesOf = Callable[[psycopg.Connection[Any]], Sequence[Rule]]
+EvidenceOf = Callable[[Rule, Decision], Evidence]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a tick came to.
+
+    Attributes:
+        number: of the tick.
+        verdicts: of all rules, in their order.
+    """
+
+    number: int
+    verdicts: tuple[Verdict, ...]
+
+
+class Evaluator:
+    """Evaluates the alert rules; safe to run in any number of processes and threads."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        settings: Settings,
+        clock: Clock,
+        *,
+        rules_of: RulesOf = read_rules_in_force,
+        after: Callable[[int], None] = lambda _number: None,
+    ) -> None:
+        """Looks at nothing yet.
+
+        Args:
+            pool: of connections that neither saves nor pages wait for.
+            settings: how often, and who we are.
+            clock: for instants and ids.
+            rules_of: the rules in force.
+            after: told of the number of each tick, once it is committed.
+        """
+        self._pool = pool
+        self._settings = settings
+        self._clock = clock
+        self._rules_of = rules_of
+        self._after = after
+        # When the next tick is due, as far as this process knows; asking costs nothing until then.
+        self._due_at: datetime | None = None
+
+    @classmethod
+    def of(cls, runtime: Runtime, after: Callable[[int], None]) -> Evaluator:
+        """The evaluator of a process."""
+        return cls(runtime.alert_pool, runtime.settings, runtime.clock, after=after)
+
+    def run(self) -> int:
+        """Takes the tick that is due, if there is one and nobody else takes it; how many it took.
+
+        Raises:
+            psycopg.Error: the database could not be asked; nothing is written, and the next tick
+                takes the number.
+            PoolTimeout: no connection could be had.
+        """
+        interval = self._settings.alert_interval
+        if self._due_at is not None and not is_due(self._due_at, self._clock.now(), interval):
+            return 0
+        judged = self.tick()
+        if judged is None:
+            return 0
+        _log(judged)
+        self._after(judged.number)
+        return 1
+
+    def tick(self) -> Judged | None:
+        """Looks at all rules once; None when no tick is due, or another process takes it.
+
+        Raises:
+            psycopg.Error: as `run`.
+            PoolTimeout: as `run`.
+        """
+        interval = self._settings.alert_interval
+        deadline = self._clock.monotonic() + _TICK_S
+        with self._pool.connection(deadline) as writing, _transaction(writing):
+            if not records.lock(writing):
+                return None
+            last, now = records.last_tick(writing), self._clock.now()
+            due_at = now if last is None else due_after(last.due_at, last.started_at, interval)
+            if not is_due(due_at, now, interval):
+                self._due_at = due_at
+                return None
+            due_at = min(due_at, now)
+            rules = self._rules_of(writing)
+            known = records.remembered(writing, now)
+            with self._pool.connection(deadline) as looking_at:
+                verdicts = self._look(looking_at, rules, known, last, now)
+            judged = Judged(1 if last is None else last.number + 1, verdicts)
+            self._write(writing, judged, rules, known, due_at, now)
+        self._due_at = due_after(due_at, now, interval)
+        return judged
+
+    def _look(
+        self,
+        connection: EngineConnection,
+        rules: Sequence[Rule],
+        known: Remembered,
+        last: LastTick | None,
+        now: datetime,
+    ) -> tuple[Verdict, ...]:
+        """Measures, evaluates and looks up, all in one snapshot."""
+        moved = reading.moved(connection, self._settings, last, now)
+        try:
+            with looking(connection) as look:
+                with _bounded(connection, _COUNTING_MS):
+                    counts = reading.counted(look, samples_of_all(rules), now)
+                seen = Readings(now, counts, moved)
+                clerk = _Clerk(connection, look, seen)
+                return judge(rules, seen, known, self._clock, clerk.evidence)
+        except (errors.QueryCanceled, RestoredError) as error:
+            # Too slow, or rollups of another server's ledger: unknown, and that is known.
+            structlog.get_logger().warning("alert_numbers_unknown", error=type(error).__name__)
+            return judge(rules, Readings(now, {}, moved), known, self._clock, _no_evidence)
+
+    def _write(
+        self,
+        connection: psycopg.Connection[Any],
+        judged: Judged,
+        rules: Sequence[Rule],
+        known: Remembered,
+        due_at: datetime,
+        now: datetime,
+    ) -> None:
+        settings, states = self._settings, [each.memory.state for each in judged.verdicts]
+        tick = Tick(
+            number=judged.number,
+            due_at=due_at,
+            started_at=now,
+            ended_at=self._clock.now(),
+            instance=settings.instance,
+            release=settings.release,
+            rules_digest=digest_of(rules),
+            rules=len(rules),
+            unknown=states.count(RuleState.UNKNOWN),
+            firing=states.count(RuleState.FIRING),
+        )
+        records.write_tick(connection, tick)
+        put_down(connection, settings, self._clock, judged.verdicts, now, tick=judged.number)
+        gone = known.memories.keys() - {rule.id for rule in rules}
+        records.retire(connection, sorted(gone), known, now, judged.number, self._clock.uuid7)
+
+
+def put_down(
+    connection: psycopg.Connection[Any],
+    settings: Settings,
+    clock: Clock,
+    verdicts: Sequence[Verdict],
+    now: datetime,
+    *,
+    tick: int | None,
+) -> None:
+    """Writes what was decided, and what is to be told of it, in the transaction that has the lock.
+
+    Args:
+        connection: in that transaction.
+        settings: who we are.
+        clock: for ids.
+        verdicts: of some rules.
+        now: when they were made.
+        tick: by which; None when the watchdog made them.
+    """
+    records.write_verdicts(connection, verdicts, now, tick=tick, environment=settings.environment)
+    entries = compose(settings, verdicts, now, clock.uuid7)
+    records.write_entries(connection, entries, now)
+
+
+def judge(
+    rules: Sequence[Rule],
+    seen: Readings,
+    known: Remembered,
+    clock: Clock,
+    evidence_of: EvidenceOf,
+) -> tuple[Verdict, ...]:
+    """What becomes of some rules.
+
+    Args:
+        rules: which.
+        seen: what they are measured by.
+        known: what is remembered of them, and the silences.
+        clock: for ids.
+        evidence_of: looks up what is told of a rule whose state is new.
+    """
+    now = seen.now
+    measured = {rule.id: measure(rule.condition, seen) for rule in rules}
+    decisions = {
+        rule.id: evaluate(rule, measured[rule.id], known.memories.get(rule.id), now)
+        for rule in rules
+    }
+    firing = {
+        rule_id for rule_id, each in decisions.items() if each.memory.state is RuleState.FIRING
+    }
+    caused_by = causes(rules, firing)
+    return tuple(
+        _verdict(
+            rule,
+            decisions[rule.id],
+            measured[rule.id],
+            known,
+            caused_by.get(rule.id),
+            clock,
+            evidence_of,
+            now,
+        )
+        for rule in rules
+    )
+
+
+def _verdict(
+    rule: Rule,
+    decision: Decision,
+    measured: Measured,
+    known: Remembered,
+    cause: str | None,
+    clock: Clock,
+    evidence_of: EvidenceOf,
+    now: datetime,
+) -> Verdict:
+    before = known.memories.get(rule.id) or Memory(RuleState.INACTIVE, now)
+    alert, transition_id = known.alerts.get(rule.id), clock.uuid7()
+    is_firing = decision.memory.state is RuleState.FIRING
+    is_new = is_firing and alert is None
+    is_moving = decision.is_new or is_new
+    evidence = evidence_of(rule, decision) if is_moving else Evidence()
+    if is_new:
+        alert = opened(rule, decision, measured, evidence, now, (clock.uuid7(), transition_id))
+    muted_by: Mapping[str, str] | None = None
+    if alert is not None and is_firing:
+        silence = silence_of(known.silences, rule, alert.error_code, now)
+        # A cause says more than somebody's wish not to be told.
+        if cause is not None:
+            muted_by = {"cause": cause}
+        elif silence is not None:
+            muted_by = {"silence": str(silence.id)}
+    return decided(
+        rule, before, decision, measured, evidence, alert, muted_by, now, transition_id,
+        is_new=is_new,
+    )  # fmt: skip
+
+
+def _no_evidence(_rule: Rule, _decision: Decision) -> Evidence:
+    return Evidence()
+
+
+class _Clerk:
+    """Looks up what is told of rules whose state is new, in the snapshot of the tick."""
+
+    def __init__(self, connection: EngineConnection, look: Look, seen: Readings) -> None:
+        self._connection = connection
+        self._look = look
+        self._seen = seen
+        self._worst: dict[Bad, worst.Worst | None] = {}
+        self._whole: dict[tuple[timedelta, Filter], Counts] = {}
+        # What took too long once takes too long again; the alert goes out without it.
+        self._is_late = False
+
+    def evidence(self, rule: Rule, decision: Decision) -> Evidence:
+        """The worst attempt, and for an alert its numbers with percentiles."""
+        bad = bad_of(rule.condition)
+        if bad is None or decision.is_no_data or self._is_late:
+            return Evidence()
+        try:
+            with self._connection.transaction(), _bounded(self._connection, _POINTING_MS):
+                return Evidence(self._worst_of(bad), self._numbers(rule, decision))
+        except errors.QueryCanceled:
+            self._is_late = True
+            structlog.get_logger().warning("alert_evidence_late", rule=rule.id)
+            return Evidence()
+
+    def _worst_of(self, bad: Bad) -> worst.Worst | None:
+        counts = next(
+            (
+                counts
+                for sample, counts in self._seen.counts.items()
+                if (sample.length, sample.operation, sample.traffic)
+                == (bad.length, bad.wanted.operation, bad.wanted.traffic)
+            ),
+            None,
+        )
+        if counts is None or not bad.part.count(counts):
+            return None
+        if bad not in self._worst:
+            found = worst.find(self._connection, self._look, bad, counts, self._seen.now)
+            self._worst[bad] = found
+        return self._worst[bad]
+
+    def _numbers(self, rule: Rule, decision: Decision) -> Mapping[str, Any]:
+        """The rule's numbers once more, this time with percentiles."""
+        if decision.memory.state is not RuleState.FIRING:
+            return {}
+        sample = samples_of(rule.condition)[0]
+        wanted = Filter(sample.operation, sample.traffic)
+        if (sample.length, wanted) not in self._whole:
+            window = reading.window_until(self._seen.now, sample.length)
+            self._whole[sample.length, wanted] = self._look.whole(window, wanted)
+        whole = self._whole[sample.length, wanted]
+        seen = replace(self._seen, counts={**self._seen.counts, sample: whole})
+        return measure(rule.condition, seen).numbers
+
+
+@contextmanager
+def _transaction(connection: EngineConnection) -> Iterator[None]:
+    """A transaction that may lie still for as long as the other connection looks."""
+    with connection.transaction():
+        patience_ms = int(_TICK_S * 1000)
+        connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = {patience_ms}")
+        yield
+
+
+@contextmanager
+def _bounded(connection: psycopg.Connection[Any], milliseconds: int) -> Iterator[None]:
+    """Statements that are cut off, in a transaction."""
+    connection.execute(f"SET LOCAL statement_timeout = {milliseconds}")
+    yield
+
+
+def _log(judged: Judged) -> None:
+    """One line for each alert that begins or ends."""
+    for each in judged.verdicts:
+        if each.alert is None or not (each.is_new or each.is_over):
+            continue
+        structlog.get_logger().warning(
+            "alert_fires" if each.is_new else "alert_resolved",
+            rule=each.rule.id,
+            severity=each.alert.severity.name,
+            alert=str(each.alert.id),
+            correlation_id=each.alert.correlation_id,
+            tick=judged.number,
+        )
