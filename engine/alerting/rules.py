@@ -9,13 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum, StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from engine.errors import Severity
 from engine.quotes.lifecycle import Operation
+from engine.rollups.counts import Traffic
 from engine.rollups.parts import Part
 from engine.slo.burn import BurnPair
 from engine.slo.objectives import Objective
+
+# The watcher outside is told by no message: it notices that the evaluator does not ping it.
+HEARTBEAT: Final = "heartbeat"
+# Whom a rule may tell.
+CHANNEL_NAMES: Final = ("telegram", "webhook", "apprise", HEARTBEAT)
 
 
 class AlertSeverity(IntEnum):
@@ -56,13 +62,16 @@ class AlertCode(StrEnum):
 class Share:
     """True while more than a share of some attempts is bad; the comparison is strict.
 
+    It has to be more than chance, see `engine.alerting.measuring`.
+
     Attributes:
         bad: counts the bad ones.
         of: counts those that the share is of.
         above: the share, between 0 and 1; 0 means any at all.
         window: over which it is counted; it ends now.
         operation: only attempts of this one; all if None.
-        least: with fewer attempts the numbers decide nothing.
+        least: with fewer attempts, numbers that do not make it true say nothing.
+        traffic: where the bad ones come from; the share is of live attempts and of these.
     """
 
     bad: Part
@@ -71,6 +80,7 @@ class Share:
     window: timedelta
     operation: Operation | None = None
     least: int = 1
+    traffic: Traffic = Traffic.LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,7 @@ class Burning:
     Attributes:
         objective: whose budget.
         pair: which windows, and how fast.
-        least: attempts in the short window below which the numbers decide nothing.
+        least: with fewer attempts in the long window, numbers that do not make it true say nothing.
     """
 
     objective: Objective
@@ -113,12 +123,12 @@ class Rule:
         name: names it on screens and in messages.
         severity: how loudly it speaks.
         condition: when it is true.
-        channels: where it is sent to, first to last; the names of `engine.alerting.channels`.
+        channels: where it is sent to, first to last; of `CHANNEL_NAMES`.
         hold: how long the condition must be true before it fires; while it is, it is pending.
         keep: how long it goes on firing after the condition was last true, so that it does not
             flap.
-        no_data_after: how long its numbers may be unknown before that is an alert of its own; None
-            for ever, which only rules may have that another one speaks for.
+        no_data_after: how long its numbers may be unknown, once they were known, before that is an
+            alert of its own; None for ever, which only rules may have that another one speaks for.
         guards: keys of the objectives that it keeps.
         runbook: section of docs/runbooks/alerts.md, which is the rule's id unless said.
         group: alerts of one group that begin in the same tick are told together.

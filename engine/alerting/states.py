@@ -47,8 +47,10 @@ class Memory:
         since: when it came into this state.
         true_since: since when the condition has been true without a break; None while it is not.
         last_true: when it was last true; None if never.
-        unknown_since: since when its numbers have been unknown without a break; None while known.
+        unknown_since: since when its numbers have been unknown without a break; None while they
+            are known, and while they never were: what has never been there is not missing.
         alert_id: of the alert that it fires, or fired last while resolved; None otherwise.
+        is_no_data: whether it fires because its numbers have been unknown for too long.
     """
 
     state: RuleState
@@ -57,6 +59,7 @@ class Memory:
     last_true: datetime | None = None
     unknown_since: datetime | None = None
     alert_id: UUID | None = None
+    is_no_data: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,13 @@ class Decision:
         memory: what is remembered from now on; `alert_id` is filled in by who writes it down.
         reason: why it is in this state.
         is_new: whether the state has changed, which is a transition to be written down.
-        is_no_data: whether it fires because its numbers have been unknown for too long.
     """
 
     memory: Memory
     reason: str
     is_new: bool
-    is_no_data: bool = False
+
+    @property
+    def is_no_data(self) -> bool:
+        """Whether it fires because its numbers have been unknown for too long."""
+        return self.memory.is_no_data

@@ -85,6 +85,7 @@ class AlertState(SQLModel, table=True):
     last_true: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     unknown_since: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     alert_id: UUID | None = None
+    is_no_data: bool
     tick: int = Field(sa_type=BigInteger)
     reason: str = Field(sa_type=Text)
     numbers: dict[str, Any] = Field(sa_type=JSONB)

@@ -186,6 +186,7 @@ CREATE TABLE public.alert_state (
     last_true timestamp with time zone,
     unknown_since timestamp with time zone,
     alert_id uuid,
+    is_no_data boolean NOT NULL,
     tick bigint NOT NULL,
     reason text NOT NULL,
     numbers jsonb NOT NULL,

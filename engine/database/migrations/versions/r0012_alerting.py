@@ -69,6 +69,7 @@ def upgrade() -> None:
             last_true timestamptz,
             unknown_since timestamptz,
             alert_id uuid,
+            is_no_data boolean NOT NULL,
             tick bigint NOT NULL,
             reason text NOT NULL,
             numbers jsonb NOT NULL,

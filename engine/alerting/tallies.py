@@ -1,0 +1,51 @@
+"""Bad ones among all, and whether that is above a threshold by more than chance.
+
+Of 40 attempts in five minutes one conflict is 2.5 %, twenty-five times what HIGH-005 allows, and
+means nothing. So a sample counts when attempts that keep just to the threshold would come out so
+bad, or worse, less often than once in 10,000 times (`CHANCE`): three conflicts of those 40, or
+twelve of 2,700. See docs/decisions/0021-alert-rules.md for what this costs and what it saves.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from engine.slo.bounds import at_least
+
+# In 30 days there are 8,640 windows of five minutes, and each is looked at for each of forty rules.
+CHANCE: Final = 1e-4
+# Shares are compared to a millionth of an attempt: 0.29 * 100 is a little less than 29.
+_DIGITS: Final = 6
+
+
+class Tally(NamedTuple):
+    """How many of some attempts are bad."""
+
+    bad: int
+    of: int
+
+    @property
+    def share(self) -> float | None:
+        """The share of bad ones; None without attempts."""
+        return self.bad / self.of if self.of else None
+
+
+def is_above(tally: Tally, threshold: float) -> bool:
+    """Whether a share is above a threshold, be it by chance."""
+    return tally.bad > round(tally.of * threshold, _DIGITS)
+
+
+@lru_cache(maxsize=4096)
+def is_shown(tally: Tally, threshold: float, chance: float = CHANCE) -> bool:
+    """Whether a share is above a threshold and chance does not explain it.
+
+    Args:
+        tally: the sample.
+        threshold: between 0 and 1.
+        chance: how likely a sample may be that still counts; 1 takes every one as it is.
+    """
+    if not is_above(tally, threshold):
+        return False
+    # Nothing is too little to be above nothing, and all are bad is the most there can be.
+    return threshold == 0 or chance >= 1 or at_least(tally.bad, tally.of, threshold) < chance
