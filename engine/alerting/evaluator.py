@@ -1,4 +1,4 @@
-"""The evaluator: one tick looks at all rules in one snapshot, decides, and writes everything at once.
+"""The evaluator: a tick looks at all rules in one snapshot, decides, and writes all of it at once.
 
 A tick holds the lock of the tick on one connection and looks on another. What it decides (its own
 row, states, transitions, alerts, and the notices that are to go out) commits in the transaction
@@ -8,10 +8,10 @@ whoever comes next goes on with the next number. See docs/explanation/alerting.m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
@@ -19,39 +19,32 @@ import structlog
 from psycopg import errors
 
 from engine.alerting import readings as reading
-from engine.alerting import records, worst
+from engine.alerting import records
 from engine.alerting.changes import digest_of
 from engine.alerting.composing import compose
-from engine.alerting.deciding import Evidence, Verdict, decided, opened
-from engine.alerting.evaluation import evaluate
-from engine.alerting.inhibition import causes
-from engine.alerting.matching import silence_of
-from engine.alerting.measuring import Readings, measure, samples_of, samples_of_all
+from engine.alerting.deciding import Verdict
+from engine.alerting.evidence import Clerk, bounded
+from engine.alerting.judging import judge, no_evidence
+from engine.alerting.measuring import Readings, samples_of_all
 from engine.alerting.records import LastTick, Remembered, Tick
 from engine.alerting.rules import Rule
 from engine.alerting.rules_in_force import read_rules_in_force
 from engine.alerting.schedule import due_after, is_due
-from engine.alerting.states import Decision, Measured, Memory, RuleState
-from engine.alerting.worst import Bad, bad_of
+from engine.alerting.states import RuleState
 from engine.clock import Clock
 from engine.database.pool import EngineConnection, Pool
-from engine.rollups.counts import Counts
 from engine.rollups.restored import RestoredError
-from engine.rollups.selection import Filter
-from engine.rollups.series import Look, looking
+from engine.rollups.series import looking
 from engine.runtime import Runtime
 from engine.settings import Settings
 
 # All numbers of a tick take milliseconds; a ledger that cannot be counted in this time, because the
 # rollups stand still, must not keep the watchdog from saying so.
 _COUNTING_MS: Final = 4_000
-# A pointer to an attempt is worth less than the alert itself.
-_POINTING_MS: Final = 1_000
 # From the first look to the commit; then the lock is free for another process.
 _TICK_S: Final = 15.0
 
 RulesOf = Callable[[psycopg.Connection[Any]], Sequence[Rule]]
-EvidenceOf = Callable[[Rule, Decision], Evidence]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +151,15 @@ class Evaluator:
         moved = reading.moved(connection, self._settings, last, now)
         try:
             with looking(connection) as look:
-                with _bounded(connection, _COUNTING_MS):
+                with bounded(connection, _COUNTING_MS):
                     counts = reading.counted(look, samples_of_all(rules), now)
                 seen = Readings(now, counts, moved)
-                clerk = _Clerk(connection, look, seen)
+                clerk = Clerk(connection, look, seen)
                 return judge(rules, seen, known, self._clock, clerk.evidence)
         except (errors.QueryCanceled, RestoredError) as error:
             # Too slow, or rollups of another server's ledger: unknown, and that is known.
             structlog.get_logger().warning("alert_numbers_unknown", error=type(error).__name__)
-            return judge(rules, Readings(now, {}, moved), known, self._clock, _no_evidence)
+            return judge(rules, Readings(now, {}, moved), known, self._clock, no_evidence)
 
     def _write(
         self,
@@ -220,139 +213,6 @@ def put_down(
     records.write_entries(connection, entries, now)
 
 
-def judge(
-    rules: Sequence[Rule],
-    seen: Readings,
-    known: Remembered,
-    clock: Clock,
-    evidence_of: EvidenceOf,
-) -> tuple[Verdict, ...]:
-    """What becomes of some rules.
-
-    Args:
-        rules: which.
-        seen: what they are measured by.
-        known: what is remembered of them, and the silences.
-        clock: for ids.
-        evidence_of: looks up what is told of a rule whose state is new.
-    """
-    now = seen.now
-    measured = {rule.id: measure(rule.condition, seen) for rule in rules}
-    decisions = {
-        rule.id: evaluate(rule, measured[rule.id], known.memories.get(rule.id), now)
-        for rule in rules
-    }
-    firing = {
-        rule_id for rule_id, each in decisions.items() if each.memory.state is RuleState.FIRING
-    }
-    caused_by = causes(rules, firing)
-    return tuple(
-        _verdict(
-            rule,
-            decisions[rule.id],
-            measured[rule.id],
-            known,
-            caused_by.get(rule.id),
-            clock,
-            evidence_of,
-            now,
-        )
-        for rule in rules
-    )
-
-
-def _verdict(
-    rule: Rule,
-    decision: Decision,
-    measured: Measured,
-    known: Remembered,
-    cause: str | None,
-    clock: Clock,
-    evidence_of: EvidenceOf,
-    now: datetime,
-) -> Verdict:
-    before = known.memories.get(rule.id) or Memory(RuleState.INACTIVE, now)
-    alert, transition_id = known.alerts.get(rule.id), clock.uuid7()
-    is_firing = decision.memory.state is RuleState.FIRING
-    is_new = is_firing and alert is None
-    is_moving = decision.is_new or is_new
-    evidence = evidence_of(rule, decision) if is_moving else Evidence()
-    if is_new:
-        alert = opened(rule, decision, measured, evidence, now, (clock.uuid7(), transition_id))
-    muted_by: Mapping[str, str] | None = None
-    if alert is not None and is_firing:
-        silence = silence_of(known.silences, rule, alert.error_code, now)
-        # A cause says more than somebody's wish not to be told.
-        if cause is not None:
-            muted_by = {"cause": cause}
-        elif silence is not None:
-            muted_by = {"silence": str(silence.id)}
-    return decided(
-        rule, before, decision, measured, evidence, alert, muted_by, now, transition_id,
-        is_new=is_new,
-    )  # fmt: skip
-
-
-def _no_evidence(_rule: Rule, _decision: Decision) -> Evidence:
-    return Evidence()
-
-
-class _Clerk:
-    """Looks up what is told of rules whose state is new, in the snapshot of the tick."""
-
-    def __init__(self, connection: EngineConnection, look: Look, seen: Readings) -> None:
-        self._connection = connection
-        self._look = look
-        self._seen = seen
-        self._worst: dict[Bad, worst.Worst | None] = {}
-        self._whole: dict[tuple[timedelta, Filter], Counts] = {}
-        # What took too long once takes too long again; the alert goes out without it.
-        self._is_late = False
-
-    def evidence(self, rule: Rule, decision: Decision) -> Evidence:
-        """The worst attempt, and for an alert its numbers with percentiles."""
-        bad = bad_of(rule.condition)
-        if bad is None or decision.is_no_data or self._is_late:
-            return Evidence()
-        try:
-            with self._connection.transaction(), _bounded(self._connection, _POINTING_MS):
-                return Evidence(self._worst_of(bad), self._numbers(rule, decision))
-        except errors.QueryCanceled:
-            self._is_late = True
-            structlog.get_logger().warning("alert_evidence_late", rule=rule.id)
-            return Evidence()
-
-    def _worst_of(self, bad: Bad) -> worst.Worst | None:
-        counts = next(
-            (
-                counts
-                for sample, counts in self._seen.counts.items()
-                if (sample.length, sample.operation, sample.traffic)
-                == (bad.length, bad.wanted.operation, bad.wanted.traffic)
-            ),
-            None,
-        )
-        if counts is None or not bad.part.count(counts):
-            return None
-        if bad not in self._worst:
-            found = worst.find(self._connection, self._look, bad, counts, self._seen.now)
-            self._worst[bad] = found
-        return self._worst[bad]
-
-    def _numbers(self, rule: Rule, decision: Decision) -> Mapping[str, Any]:
-        """The rule's numbers once more, this time with percentiles."""
-        if decision.memory.state is not RuleState.FIRING:
-            return {}
-        sample = samples_of(rule.condition)[0]
-        wanted = Filter(sample.operation, sample.traffic)
-        if (sample.length, wanted) not in self._whole:
-            window = reading.window_until(self._seen.now, sample.length)
-            self._whole[sample.length, wanted] = self._look.whole(window, wanted)
-        whole = self._whole[sample.length, wanted]
-        seen = replace(self._seen, counts={**self._seen.counts, sample: whole})
-        return measure(rule.condition, seen).numbers
-
-
 @contextmanager
 def _transaction(connection: EngineConnection) -> Iterator[None]:
     """A transaction that may lie still for as long as the other connection looks."""
@@ -360,13 +220,6 @@ def _transaction(connection: EngineConnection) -> Iterator[None]:
         patience_ms = int(_TICK_S * 1000)
         connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = {patience_ms}")
         yield
-
-
-@contextmanager
-def _bounded(connection: psycopg.Connection[Any], milliseconds: int) -> Iterator[None]:
-    """Statements that are cut off, in a transaction."""
-    connection.execute(f"SET LOCAL statement_timeout = {milliseconds}")
-    yield
 
 
 def _log(judged: Judged) -> None:

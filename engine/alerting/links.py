@@ -1,4 +1,4 @@
-"""Where an alert leads: the attempts of its window in the dashboard, and its section in the runbook."""
+"""Where an alert leads: to the attempts of its window, and to its section in the runbook."""
 
 from __future__ import annotations
 

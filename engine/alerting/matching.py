@@ -80,9 +80,7 @@ class Silence:
     expires_at: datetime
 
 
-def silence_of(
-    silences: Iterable[Silence], rule: Rule, code: str, now: datetime
-) -> Silence | None:
+def silence_of(silences: Iterable[Silence], rule: Rule, code: str, now: datetime) -> Silence | None:
     """The silence that hides an alert longest; None when it is to be told.
 
     Args:

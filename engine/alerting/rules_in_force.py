@@ -28,9 +28,7 @@ def read_rules_in_force(connection: psycopg.Connection[Any]) -> Sequence[Rule]:
         return _one_by_one(rules, changes)
 
 
-def _one_by_one(
-    rules: Sequence[Rule], changes: Mapping[str, Mapping[str, Any]]
-) -> Sequence[Rule]:
+def _one_by_one(rules: Sequence[Rule], changes: Mapping[str, Mapping[str, Any]]) -> Sequence[Rule]:
     """A change of another release must not put all the others out of force."""
     found: list[Rule] = []
     for rule in rules:

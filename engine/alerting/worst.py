@@ -121,7 +121,9 @@ def _slowest(
 
 def _by_severity(counts: Counts) -> Iterator[list[ErrorCode]]:
     """The codes that a window has, those of one severity together, the most severe first."""
-    there = [_CODES[number] for number, count in counts.by_code.items() if count and number in _CODES]
+    there = [
+        _CODES[number] for number, count in counts.by_code.items() if count and number in _CODES
+    ]
     ordered = sorted(there, key=lambda code: (-TAXONOMY[code].severity, TAXONOMY[code].number))
     for _severity, codes in groupby(ordered, key=lambda code: TAXONOMY[code].severity):
         yield list(codes)
