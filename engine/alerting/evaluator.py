@@ -29,7 +29,7 @@ from engine.alerting.measuring import Readings, samples_of_all
 from engine.alerting.records import LastTick, Remembered, Tick
 from engine.alerting.rules import Rule
 from engine.alerting.rules_in_force import read_rules_in_force
-from engine.alerting.schedule import due_after, is_due
+from engine.alerting.ticking import due_after, is_due
 from engine.alerting.states import RuleState
 from engine.clock import Clock
 from engine.database.pool import EngineConnection, Pool

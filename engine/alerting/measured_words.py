@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from engine.alerting.durations import tell_duration, write_duration
-from engine.alerting.rules import Burning, Share, Standstill
+from engine.alerting.rules import Burning, Share, Standstill, Watched
 from engine.alerting.tallies import Tally, is_above
 from engine.rollups.counts import Traffic
 
@@ -62,7 +62,8 @@ def tell_still(
     condition: Standstill, still: timedelta, allowed: timedelta, *, is_true: bool
 ) -> str:
     """Of something that stands still, or does not."""
-    told = f"The {condition.watched} moved {tell_duration(still)} ago"
+    verb = "answered" if condition.watched is Watched.DATABASE else "moved"
+    told = f"The {condition.watched} {verb} {tell_duration(still)} ago"
     return f"{told}, longer than {tell_duration(allowed)}." if is_true else f"{told}."
 
 
