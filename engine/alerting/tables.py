@@ -17,6 +17,7 @@ from sqlalchemy import (
     DateTime,
     Index,
     PrimaryKeyConstraint,
+    SmallInteger,
     Text,
     UniqueConstraint,
     text,
@@ -164,14 +165,20 @@ class AlertOutbox(SQLModel, table=True):
             name="alert_outbox_kind_known",
         ),
         CheckConstraint(
-            "state IN ('waiting', 'sending', 'delivered', 'failed', 'not configured')",
+            "state IN ('waiting', 'sending', 'delivered', 'failed', 'not configured', 'dropped')",
             name="alert_outbox_state_known",
         ),
         Index(
             "alert_outbox_due_idx",
             "channel",
+            text("urgency DESC"),
             "next_at",
-            postgresql_where=text("state IN ('waiting', 'sending')"),
+            postgresql_where=text("state IN ('waiting', 'sending', 'not configured')"),
+        ),
+        Index(
+            "alert_outbox_others_idx",
+            text("(body -> 'others')"),
+            postgresql_using="gin",
         ),
         Index("alert_outbox_alert_idx", "alert_id"),
         Index("alert_outbox_made_idx", "made_at", "id"),
@@ -183,6 +190,8 @@ class AlertOutbox(SQLModel, table=True):
     channel: str = Field(sa_type=Text)
     # Channels that are tried when this one has failed for good, in order.
     escalates_to: list[str] = Field(sa_type=ARRAY(Text))
+    # The number of its severity: the greatest goes first.
+    urgency: int = Field(sa_type=SmallInteger)
     body: dict[str, Any] = Field(sa_type=JSONB)
     made_at: datetime = Field(sa_type=DateTime(timezone=True))
     state: str = Field(sa_type=Text)
@@ -190,7 +199,7 @@ class AlertOutbox(SQLModel, table=True):
     next_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     claimed_by: str | None = Field(default=None, sa_type=Text)
     claimed_until: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
-    # Of a bounded set, see `engine.alerting.channels`.
+    # Of a bounded set, see `engine.alerting.channels.channel`.
     reason: str | None = Field(default=None, sa_type=Text)
     # What the channel answered, shortened and legible.
     answer: str | None = Field(default=None, sa_type=Text)

@@ -231,7 +231,7 @@ ROWS: Final = {
         """,
         f"""
         INSERT INTO alert_outbox VALUES (
-            '{AGENT}', '{AGENT}', 'firing', 'webhook', '{{}}', '{{}}', now(), 'waiting', 0, now(),
+            '{AGENT}', '{AGENT}', 'firing', 'webhook', '{{}}', 3, '{{}}', now(), 'waiting', 0, now(),
             NULL, NULL, NULL, NULL, NULL, NULL, false, NULL, NULL, NULL
         )
         """,

@@ -135,6 +135,7 @@ CREATE TABLE public.alert_outbox (
     kind text NOT NULL,
     channel text NOT NULL,
     escalates_to text[] NOT NULL,
+    urgency smallint NOT NULL,
     body jsonb NOT NULL,
     made_at timestamp with time zone NOT NULL,
     state text NOT NULL,
@@ -151,7 +152,7 @@ CREATE TABLE public.alert_outbox (
     echoed_at timestamp with time zone,
     echoed_by text,
     CONSTRAINT alert_outbox_kind_known CHECK ((kind = ANY (ARRAY['firing'::text, 'repeat'::text, 'resolved'::text, 'test'::text, 'note'::text]))),
-    CONSTRAINT alert_outbox_state_known CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'delivered'::text, 'failed'::text, 'not configured'::text])))
+    CONSTRAINT alert_outbox_state_known CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'delivered'::text, 'failed'::text, 'not configured'::text, 'dropped'::text])))
 );
 
 CREATE TABLE public.alert_rule_change (
@@ -735,9 +736,11 @@ CREATE INDEX alert_open_idx ON public.alert USING btree (rule_id) WHERE (resolve
 
 CREATE INDEX alert_outbox_alert_idx ON public.alert_outbox USING btree (alert_id);
 
-CREATE INDEX alert_outbox_due_idx ON public.alert_outbox USING btree (channel, next_at) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text]));
+CREATE INDEX alert_outbox_due_idx ON public.alert_outbox USING btree (channel, urgency DESC, next_at) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text, 'not configured'::text]));
 
 CREATE INDEX alert_outbox_made_idx ON public.alert_outbox USING btree (made_at, id);
+
+CREATE INDEX alert_outbox_others_idx ON public.alert_outbox USING gin (((body -> 'others'::text)));
 
 CREATE INDEX alert_rule_change_rule_idx ON public.alert_rule_change USING btree (rule_id, made_at);
 

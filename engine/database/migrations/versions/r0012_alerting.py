@@ -128,6 +128,7 @@ def upgrade() -> None:
             kind text NOT NULL,
             channel text NOT NULL,
             escalates_to text[] NOT NULL,
+            urgency smallint NOT NULL,
             body jsonb NOT NULL,
             made_at timestamptz NOT NULL,
             state text NOT NULL,
@@ -148,13 +149,21 @@ def upgrade() -> None:
                 kind IN ('firing', 'repeat', 'resolved', 'test', 'note')
             ),
             CONSTRAINT alert_outbox_state_known CHECK (
-                state IN ('waiting', 'sending', 'delivered', 'failed', 'not configured')
+                state IN (
+                    'waiting', 'sending', 'delivered', 'failed', 'not configured', 'dropped'
+                )
             )
         )
     """)
+    # What is still to be done, the most urgent first.
     op.execute("""
-        CREATE INDEX alert_outbox_due_idx ON alert_outbox (channel, next_at)
-        WHERE state IN ('waiting', 'sending')
+        CREATE INDEX alert_outbox_due_idx ON alert_outbox (channel, urgency DESC, next_at)
+        WHERE state IN ('waiting', 'sending', 'not configured')
+    """)
+    # Which notices tell of an alert that is not their first.
+    op.execute("""
+        CREATE INDEX alert_outbox_others_idx
+        ON alert_outbox USING gin ((body -> 'others'))
     """)
     op.execute("CREATE INDEX alert_outbox_alert_idx ON alert_outbox (alert_id)")
     op.execute("CREATE INDEX alert_outbox_made_idx ON alert_outbox (made_at, id)")
