@@ -13,7 +13,14 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-from engine.alerting.loading import Fields, read_count, read_flag, read_share, read_span
+from engine.alerting.loading import (
+    Fields,
+    read_count,
+    read_flag,
+    read_positive_span,
+    read_share,
+    read_span,
+)
 from engine.alerting.rules import Burning, Condition, Rule, Share, Standstill
 from engine.alerting.tallies import CHANCE
 from engine.errors import SetupError
@@ -100,7 +107,7 @@ def _condition(condition: Condition, fields: Fields) -> Condition:
 def _no_data_after(rule: Rule, fields: Fields) -> timedelta | None:
     if rule.no_data_after is None:
         return None
-    return fields.take("no_data_after", read_span, rule.no_data_after)
+    return fields.take("no_data_after", read_positive_span, rule.no_data_after)
 
 
 def _plain(rule: Rule) -> dict[str, Any]:

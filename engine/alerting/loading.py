@@ -135,6 +135,18 @@ def read_span(written: object) -> timedelta:
     return span
 
 
+def read_positive_span(written: object) -> timedelta:
+    """The same, but not 0.
+
+    Raises:
+        ValueError: it is not one, is 0, or is longer than 30 days.
+    """
+    span = read_span(written)
+    if not span:
+        raise ValueError("takes longer than no time")
+    return span
+
+
 def read_count(written: object) -> int:
     """A whole number of at least 1.
 
@@ -169,7 +181,7 @@ def _rule(rule_id: str, table: object) -> Rule:
         channels=fields.take("channels", _channels),
         hold=fields.take("hold", read_span, timedelta(0)),
         keep=fields.take("keep", read_span, timedelta(0)),
-        no_data_after=fields.take("no_data_after", _positive_span, None),
+        no_data_after=fields.take("no_data_after", read_positive_span, None),
         guards=fields.take("guards", _objectives, frozenset()),
         runbook=fields.take("runbook", _text, rule_id),
         group=fields.take("group", _text, rule_id),
@@ -184,7 +196,7 @@ def _share(fields: Fields) -> Condition:
         bad=fields.take("bad", _part),
         of=fields.take("of", _part),
         above=fields.take("threshold", read_share),
-        window=fields.take("window", _positive_span),
+        window=fields.take("window", read_positive_span),
         operation=fields.take("operation", _one_of(Operation.__members__), None),
         least=fields.take("least", read_count, 1),
         traffic=fields.take("traffic", _one_of(Traffic.__members__), Traffic.LIVE),
@@ -215,13 +227,6 @@ def _text(written: object) -> str:
     if not isinstance(written, str) or not written.strip():
         raise ValueError(f"{written!r} says nothing")
     return written
-
-
-def _positive_span(written: object) -> timedelta:
-    span = read_span(written)
-    if not span:
-        raise ValueError("takes longer than no time")
-    return span
 
 
 def _listed(written: object) -> list[object]:
