@@ -173,6 +173,7 @@ def write_entries(
             each.kind.value,
             each.channel,
             list(each.escalates_to),
+            AlertSeverity[each.body["severity"]].value,
             Jsonb(dict(each.body)),
             now,
             now,
@@ -374,9 +375,9 @@ _RETIRE_STATE: Final = """
 _RETIRE_ALERT: Final = "UPDATE alert SET resolved_at = %s WHERE id = %s"
 _INSERT_ENTRY: Final = """
     INSERT INTO alert_outbox (
-        id, alert_id, kind, channel, escalates_to, body, made_at, next_at, state, tries,
+        id, alert_id, kind, channel, escalates_to, urgency, body, made_at, next_at, state, tries,
         is_perhaps_repeated
-    ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'waiting', 0, false)
+    ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'waiting', 0, false)
 """
 _FORGET_TICKS: Final = """
     DELETE FROM alert_tick
