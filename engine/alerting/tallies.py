@@ -11,6 +11,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.slo.bounds import at_least
 
 # In 30 days there are 8,640 windows of five minutes, and each is looked at for each of forty rules.
@@ -34,6 +37,11 @@ class Tally(NamedTuple):
 def is_above(tally: Tally, threshold: float) -> bool:
     """Whether a share is above a threshold, be it by chance."""
     return tally.bad > round(tally.of * threshold, _DIGITS)
+
+
+def above_all(bad: NDArray[np.int64], of: NDArray[np.int64], threshold: float) -> NDArray[np.bool_]:
+    """`is_above` of many tallies."""
+    return bad > np.round(of * threshold, _DIGITS)
 
 
 @lru_cache(maxsize=4096)
