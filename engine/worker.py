@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from engine.access.limit_storage import reap as reap_limits
 from engine.access.sign_ins import forget_old as forget_old_sign_ins
+from engine.alerting.sender import Sender
 from engine.attempts.line_counts import forget_old
 from engine.attempts.line_recount import Recount
 from engine.attempts.partitions import ensure_partitions, strays
@@ -51,6 +52,7 @@ _SEAL_EVERY: Final = timedelta(seconds=10)
 # Evidence that lasts 5 minutes is taken anew after 2.
 _LOOK_EVERY: Final = timedelta(minutes=1)
 _NOTE_EVERY: Final = timedelta(minutes=1)
+_SEND_EVERY: Final = timedelta(seconds=1)
 # Locks give up after seconds; only a line that has fallen silent takes all of it. Dropping counts
 # the rows of a day first.
 _PARTITIONS_S: Final = 60.0
@@ -71,6 +73,7 @@ class Job:
         run: does it once; returns how much there was to do.
         is_routine: whether having had something to do is no news.
         runs_at_end: whether it runs once more when its process ends.
+        at_end: lets go of what it has held between runs.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Job:
     run: Callable[[], int]
     is_routine: bool = False
     runs_at_end: bool = False
+    at_end: Callable[[], None] = lambda: None
 
 
 def own_jobs(runtime: Runtime) -> tuple[Job, ...]:
@@ -120,6 +124,7 @@ def all_jobs(runtime: Runtime) -> tuple[Job, ...]:
         Job("look", _LOOK_EVERY, partial(look_again, runtime), is_routine=True),
         Job("contradictions", _NOTE_EVERY, partial(note_contradictions, runtime)),
         Job("retention", _PARTITIONS_EVERY, lambda: _drop_old_days(runtime)),
+        *_sending(runtime),
     )
 
 
@@ -166,6 +171,7 @@ def _repeat(job: Job, stop: threading.Event) -> None:
             break
     if job.runs_at_end:
         _run(job, was_failing=is_failing)
+    job.at_end()
 
 
 def _run(job: Job, *, was_failing: bool) -> bool:
@@ -251,6 +257,14 @@ def _roll(runtime: Runtime) -> int:
     deadline = runtime.clock.monotonic() + _ROLL_S
     with runtime.read_pool.connection(deadline) as connection:
         return roll(connection, runtime.clock, LIMITS) or 0
+
+
+def _sending(runtime: Runtime) -> Iterator[Job]:
+    """A job for each channel, so that none waits for another."""
+    sender = Sender(runtime.settings, runtime.target, runtime.clock)
+    for each in sender.deliveries:
+        name = f"alerts to {each.channel.name}"
+        yield Job(name, _SEND_EVERY, each.run, is_routine=True, at_end=each.end)
 
 
 def _make_partitions(runtime: Runtime, watch: StrayWatch) -> int:
