@@ -33,6 +33,7 @@ from engine.alerting.outage import OutageFile, OutageTeller
 from engine.alerting.records import forget_old_ticks
 from engine.alerting.spool_watch import SpoolWatch
 from engine.alerting.watchdog import Watchdog, outage_directory
+from engine.alerting.sender import Sender
 from engine.attempts.line_counts import forget_old
 from engine.attempts.line_recount import Recount
 from engine.attempts.partitions import ensure_partitions, strays
@@ -63,6 +64,7 @@ _NOTE_EVERY: Final = timedelta(minutes=1)
 _TICK_POLL: Final = timedelta(milliseconds=500)
 # Twice an interval: what is not there for two of them is seen within two and a half.
 _LOOKS_AN_INTERVAL: Final = 2
+_SEND_EVERY: Final = timedelta(seconds=1)
 # Locks give up after seconds; only a line that has fallen silent takes all of it. Dropping counts
 # the rows of a day first.
 _PARTITIONS_S: Final = 60.0
@@ -83,6 +85,7 @@ class Job:
         run: does it once; returns how much there was to do.
         is_routine: whether having had something to do is no news.
         runs_at_end: whether it runs once more when its process ends.
+        at_end: lets go of what it has held between runs.
     """
 
     name: str
@@ -90,6 +93,7 @@ class Job:
     run: Callable[[], int]
     is_routine: bool = False
     runs_at_end: bool = False
+    at_end: Callable[[], None] = lambda: None
 
 
 def own_jobs(runtime: Runtime) -> tuple[Job, ...]:
@@ -123,6 +127,8 @@ def own_jobs(runtime: Runtime) -> tuple[Job, ...]:
             _watchdog(runtime).run,
             is_routine=True,
         ),
+        # Whoever notices that the worker is dead has to be heard.
+        *_sending(runtime),
     )
 
 
@@ -185,6 +191,7 @@ def _repeat(job: Job, stop: threading.Event) -> None:
             break
     if job.runs_at_end:
         _run(job, was_failing=is_failing)
+    job.at_end()
 
 
 def _run(job: Job, *, was_failing: bool) -> bool:
@@ -294,6 +301,14 @@ def _evaluating(runtime: Runtime) -> Iterator[Job]:
     )
     yield Job("alerts", _TICK_POLL, evaluator.run, is_routine=True)
     yield Job("heartbeat", _TICK_POLL, heartbeat.run, is_routine=True)
+
+
+def _sending(runtime: Runtime) -> Iterator[Job]:
+    """A job for each channel, so that none waits for another."""
+    sender = Sender(runtime.settings, runtime.target, runtime.clock)
+    for each in sender.deliveries:
+        name = f"alerts to {each.channel.name}"
+        yield Job(name, _SEND_EVERY, each.run, is_routine=True, at_end=each.end)
 
 
 def _make_partitions(runtime: Runtime, watch: StrayWatch) -> int:
