@@ -46,6 +46,11 @@ ACTIONS: Final[Mapping[str, str]] = {
     Action.RECORD_REVOKED: "revocation of record",
     Action.CONTACTS_CHANGED: "change of contacts",
     Action.PROBE_RUN: "run of probes",
+    Action.SILENCE_ADDED: "silence",
+    Action.SILENCE_ENDED: "end of silence",
+    Action.ALERT_ACKNOWLEDGED: "acknowledgement of alert",
+    Action.RULE_CHANGED: "change of alert rule",
+    Action.CHANNEL_TESTED: "test of alert channel",
     Action.CALL_REFUSED: "call",
     Action.PAGE_REFUSED: "page",
 }
