@@ -11,17 +11,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from statistics import median
 from typing import Final
 
-from bench.alert_incidents import STANDSTILLS, expected, of_days
-from bench.simulated_traffic import STEP, Incident, Simulated, simulate
+from bench.alert_detection import Detection, Month, Service, is_good, report
+from bench.alert_incidents import STANDSTILLS, of_days
+from bench.simulated_traffic import STEP, Incident, simulate
 from engine.alerting.changes import in_force
-from engine.alerting.durations import tell_duration
 from engine.alerting.loading import own_rules
 from engine.alerting.measuring import samples_of
 from engine.alerting.rules import Rule, Standstill
@@ -32,54 +30,12 @@ START: Final = datetime(2026, 11, 2, tzinfo=UTC)
 _PLAIN: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A service that is watched.
-
-    Attributes:
-        name: says how much comes.
-        volume: as a multiple of the arrivals.
-        changes: what it has changed of the rules.
-    """
-
-    name: str
-    volume: float
-    changes: Mapping[str, Mapping[str, object]]
-
-
 SERVICES: Final = (
     Service("nine saves a second at noon", 1.0, {}),
     Service("one a second", 1 / 9, {}),
     # Nobody comes for hours, night by night.
     Service("nine a minute", 1 / 60, {"HIGH-002": {"no_data_after": "12 h"}}),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """When a rule saw an incident; `after` is None if it did not."""
-
-    incident: str
-    rule_id: str
-    after: timedelta | None
-
-
-@dataclass(frozen=True, slots=True)
-class Month:
-    """What came of some days.
-
-    Attributes:
-        attempts: how many there were.
-        pages: how often each rule fired.
-        detections: of each incident by each of its rules.
-        false: what fired outside of any incident.
-        reasons: of the first firing of each rule.
-    """
-
-    attempts: int
-    pages: Counter[str]
-    detections: tuple[Detection, ...]
-    false: tuple[tuple[str, Firing], ...]
 
 
 def run(
@@ -105,7 +61,7 @@ def run(
         rule.id: firings(transitions, until)
         for rule in in_force(own_rules(), service.changes)
         for transitions in [
-            _stood(rule, traffic.rows, is_disturbed=bool(incidents))
+            (_stood(rule, traffic.rows) if incidents else ())
             if isinstance(rule.condition, Standstill)
             else traffic.walk(rule, chance=chance)
         ]
@@ -137,10 +93,10 @@ def run(
     )
 
 
-def _stood(rule: Rule, rows: Rows, *, is_disturbed: bool) -> tuple[Transition, ...]:
+def _stood(rule: Rule, rows: Rows) -> tuple[Transition, ...]:
     moved: list[datetime | None] = [rows.look_at(number) for number in range(len(rows))]
     for _watched, rule_id, at, lasts in STANDSTILLS:
-        if is_disturbed and rule_id == rule.id:
+        if rule_id == rule.id:
             moved[at // STEP : (at + lasts) // STEP] = [START + at] * (lasts // STEP)
     return walk_still(rule, rows, moved[: len(rows)], STEP)
 
@@ -165,3 +121,32 @@ def _is_excused(at: timedelta, grace: timedelta, incidents: Sequence[Incident]) 
     if incidents:
         spans += [(at, at + lasts) for _watched, _rule_id, at, lasts in STANDSTILLS]
     return any(start <= at <= end + grace for start, end in spans)
+
+
+def main() -> int:
+    """Runs all of it and prints the tables; the exit code says whether all was as it should be."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=int, default=30, help="how long each run is")
+    parser.add_argument("--seeds", type=int, default=5, help="how many runs of each kind")
+    parser.add_argument("--write", type=Path, help="where the tables go, too")
+    arguments = parser.parse_args()
+    days = arguments.days
+    healthy = [
+        (
+            service,
+            [run(days, seed=seed, service=service) for seed in range(arguments.seeds)],
+        )
+        for service in SERVICES
+    ]
+    plain = [(service, [run(days, seed=0, service=service, chance=_PLAIN)]) for service in SERVICES]
+    disturbed = [run(days, seed=seed, incidents=of_days(days)) for seed in range(arguments.seeds)]
+    text = report(days, healthy, plain, disturbed)
+    print(text)
+    if arguments.write:
+        arguments.write.write_text(text, "utf-8")
+    quiet = [month for _service, months in healthy for month in months]
+    return int(not is_good(quiet, disturbed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

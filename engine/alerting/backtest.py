@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import psycopg
@@ -23,7 +23,7 @@ from engine.rollups.grid import EPOCH, Tier, Window, floor, oldest
 from engine.rollups.selection import Filter
 from engine.rollups.series import Look, looking
 
-DAYS_MAX = 90
+DAYS_MAX: Final = 90
 
 
 @dataclass(frozen=True, slots=True)
