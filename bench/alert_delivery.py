@@ -359,7 +359,8 @@ def markdown(results: Mapping[str, Any]) -> list[str]:
 
 
 @contextmanager
-def _database(directory: Path) -> Iterator[Target]:
+def open_database(directory: Path) -> Iterator[Target]:
+    """A migrated database on a server of its own."""
     cluster = Cluster(directory / "postgresql")
     cluster.start()
     try:
@@ -386,7 +387,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="saveguard-bench-") as directory:
         Path(directory).chmod(0o755)  # as root, the server runs as another user
-        with _database(Path(directory)) as target:
+        with open_database(Path(directory)) as target:
             size = Size(given.alerts, given.kills, given.blackout, given.seed)
             results = {"machine": machine(), **run(target, Path(directory) / "data", size)}
     results["holds"] = [hold.as_dict() for hold in holds(results)]

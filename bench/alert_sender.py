@@ -99,7 +99,7 @@ def _decide(target: Target, clock: Clock, alerts: int) -> None:
             row = connection.execute("SELECT count(*) FROM alert").fetchone()
             done = 0 if row is None else row[0]
             for number in range(done, min(done + _BATCH, alerts)):
-                notice = _notice(number, clock)
+                notice = bench_notice(number, clock)
                 connection.execute(
                     _DECIDED,
                     [notice.alert_id, notice.correlation_id, notice.message, notice.timestamp],
@@ -110,7 +110,8 @@ def _decide(target: Target, clock: Clock, alerts: int) -> None:
                 return
 
 
-def _notice(number: int, clock: Clock) -> Notice:
+def bench_notice(number: int, clock: Clock) -> Notice:
+    """The notice of the alert with a number."""
     return Notice(
         kind=NoticeKind.FIRING,
         alert_id=alert_id(number),
