@@ -12,7 +12,7 @@ from engine.database.target import Target
 def test_no_alert_is_lost_when_receivers_fail_and_the_sender_is_killed(
     target: Target, tmp_path: Path
 ) -> None:
-    found = alert_delivery.run(target, tmp_path, Size(alerts=150, kills=2, blackout_s=0.5))
+    found = alert_delivery.run(target, tmp_path, Size(alerts=80, kills=2, blackout_s=0.3))
 
     assert found["kills"] == 2
     assert found["failed_share"] > 0.15
@@ -24,7 +24,7 @@ def test_no_alert_is_lost_when_receivers_fail_and_the_sender_is_killed(
     assert found["webhook"]["on_the_wire_again"] >= 1
     # At Telegram none that is not explained.
     assert found["telegram"]["taken_twice"] <= found["kills"] + found["lost_answers"]
-    assert found["states"] == {"delivered": 300}
+    assert found["states"] == {"delivered": 160}
 
 
 def test_saves_are_measured_beside_every_kind_of_receiver(target: Target, tmp_path: Path) -> None:
