@@ -436,6 +436,19 @@ def test_what_was_set_aside_is_sent_when_the_settings_come(scene: Scene) -> None
     ]
 
 
+def test_a_test_that_was_set_aside_is_not_sent_when_nobody_waits_any_more(scene: Scene) -> None:
+    scene.telegram.missing = "TELEGRAM_BOT_TOKEN is not set"
+    scene.put(notice(kind=NoticeKind.TEST), "telegram")
+    scene.pass_time(30)
+    scene.run("telegram")
+    scene.telegram.missing = None
+
+    scene.run("telegram")
+
+    assert scene.telegram.sent == []
+    assert [row["state"] for row in scene.rows() if row["channel"] == "telegram"] == ["failed"]
+
+
 # What is over.
 
 
@@ -507,6 +520,20 @@ def test_whoever_stood_in_for_the_beginning_hears_of_the_end(scene: Scene) -> No
     scene.run("telegram", "webhook", "apprise")
 
     assert [each.body["kind"] for each in scene.telegram.sent] == ["firing"]
+    assert [each.body["kind"] for each in scene.apprise.sent] == ["firing", "resolved"]
+
+
+def test_what_is_handed_over_together_is_told_in_order(scene: Scene) -> None:
+    """Put in at different times, and handed over at one instant."""
+    fired = notice()
+    scene.telegram.missing = "TELEGRAM_BOT_TOKEN is not set"
+    scene.put(fired, "telegram", "webhook")
+    scene.pass_time(5)
+    scene.put(over(fired), "telegram", "webhook")
+    scene.pass_time(30)
+
+    scene.run("telegram", "apprise")
+
     assert [each.body["kind"] for each in scene.apprise.sent] == ["firing", "resolved"]
 
 
