@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import HTTPServer
@@ -522,7 +524,19 @@ def test_nothing_is_configured_unless_it_is_set() -> None:
 
 
 def test_apprise_is_not_imported_before_it_is_needed() -> None:
-    assert Door(Settings(), CLOCK).missing == "ALERT_APPRISE_URLS is not set"
+    program = (
+        "import sys, engine.worker\n"
+        "from engine.alerting.channels.opening import open_channels\n"
+        "from engine.clock import SystemClock\n"
+        "from engine.settings import Settings\n"
+        "door = open_channels(Settings(), SystemClock())['apprise']\n"
+        "print(door.missing, 'apprise' in sys.modules)"
+    )
+    said = subprocess.run(  # noqa: S603  # our own interpreter
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout
+
+    assert said == "ALERT_APPRISE_URLS is not set False\n"
 
 
 def test_a_service_of_apprise_gets_the_text() -> None:
