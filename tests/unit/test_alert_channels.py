@@ -555,6 +555,17 @@ def test_a_service_of_apprise_gets_the_text() -> None:
     assert outcome(refused) == (Retry, FailureReason.NOT_TAKEN, None, True)
 
 
+def test_a_service_of_apprise_that_leads_elsewhere_is_not_followed() -> None:
+    with webhook(secret=None) as elsewhere:
+        moved = Reaction(307, b"", {"Location": f"{elsewhere.url}/x"})
+        with webhook(moved, secret=None) as receiver:
+            url = SecretStr(f"json://127.0.0.1:{receiver.port}/x")
+            result = Door(Settings(alert_apprise_urls=url), CLOCK).send(letter())
+
+    assert isinstance(result, Retry)
+    assert elsewhere.received == []
+
+
 def test_an_address_that_apprise_does_not_know_is_said_by_its_number() -> None:
     urls = SecretStr("json://127.0.0.1/x canary://what")
 
