@@ -182,7 +182,11 @@ def walk(
         truths[number] = _TRUTHS[holds(condition, tallies(int(number)), chance=chance)]
     if read is not None:
         truths[~read] = _TRUTHS[None]
-    return _walked(rule, rows, truths.astype(np.int8), np.all(above, axis=0), measured)
+    levels = np.all(above, axis=0).astype(np.int8)
+    levels[np.any([alls == 0 for _bads, alls in windows], axis=0)] = _TRUTHS[None]
+    if read is not None:
+        levels[~read] = _TRUTHS[None]
+    return _walked(rule, rows, truths.astype(np.int8), levels, measured)
 
 
 def walk_still(
@@ -205,7 +209,7 @@ def walk_still(
         return measure(condition, Readings(rows.look_at(number), moved=at))
 
     truths = [_TRUTHS[measured(number).is_true] for number in range(len(rows))]
-    return _walked(rule, rows, np.array(truths, np.int8), np.zeros(len(rows), np.bool_), measured)
+    return _walked(rule, rows, np.array(truths, np.int8), np.full(len(rows), -1, np.int8), measured)
 
 
 def firings(transitions: Sequence[Transition], until: datetime) -> tuple[Firing, ...]:
@@ -233,7 +237,7 @@ def _walked(
     rule: Rule,
     rows: Rows,
     truths: NDArray[np.int8],
-    above: NDArray[np.bool_],
+    levels: NDArray[np.int8],
     measured: Callable[[int], Measured],
 ) -> tuple[Transition, ...]:
     known = {number: truth for truth, number in _TRUTHS.items()}
@@ -244,7 +248,7 @@ def _walked(
     while number < len(rows):
         truth = known[int(truths[number])]
         now = rows.look_at(number)
-        bare = Measured(is_true=truth, reason="", is_above=bool(above[number]))
+        bare = Measured(is_true=truth, reason="", is_above=known[int(levels[number])])
         decision = evaluate(rule, bare, memory, now)
         if decision.is_new:
             numbers = measured(number)
