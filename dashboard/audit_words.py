@@ -48,6 +48,11 @@ ACTIONS: Final[Mapping[str, str]] = {
     Action.PROBE_RUN: "run of probes",
     Action.FEEDBACK_ADDED: "feedback added",
     Action.CANDIDATE_DISPOSED: "candidate disposed of",
+    Action.SILENCE_ADDED: "silence",
+    Action.SILENCE_ENDED: "end of silence",
+    Action.ALERT_ACKNOWLEDGED: "acknowledgement of alert",
+    Action.RULE_CHANGED: "change of alert rule",
+    Action.CHANNEL_TESTED: "test of alert channel",
     Action.CALL_REFUSED: "call",
     Action.PAGE_REFUSED: "page",
 }

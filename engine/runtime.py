@@ -36,6 +36,9 @@ from engine.settings import Settings
 
 # Reads and background work have connections of their own: a burst of them must not make saves wait.
 _READ_POOL_SIZE: Final = 4
+# A tick holds its lock on one and looks on another; watchdog and heartbeat share the third. Neither
+# readers nor saves can make any of them wait.
+_ALERT_POOL_SIZE: Final = 3
 # What is not of an attempt, see `engine.logs`.
 PROCESS_LOG: Final = "process"
 
@@ -49,6 +52,7 @@ class Runtime:
     clock: Clock
     save_pool: Pool
     read_pool: Pool
+    alert_pool: Pool
     journal: Journal
     saver: Saver
     quotes: QuoteStore
@@ -88,8 +92,10 @@ def open_runtime(
     size = settings.pool_size if save_connections is None else save_connections
     save_pool = Pool(target, settings, clock, size=size)
     read_pool = Pool(target, settings, clock, size=_READ_POOL_SIZE)
+    # Without a connection until somebody evaluates alerts, which most commands do not.
+    alert_pool = Pool(target, settings, clock, size=_ALERT_POOL_SIZE, least=0)
     with ExitStack() as opened:
-        for pool in (save_pool, read_pool):
+        for pool in (save_pool, read_pool, alert_pool):
             pool.open()
             opened.callback(pool.close)
         installation, feed = _register(read_pool, settings, clock, has_edge=has_edge)
@@ -106,6 +112,7 @@ def open_runtime(
             clock=clock,
             save_pool=save_pool,
             read_pool=read_pool,
+            alert_pool=alert_pool,
             journal=journal,
             saver=Saver(
                 save_pool, journal, settings, clock, lines=lines, observe=observe, report=report

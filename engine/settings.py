@@ -30,8 +30,18 @@ from pydantic_core import ErrorDetails
 from engine.errors import SetupError
 
 _PREFIX = "SAVEGUARD_"
-# Names that other people gave before us.
-_OWN_NAMES = {"database_url": "DATABASE_URL", "pooler": "POOLER"}
+# Names that other people gave before us, and those of services that are not ours.
+_OWN_NAMES = {
+    "database_url": "DATABASE_URL",
+    "pooler": "POOLER",
+    "telegram_bot_token": "TELEGRAM_BOT_TOKEN",
+    "telegram_chat_id": "TELEGRAM_CHAT_ID",
+    "telegram_api_url": "TELEGRAM_API_URL",
+    "alert_webhook_url": "ALERT_WEBHOOK_URL",
+    "alert_webhook_secret": "ALERT_WEBHOOK_SECRET",
+    "alert_apprise_urls": "ALERT_APPRISE_URLS",
+    "alert_heartbeat_url": "ALERT_HEARTBEAT_URL",
+}
 _REVOKED_WITHIN: Final = timedelta(seconds=5)
 _PAGE: Final = "docs/reference/settings.md"
 
@@ -287,6 +297,25 @@ class Settings(BaseModel):
         default=timedelta(seconds=10),
         description="How often new attempts are taken into the rollups; numbers are exact anyway.",
     )
+    alert_interval: SomeSeconds = Field(
+        default=timedelta(seconds=10),
+        description=(
+            "How often the alert rules are evaluated; after two of these without it, that is an"
+            " alert."
+        ),
+    )
+    alert_heartbeat_url: SecretStr | None = Field(
+        default=None,
+        description=(
+            "Address that is asked for after every evaluation of the alert rules, so that a watcher"
+            " outside notices when that stops."
+        ),
+    )
+    alert_runbook_url: str = Field(
+        default="docs/runbooks/alerts.md",
+        pattern=r"^[^\s#@]+$",
+        description="Where the alerts' runbook is read; # and the section follow in each alert.",
+    )
     retention_days: int = Field(
         default=90,
         ge=1,
@@ -310,6 +339,31 @@ class Settings(BaseModel):
     )
     log_days: int = Field(
         default=30, ge=1, le=36_500, description="Days after which a log file is removed."
+    )
+    telegram_bot_token: SecretStr | None = Field(
+        default=None, description="Token of the bot that alerts are sent by; secret."
+    )
+    telegram_chat_id: str | None = Field(
+        default=None,
+        description="Chat that alerts are sent to: a number, or @ and the name of a channel.",
+    )
+    telegram_api_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s@]+$",  # it is no secret, so it must not hold a password
+        description="Where the Bot API is; Telegram's own unless set.",
+    )
+    alert_webhook_url: SecretStr | None = Field(
+        default=None,
+        description="Address that alerts are posted to as JSON, https unless on loopback; secret.",
+    )
+    alert_webhook_secret: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Signs what is posted there, at least 16 characters; unsigned unless set.",
+    )
+    alert_apprise_urls: SecretStr | None = Field(
+        default=None,
+        description="Addresses of Apprise's services that alerts are sent to, by spaces; secret.",
     )
 
     @property

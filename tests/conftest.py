@@ -50,7 +50,7 @@ def _scrubbed_environment() -> Iterator[None]:
     """Nothing of the developer's own environment decides a test."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            foreign = name.startswith(("PG", "SAVEGUARD_", "TELEGRAM_", "STREAMLIT_"))
+            foreign = name.startswith(("PG", "SAVEGUARD_", "TELEGRAM_", "ALERT_", "STREAMLIT_"))
             if (foreign or name in {"DATABASE_URL", "POOLER"}) and name != SERVER_VARIABLE:
                 patch.delenv(name)
         yield

@@ -59,6 +59,11 @@ class Action(StrEnum):
     PROBE_RUN = "probe run"
     FEEDBACK_ADDED = "feedback added"
     CANDIDATE_DISPOSED = "candidate disposed"
+    SILENCE_ADDED = "silence added"
+    SILENCE_ENDED = "silence ended"
+    ALERT_ACKNOWLEDGED = "alert acknowledged"
+    RULE_CHANGED = "rule changed"
+    CHANNEL_TESTED = "channel tested"
     # A call that reads, or an address that does not exist; a save has its row in the ledger.
     CALL_REFUSED = "call refused"
     PAGE_REFUSED = "page refused"

@@ -26,6 +26,10 @@ class Permission(StrEnum):
     READ_LEDGER = "read the ledger"
     # Names and addresses of clients, and notes; each look is written down.
     SEE_PERSONAL_DATA = "see personal data"
+    # Silence and acknowledge alerts, and test the channels that they go to.
+    HANDLE_ALERTS = "handle alerts"
+    # Change what an alert rule asks for, and switch the change on.
+    CHANGE_RULES = "change rules"
     # Put a name to a release's phases.
     SIGN_OFF = "sign off"
     # Accounts, roles, keys, limits; and the audit trail.
@@ -33,8 +37,12 @@ class Permission(StrEnum):
 
 
 _VIEWER: Final = frozenset({Permission.SEE_NUMBERS})
-_ON_CALL: Final = _VIEWER | {Permission.READ_LEDGER}
-_LEAD: Final = _ON_CALL | {Permission.SEE_PERSONAL_DATA, Permission.SIGN_OFF}
+_ON_CALL: Final = _VIEWER | {Permission.READ_LEDGER, Permission.HANDLE_ALERTS}
+_LEAD: Final = _ON_CALL | {
+    Permission.SEE_PERSONAL_DATA,
+    Permission.CHANGE_RULES,
+    Permission.SIGN_OFF,
+}
 _ADMIN: Final = _LEAD | {Permission.MANAGE_ACCESS}
 
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(

@@ -87,7 +87,18 @@ class EngineConnection(psycopg.Connection[Any]):
 class Pool:
     """Connections to one database, checked out for a save or a read at a time."""
 
-    def __init__(self, target: Target, settings: Settings, clock: Clock, *, size: int) -> None:
+    def __init__(
+        self, target: Target, settings: Settings, clock: Clock, *, size: int, least: int = 1
+    ) -> None:
+        """Takes what it needs; nothing is opened yet.
+
+        Args:
+            target: the database.
+            settings: how long anything on it may take.
+            clock: for deadlines.
+            size: connections at most.
+            least: connections that are held open even while nobody asks.
+        """
         self._clock = clock
         self._wait = settings.pool_wait
         self._patience_s = settings.save_budget.total_seconds()
@@ -98,7 +109,7 @@ class Pool:
         self._pool: ConnectionPool[EngineConnection] = ConnectionPool(
             target.app,
             connection_class=self._connection_class(),
-            min_size=1,
+            min_size=least,
             max_size=size,
             open=False,
             configure=lambda connection: self._configure_in_time(connection, settings),

@@ -97,6 +97,9 @@ CRITICAL_AND_ALREADY_SENT: Final = Part(
     _codes(*CRITICAL),
 )
 CONFLICTS: Final = _coded("conflicts", "version conflicts", ErrorCode.QUOTE_CONFLICT_VERSION)
+NOT_PERSISTED: Final = _coded(
+    "not_persisted", "quotes that could not be stored", ErrorCode.QUOTE_PERSISTENCE_FAILED
+)
 VALIDATIONS: Final = _coded("validations", "invalid quotes", ErrorCode.QUOTE_VALIDATION_FAILED)
 INTERNAL_ERRORS: Final = _coded("internal_errors", "internal errors", ErrorCode.INTERNAL_ERROR)
 TIMEOUTS: Final = _coded("timeouts", "database timeouts", ErrorCode.DATABASE_TIMEOUT)
@@ -112,6 +115,32 @@ ROLLED_BACK: Final = Part(
     "attempts with a transaction that was rolled back",
     lambda counts: counts.rolled_back,
     f"({RETRIED.sql} OR {ABORTED.sql})",
+)
+_UNFIT: Final = (
+    ErrorCode.QUOTE_VALIDATION_FAILED,
+    ErrorCode.PRICING_VALIDATION_FAILED,
+    ErrorCode.CURRENCY_INVALID,
+)
+UNFIT: Final = Part(
+    "unfit",
+    "invalid quotes, prices and currencies",
+    lambda counts: counts.coded(*_UNFIT),
+    _codes(*_UNFIT),
+)
+_NOT_ALLOWED: Final = (
+    ErrorCode.QUOTE_STATE_INVALID,
+    ErrorCode.QUOTE_ALREADY_SENT,
+    ErrorCode.AUTHORIZATION_FAILED,
+    ErrorCode.CLIENT_NOT_FOUND,
+    ErrorCode.QUOTE_NOT_FOUND,
+    ErrorCode.QUOTA_EXCEEDED,
+    ErrorCode.RATE_LIMIT_EXCEEDED,
+)
+NOT_ALLOWED: Final = Part(
+    "not_allowed",
+    "attempts at what is not there, not permitted or over a limit",
+    lambda counts: counts.coded(*_NOT_ALLOWED),
+    _codes(*_NOT_ALLOWED),
 )
 TIMED: Final = Part(
     "timed",

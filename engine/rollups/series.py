@@ -24,6 +24,7 @@ from engine.quotes.lifecycle import Operation
 from engine.rollups.counts import ALL_OPERATIONS, NOTHING, Counts, total
 from engine.rollups.fold import CELLS
 from engine.rollups.grid import Piece, Tier, Window, cover, floor, oldest, starts
+from engine.rollups.parts import ALL, Part
 from engine.rollups.roller import State, read_state
 from engine.rollups.selection import Filter
 
@@ -113,7 +114,12 @@ class Look:
         return {operation: counts for operation, counts in found.items() if counts.attempts}
 
     def latest(
-        self, window: Window, wanted: Sequence[Filter], count: int, now: datetime
+        self,
+        window: Window,
+        wanted: Sequence[Filter],
+        count: int,
+        now: datetime,
+        part: Part = ALL,
     ) -> list[Window]:
         """Where the newest attempts of a window are, at least so many of them, oldest first.
 
@@ -125,6 +131,7 @@ class Look:
             wanted: which attempts; they are counted together.
             count: how many; all of the window if there are fewer.
             now: the present instant.
+            part: only attempts that belong to it; rows beside them are not told apart.
         """
         spans = [window]
         for tier in reversed(Tier):
@@ -139,7 +146,7 @@ class Look:
                 )
             ]
             found = [self.counts(pieces, each) for each in wanted]
-            counted = [sum(each.attempts for each in row) for row in zip(*found, strict=True)]
+            counted = [sum(map(part.count, row)) for row in zip(*found, strict=True)]
             spans = [pieces[place] for place in _from_behind(counted, count)]
             if not spans:
                 break

@@ -21,6 +21,10 @@ SETTINGS: Final = (
     "the owner's password",
     "the secret of the cookies",
     "the secret at the provider",
+    "the token of the bot",
+    "the address of the webhook",
+    "the secret of the webhook",
+    "an address of Apprise",
 )
 # Of a person: table.column → kind.
 PEOPLE: Final = {

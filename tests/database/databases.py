@@ -19,7 +19,7 @@ from engine.database.target import APP_ROLE, OWNER_ROLE, Target, bootstrap
 from engine.errors import SetupError
 
 CLOCK: Final = SystemClock()
-REVISIONS: Final = tuple(f"{number:04}" for number in range(1, 12))
+REVISIONS: Final = tuple(f"{number:04}" for number in range(1, 13))
 # What 0002 adds to a quote.
 TRACKING: Final = ["version", "last_modified_by", "last_modified_at"]
 
@@ -193,6 +193,49 @@ ROWS: Final = {
         f"INSERT INTO readiness_sealed VALUES ('{AGENT}', 1, 0)",
     ),
     "0011": (),  # its journal has rows by itself
+    "0012": (
+        f"""
+        INSERT INTO alert_rule_change VALUES
+            ('{AGENT}', 'HIGH-001', now(), 'ana', NULL, 'quieter', '{{}}')
+        """,
+        """
+        INSERT INTO alert_tick VALUES
+            (1, now(), now(), now(), 'one', '0.1.0', sha256('rules'), 1, 0, 1)
+        """,
+        f"""
+        INSERT INTO alert_state VALUES
+            ('HIGH-001', 'firing', now(), now(), now(), NULL, '{AGENT}', 1, 'too many', '{{}}')
+        """,
+        f"""
+        INSERT INTO alert_transition VALUES (
+            '{AGENT}', 'HIGH-001', 1, now(), 'inactive', 'firing', '{AGENT}', 'too many', '{{}}',
+            'correlation', NULL
+        )
+        """,
+        f"""
+        INSERT INTO alert VALUES (
+            '{AGENT}', 'HIGH-001', 'HIGH', 'DATABASE_TIMEOUT', 'test', 'correlation', 'too many',
+            '{{}}', now(), now(), NULL, NULL, NULL, NULL, NULL
+        )
+        """,
+        f"""
+        INSERT INTO alert_outbox VALUES (
+            '{AGENT}', '{AGENT}', 'firing', 'webhook', '{{}}', 3, '{{}}', now(), 'waiting', 0,
+            now(), NULL, NULL, NULL, NULL, NULL, NULL, false, NULL, NULL, NULL
+        )
+        """,
+        f"""
+        INSERT INTO alert_delivery VALUES
+            ('{AGENT}', 1, now(), now(), 'retry', 'timeout', NULL, NULL)
+        """,
+        f"""
+        INSERT INTO alert_silence VALUES (
+            '{AGENT}', '{{}}', 'planned work', now(), 'ana', NULL, now() + interval '1 hour', NULL,
+            NULL
+        )
+        """,
+        "INSERT INTO alert_heartbeat VALUES (1, 1, now(), NULL, NULL)",
+    ),
 }
 
 

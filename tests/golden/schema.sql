@@ -90,6 +90,146 @@ CREATE TABLE public.alembic_version (
     version_num character varying(32) NOT NULL
 );
 
+CREATE TABLE public.alert (
+    id uuid NOT NULL,
+    rule_id text NOT NULL,
+    severity text NOT NULL,
+    error_code text NOT NULL,
+    environment text NOT NULL,
+    correlation_id text NOT NULL,
+    message text NOT NULL,
+    numbers jsonb NOT NULL,
+    fired_at timestamp with time zone NOT NULL,
+    told_at timestamp with time zone,
+    resolved_at timestamp with time zone,
+    acknowledged_at timestamp with time zone,
+    acknowledged_by text,
+    disposition text,
+    remark text,
+    muted_by jsonb
+);
+
+CREATE TABLE public.alert_delivery (
+    outbox_id uuid NOT NULL,
+    number integer NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone NOT NULL,
+    result text NOT NULL,
+    reason text,
+    status integer,
+    answer text
+);
+
+CREATE TABLE public.alert_heartbeat (
+    id integer NOT NULL,
+    tick bigint NOT NULL,
+    sent_at timestamp with time zone NOT NULL,
+    acknowledged_at timestamp with time zone,
+    reason text,
+    CONSTRAINT alert_heartbeat_one CHECK ((id = 1))
+);
+
+CREATE TABLE public.alert_outbox (
+    id uuid NOT NULL,
+    alert_id uuid NOT NULL,
+    kind text NOT NULL,
+    channel text NOT NULL,
+    escalates_to text[] NOT NULL,
+    urgency smallint NOT NULL,
+    body jsonb NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    tries integer NOT NULL,
+    next_at timestamp with time zone,
+    claimed_by text,
+    claimed_until timestamp with time zone,
+    reason text,
+    answer text,
+    receipt text,
+    ended_at timestamp with time zone,
+    is_perhaps_repeated boolean NOT NULL,
+    nonce text,
+    echoed_at timestamp with time zone,
+    echoed_by text,
+    CONSTRAINT alert_outbox_kind_known CHECK ((kind = ANY (ARRAY['firing'::text, 'repeat'::text, 'resolved'::text, 'test'::text, 'note'::text]))),
+    CONSTRAINT alert_outbox_state_known CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'delivered'::text, 'failed'::text, 'not configured'::text, 'dropped'::text])))
+);
+
+CREATE TABLE public.alert_rule_change (
+    id uuid NOT NULL,
+    rule_id text NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    made_by text NOT NULL,
+    account_id uuid,
+    reason text NOT NULL,
+    body jsonb NOT NULL
+);
+
+CREATE TABLE public.alert_silence (
+    id uuid NOT NULL,
+    matcher jsonb NOT NULL,
+    reason text NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    made_by text NOT NULL,
+    account_id uuid,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    ended_by text,
+    CONSTRAINT alert_silence_ends CHECK ((expires_at > made_at)),
+    CONSTRAINT alert_silence_reason_given CHECK ((reason <> ''::text))
+);
+
+CREATE TABLE public.alert_state (
+    rule_id text NOT NULL,
+    state text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    true_since timestamp with time zone,
+    last_true timestamp with time zone,
+    unknown_since timestamp with time zone,
+    alert_id uuid,
+    is_no_data boolean NOT NULL,
+    tick bigint NOT NULL,
+    reason text NOT NULL,
+    numbers jsonb NOT NULL,
+    CONSTRAINT alert_state_known CHECK ((state = ANY (ARRAY['inactive'::text, 'pending'::text, 'firing'::text, 'resolved'::text, 'unknown'::text])))
+);
+
+CREATE TABLE public.alert_tick (
+    number bigint NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone NOT NULL,
+    instance text NOT NULL,
+    release text NOT NULL,
+    rules_digest bytea NOT NULL,
+    rules integer NOT NULL,
+    unknown integer NOT NULL,
+    firing integer NOT NULL,
+    CONSTRAINT alert_tick_number_positive CHECK ((number > 0))
+);
+
+CREATE TABLE public.alert_transition (
+    id uuid NOT NULL,
+    rule_id text NOT NULL,
+    tick bigint,
+    happened_at timestamp with time zone NOT NULL,
+    before text NOT NULL,
+    after text NOT NULL,
+    alert_id uuid,
+    reason text NOT NULL,
+    numbers jsonb NOT NULL,
+    correlation_id text NOT NULL,
+    muted_by jsonb
+);
+
+CREATE TABLE public.alert_watcher (
+    process_id uuid NOT NULL,
+    instance text NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    spooled integer NOT NULL,
+    still_since timestamp with time zone
+);
+
 CREATE TABLE public.api_key (
     id uuid NOT NULL,
     account_id uuid NOT NULL,
@@ -484,6 +624,39 @@ ALTER TABLE ONLY public.agent
 ALTER TABLE ONLY public.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
 
+ALTER TABLE ONLY public.alert_delivery
+    ADD CONSTRAINT alert_delivery_pkey PRIMARY KEY (outbox_id, number);
+
+ALTER TABLE ONLY public.alert_heartbeat
+    ADD CONSTRAINT alert_heartbeat_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.alert_outbox
+    ADD CONSTRAINT alert_outbox_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.alert
+    ADD CONSTRAINT alert_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.alert_rule_change
+    ADD CONSTRAINT alert_rule_change_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.alert_silence
+    ADD CONSTRAINT alert_silence_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.alert_state
+    ADD CONSTRAINT alert_state_pkey PRIMARY KEY (rule_id);
+
+ALTER TABLE ONLY public.alert_tick
+    ADD CONSTRAINT alert_tick_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY public.alert_transition
+    ADD CONSTRAINT alert_transition_once_a_tick UNIQUE (rule_id, tick);
+
+ALTER TABLE ONLY public.alert_transition
+    ADD CONSTRAINT alert_transition_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.alert_watcher
+    ADD CONSTRAINT alert_watcher_pkey PRIMARY KEY (process_id);
+
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
 
@@ -570,6 +743,26 @@ CREATE UNIQUE INDEX account_email_key ON public.account USING btree (lower(email
 CREATE UNIQUE INDEX account_subject_key ON public.account USING btree (issuer, subject) WHERE (subject IS NOT NULL);
 
 CREATE UNIQUE INDEX agent_account_key ON public.agent USING btree (account_id);
+
+CREATE INDEX alert_fired_idx ON public.alert USING btree (fired_at, id);
+
+CREATE INDEX alert_open_idx ON public.alert USING btree (rule_id) WHERE (resolved_at IS NULL);
+
+CREATE INDEX alert_outbox_alert_idx ON public.alert_outbox USING btree (alert_id);
+
+CREATE INDEX alert_outbox_due_idx ON public.alert_outbox USING btree (channel, urgency DESC, next_at) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text, 'not configured'::text]));
+
+CREATE INDEX alert_outbox_made_idx ON public.alert_outbox USING btree (made_at, id);
+
+CREATE INDEX alert_outbox_others_idx ON public.alert_outbox USING gin (((body -> 'others'::text)));
+
+CREATE INDEX alert_rule_change_rule_idx ON public.alert_rule_change USING btree (rule_id, made_at);
+
+CREATE INDEX alert_tick_started_idx ON public.alert_tick USING btree (started_at);
+
+CREATE INDEX alert_transition_correlation_idx ON public.alert_transition USING btree (correlation_id);
+
+CREATE INDEX alert_transition_happened_idx ON public.alert_transition USING btree (happened_at, id);
 
 CREATE INDEX api_key_account_idx ON public.api_key USING btree (account_id);
 
@@ -675,6 +868,26 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.account_password TO saveguard_
 GRANT SELECT,INSERT,UPDATE ON TABLE public.agent TO saveguard_app;
 
 GRANT SELECT ON TABLE public.alembic_version TO saveguard_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.alert TO saveguard_app;
+
+GRANT SELECT,INSERT ON TABLE public.alert_delivery TO saveguard_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.alert_heartbeat TO saveguard_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.alert_outbox TO saveguard_app;
+
+GRANT SELECT,INSERT ON TABLE public.alert_rule_change TO saveguard_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.alert_silence TO saveguard_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.alert_state TO saveguard_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.alert_tick TO saveguard_app;
+
+GRANT SELECT,INSERT ON TABLE public.alert_transition TO saveguard_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.alert_watcher TO saveguard_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.api_key TO saveguard_app;
 

@@ -10,10 +10,14 @@ from engine.access.roles import PERMISSIONS, Permission, Role, may, role_of
 
 MAY = {
     Role.VIEWER: {"see numbers"},
-    Role.ON_CALL: {"see numbers", "read the ledger"},
-    Role.LEAD: {"see numbers", "read the ledger", "see personal data", "sign off"},
+    Role.ON_CALL: {"see numbers", "read the ledger", "handle alerts"},
+    Role.LEAD: {
+        "see numbers", "read the ledger", "handle alerts", "see personal data", "change rules",
+        "sign off",
+    },
     Role.ADMIN: {
-        "see numbers", "read the ledger", "see personal data", "sign off", "manage access",
+        "see numbers", "read the ledger", "handle alerts", "see personal data", "change rules",
+        "sign off", "manage access",
     },
 }  # fmt: skip
 

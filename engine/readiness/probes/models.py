@@ -9,6 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlmodel import SQLModel
 
 import engine.access.tables
+import engine.alerting.tables
 import engine.attempts.tables
 import engine.database.tables
 import engine.quotes.tables
@@ -23,6 +24,7 @@ from engine.readiness.probes.probe import Found, Question, decided
 # Whoever declares tables has to be imported for them to be known.
 DECLARING: Final = (
     engine.access.tables,
+    engine.alerting.tables,
     engine.attempts.tables,
     engine.database.tables,
     engine.quotes.tables,

@@ -1,0 +1,1 @@
+"""Alerts: rules, their evaluation, silences, and delivery that cannot be lost."""

@@ -1,0 +1,137 @@
+"""What state a rule is in, from what it was, what was measured and what time it is; pure.
+
+                       ┌──────────── true again ────────────┐
+                       ▼                                    │
+    inactive ──true──▶ pending ──true for `hold`──▶ firing ──false for `keep`──▶ resolved
+       ▲                  │                           ▲                              │
+       ├──────false───────┘                           │ unknown for `no_data_after`  │
+       ├◀─────────────── after a while ───────────────┼──────────────────────────────┘
+       └──known and false── unknown ──────────────────┘
+
+From every state but firing, numbers that cannot be known lead to unknown. A rule that fires goes on
+doing so while there are none: nothing says that it is over. Few that are not bad do say so. A share
+that is above its threshold does not, though chance might explain it: firing takes proof, and so
+does being over. A rule that fires for want of numbers is resolved as soon as there are some, and
+begins anew if they are bad.
+
+A clock that was set back makes what is remembered lie in the future; it is then taken to be of now,
+so that a hold begins anew and nothing waits for the clock to catch up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from engine.alerting.durations import tell_duration
+from engine.alerting.rules import Rule
+from engine.alerting.states import Decision, Measured, Memory, RuleState
+
+# How long a resolved rule is shown as such; whoever was called to it finds what it was.
+SHOWN_RESOLVED: Final = timedelta(minutes=15)
+
+
+def evaluate(rule: Rule, measured: Measured, memory: Memory | None, now: datetime) -> Decision:
+    """Decides what a rule is in.
+
+    Args:
+        rule: which.
+        measured: what its condition came to.
+        memory: what was remembered of it; None when it is looked at for the first time.
+        now: the instant of the look.
+    """
+    before = _not_after(memory, now) if memory else Memory(RuleState.INACTIVE, now)
+    if measured.is_true is None and not _is_telling(before, measured):
+        after, why = _unknown(rule, before, now, is_first=memory is None)
+    elif before.is_no_data:
+        after, why = _back(before, measured, now)
+    elif measured.is_true:
+        after, why = _true(rule, before, now)
+    else:
+        after, why = _false(rule, before, now, is_above=bool(measured.is_above))
+    is_new = after.state is not before.state
+    after = replace(after, since=now if is_new else before.since)
+    if after.state not in _WITH_ALERT or _begins(before, after):
+        after = replace(after, alert_id=None)
+    return Decision(after, f"{measured.reason} {why}".strip(), is_new)
+
+
+_WITH_ALERT: Final = frozenset({RuleState.FIRING, RuleState.RESOLVED})
+
+
+def _is_telling(before: Memory, measured: Measured) -> bool:
+    """Whether few attempts, which would make nothing good, say whether an alert goes on."""
+    return before.state is RuleState.FIRING and measured.is_above is not None
+
+
+def _begins(before: Memory, after: Memory) -> bool:
+    return after.state is RuleState.FIRING and before.state is not RuleState.FIRING
+
+
+def _true(rule: Rule, before: Memory, now: datetime) -> tuple[Memory, str]:
+    true_since = before.true_since or now
+    after = replace(before, true_since=true_since, last_true=now, unknown_since=None)
+    if before.state is RuleState.FIRING:
+        return after, ""
+    held = now - true_since
+    if held >= rule.hold:
+        return replace(after, state=RuleState.FIRING), ""
+    why = f"It is so for {tell_duration(held)}, and fires after {tell_duration(rule.hold)}."
+    return replace(after, state=RuleState.PENDING), why
+
+
+def _false(rule: Rule, before: Memory, now: datetime, *, is_above: bool) -> tuple[Memory, str]:
+    after = replace(before, true_since=None, unknown_since=None)
+    match before.state:
+        case RuleState.FIRING if is_above:
+            return replace(after, last_true=now), "It goes on firing: it is not over either."
+        case RuleState.FIRING:
+            over = now - (before.last_true or before.since)
+            if over < rule.keep:
+                why = f"It goes on firing until it has been over for {tell_duration(rule.keep)}."
+                return after, why
+            return replace(after, state=RuleState.RESOLVED), ""
+        case RuleState.RESOLVED if now - before.since < SHOWN_RESOLVED:
+            return after, ""
+        case _:
+            return replace(after, state=RuleState.INACTIVE), ""
+
+
+def _unknown(rule: Rule, before: Memory, now: datetime, *, is_first: bool) -> tuple[Memory, str]:
+    was_known = not is_first and (
+        before.state is not RuleState.UNKNOWN or before.unknown_since is not None
+    )
+    unknown_since = (before.unknown_since or now) if was_known else None
+    after = replace(before, true_since=None, unknown_since=unknown_since)
+    if before.state is RuleState.FIRING:
+        return after, "It goes on firing: nothing says that it is over."
+    missing = now - unknown_since if unknown_since else None
+    if missing is None or rule.no_data_after is None or missing < rule.no_data_after:
+        return replace(after, state=RuleState.UNKNOWN), ""
+    why = f"Nothing has been known for {tell_duration(missing)}."
+    return replace(after, state=RuleState.FIRING, is_no_data=True), why
+
+
+def _back(before: Memory, measured: Measured, now: datetime) -> tuple[Memory, str]:
+    """Its numbers are known again: that alert is over, whatever they say."""
+    after = replace(
+        before,
+        state=RuleState.RESOLVED,
+        true_since=now if measured.is_true else None,
+        last_true=now if measured.is_true else before.last_true,
+        unknown_since=None,
+        is_no_data=False,
+    )
+    return after, "Its numbers are known again."
+
+
+def _not_after(memory: Memory, now: datetime) -> Memory:
+    """The same with nothing in the future."""
+    return replace(
+        memory,
+        since=min(memory.since, now),
+        true_since=memory.true_since and min(memory.true_since, now),
+        last_true=memory.last_true and min(memory.last_true, now),
+        unknown_since=memory.unknown_since and min(memory.unknown_since, now),
+    )

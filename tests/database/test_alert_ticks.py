@@ -1,0 +1,171 @@
+"""Ticks: one series over all processes, what one decides commits at once, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from threading import Barrier
+
+import psycopg
+import pytest
+
+from engine.alerting import records
+from engine.alerting.evaluator import Evaluator
+from engine.database.target import Target
+from engine.errors import ErrorCode
+from engine.settings import Settings
+from tests.database.alerting import Bench, alert_bench
+
+_TOP = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def bench(settings: Settings, target: Target) -> Iterator[Bench]:
+    with alert_bench(settings, target) as opened:
+        yield opened
+
+
+def numbers(bench: Bench) -> list[int]:
+    return [each["number"] for each in bench.rows("SELECT number FROM alert_tick ORDER BY number")]
+
+
+def test_the_first_tick_has_number_one_and_every_rule_a_state(bench: Bench) -> None:
+    judged = bench.tick()
+
+    (tick,) = bench.rows("SELECT * FROM alert_tick")
+    assert (judged.number, tick["number"]) == (1, 1)
+    assert tick["rules"] == len(bench.rows("SELECT 1 FROM alert_state")) == len(judged.verdicts)
+    assert tick["due_at"] == tick["started_at"] == bench.clock.now()
+    assert len(tick["rules_digest"]) == 32
+    assert bench.states() == {}
+    assert bench.outbox() == []
+
+
+def test_a_tick_before_its_time_is_not_taken_and_a_late_one_says_by_how_much(bench: Bench) -> None:
+    bench.tick()
+    bench.clock.advance(timedelta(seconds=9))
+    assert bench.evaluator.tick() is None
+    bench.tick(3)
+    bench.tick(8)
+    bench.tick(60)
+    bench.tick(10)
+
+    ticks = bench.rows("SELECT number, started_at - due_at AS lag FROM alert_tick ORDER BY number")
+    assert [each["number"] for each in ticks] == [1, 2, 3, 4, 5]
+    assert [each["lag"].total_seconds() for each in ticks] == [0, 2, 0, 50, 0]
+
+
+def test_run_asks_nobody_before_its_time(bench: Bench) -> None:
+    bench.tick()
+    bench.runtime.alert_pool.close()
+
+    assert bench.evaluator.run() == 0
+
+
+def test_of_evaluators_that_meet_one_takes_each_tick(bench: Bench) -> None:
+    runtime, crowd, rounds = bench.runtime, 3, 6
+    evaluators = [Evaluator(runtime.read_pool, runtime.settings, bench.clock) for _ in range(crowd)]
+    meet = Barrier(crowd, timeout=30)
+
+    def take(evaluator: Evaluator) -> int:
+        meet.wait()
+        return evaluator.tick() is not None
+
+    with ThreadPoolExecutor(crowd) as threads:
+        for _ in range(rounds):
+            bench.clock.advance(timedelta(seconds=10))
+            assert sum(threads.map(take, evaluators)) == 1
+
+    assert numbers(bench) == list(range(1, rounds + 1))
+
+
+def test_a_tick_that_fails_leaves_nothing_and_the_next_one_has_its_number(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.tick()
+    bench.save(10)
+    bench.fail(ErrorCode.DATABASE_TIMEOUT)
+
+    def broken(*_: object) -> None:
+        raise psycopg.OperationalError("the line broke")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.alerting.evaluator.put_in", broken)
+        with pytest.raises(psycopg.OperationalError):
+            bench.tick()
+    assert numbers(bench) == [1]
+    assert bench.states() == {}
+    assert bench.rows("SELECT 1 FROM alert") == bench.outbox() == []
+
+    bench.tick()
+    assert numbers(bench) == [1, 2]
+    assert bench.states()["CRITICAL-003"] == "firing"
+    assert len(bench.outbox("CRITICAL-003")) == 2
+
+
+def test_an_evaluator_that_is_killed_at_any_statement_leaves_all_of_its_tick_or_nothing(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.save(10)
+    bench.fail(ErrorCode.DATABASE_TIMEOUT)
+    bench.clock.advance(timedelta(seconds=10))
+    program = [sys.executable, "-m", "tests.database.alert_program"]
+    arguments = [bench.runtime.target.app, str(tmp_path), bench.clock.now().isoformat()]
+
+    ended = subprocess.run(  # noqa: S603  # this interpreter, our own program
+        [*program, *arguments], capture_output=True, text=True, check=True, cwd=_TOP
+    )
+
+    *killed, lived = map(json.loads, ended.stdout.splitlines())
+    assert not lived.pop("killed")
+    assert all(each.pop("killed") for each in killed)
+    nothing = dict.fromkeys(lived, 0)
+    # The last kills come after the commit: the tick is there, and the next one is due later.
+    assert [each for each in killed if each not in (nothing, lived)] == []
+    assert len([each for each in killed if each == nothing]) > 10
+    assert (lived["alert_tick"], lived["alert_outbox"]) == (1, 2)
+    assert numbers(bench) == [1]
+
+
+def test_numbers_that_cannot_be_counted_are_unknown_and_the_watchdog_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.save(10)
+    bench.tick()
+    assert bench.rows("SELECT state FROM alert_state WHERE rule_id = 'HIGH-002'") == [
+        {"state": "inactive"}
+    ]
+
+    monkeypatch.setattr("engine.alerting.evaluator._COUNTING_MS", 1)
+    with psycopg.connect(bench.runtime.target.owner) as owner:
+        owner.execute("LOCK attempt_rollup IN ACCESS EXCLUSIVE MODE")
+        bench.clock.advance(timedelta(seconds=30))
+        bench.seen()
+        judged = bench.evaluator.tick()
+
+    assert judged is not None
+    (tick,) = bench.rows("SELECT * FROM alert_tick WHERE number = 2")
+    assert tick["unknown"] == len([each for each in judged.verdicts if each.rule.is_silenceable])
+    assert bench.states()["WATCH-001-ROLLER"] == "firing"
+
+
+def test_old_ticks_are_forgotten_but_never_the_newest(bench: Bench) -> None:
+    for _ in range(3):
+        bench.tick()
+    bench.clock.advance(timedelta(days=90, seconds=-15))
+    bench.tick()
+
+    def forget() -> int:
+        with psycopg.connect(bench.runtime.target.owner) as owner:
+            return records.forget_old_ticks(owner, bench.clock.now())
+
+    assert (forget(), forget()) == (2, 0)
+    assert numbers(bench) == [3, 4]
+    bench.clock.advance(timedelta(days=200))
+    forget()
+    assert numbers(bench) == [4]
