@@ -1,4 +1,4 @@
-"""What alerting has decided and told, read for people: alerts, transitions, notices, tries."""
+"""What alerting has decided and told, read for people: alerts, transitions, notices, silences."""
 
 from __future__ import annotations
 
@@ -172,6 +172,35 @@ class LoggedTry:
     answer: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class LoggedSilence:
+    """Somebody did not want to be told of some alerts.
+
+    Attributes:
+        id: of the silence.
+        matcher: which alerts, as `matching.Matcher.stored` has it.
+        reason: why.
+        made_at: when it was made.
+        made_by: by whom.
+        expires_at: until when, unless it was ended before.
+        ended_at: when it was ended early; None if it was not.
+        ended_by: by whom.
+    """
+
+    id: UUID
+    matcher: Mapping[str, Any]
+    reason: str
+    made_at: datetime
+    made_by: str
+    expires_at: datetime
+    ended_at: datetime | None
+    ended_by: str | None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it hides anything now."""
+        return self.ended_at is None and now < self.expires_at
+
+
 def read_alerts(
     connection: psycopg.Connection[Any],
     since: datetime,
@@ -272,6 +301,16 @@ def read_tries(
     return tuple(_read(connection, LoggedTry, _TRIES, {"ids": list(outbox_ids)}))
 
 
+def read_silences(connection: psycopg.Connection[Any], most: int) -> tuple[LoggedSilence, ...]:
+    """The newest silences, those that are over among them, newest first.
+
+    Args:
+        connection: to read with.
+        most: at most so many.
+    """
+    return tuple(_read(connection, LoggedSilence, _SILENCES, {"most": most}))
+
+
 def _read(
     connection: psycopg.Connection[Any],
     make: Callable[..., T],
@@ -364,4 +403,10 @@ _TRIES: Final = sql.SQL("""
     JOIN alert_outbox ON alert_outbox.id = outbox_id
     WHERE outbox_id = ANY(%(ids)s)
     ORDER BY started_at, outbox_id, number
+""")
+_SILENCES: Final = sql.SQL("""
+    SELECT id, matcher, reason, made_at, made_by, expires_at, ended_at, ended_by
+    FROM alert_silence
+    ORDER BY made_at DESC, id DESC
+    LIMIT %(most)s
 """)

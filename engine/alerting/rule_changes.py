@@ -7,8 +7,9 @@ rule counts, and an empty one takes everything back.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from sqlmodel import Session, col, select, text
@@ -29,7 +30,24 @@ _REASON_MAX: Final = 1_000
 # Of two changes at once the second is held against the rules with the first in them.
 _ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtext('saveguard.alerting.rule_change'))"
 
-Changes = Mapping[str, Mapping[str, Any]]
+Changes: TypeAlias = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChange:
+    """Somebody has changed a rule.
+
+    Attributes:
+        made_at: when.
+        made_by: who.
+        reason: why.
+        body: what differs from the release's rule since; {} for nothing.
+    """
+
+    made_at: datetime
+    made_by: str
+    reason: str
+    body: Mapping[str, Any]
 
 
 def change_rule(
@@ -86,13 +104,14 @@ def newest_changes(session: Session) -> Changes:
     return {each.rule_id: each.body for each in found}
 
 
-def changes_of(session: Session, rule_id: str) -> Sequence[AlertRuleChange]:
+def changes_of(session: Session, rule_id: str) -> tuple[RuleChange, ...]:
     """The changes of a rule, newest first."""
-    return session.exec(
+    found = session.exec(
         select(AlertRuleChange)
         .where(col(AlertRuleChange.rule_id) == rule_id)
         .order_by(col(AlertRuleChange.made_at).desc(), col(AlertRuleChange.id).desc())
-    ).all()
+    )
+    return tuple(RuleChange(each.made_at, each.made_by, each.reason, each.body) for each in found)
 
 
 def new_findings(
