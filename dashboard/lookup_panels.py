@@ -73,10 +73,11 @@ def lookup() -> None:
         st.caption(_HINT)
         return
     _audited(asked)
+    evaluated = _evaluated(asked)
     known = lookup_reads.look_up(viewer.current(), asked.text, asked.attempt)
     _outage(known)
     if known.value is not None:
-        _looked(asked, known.value)
+        _looked(asked, known.value, is_evaluation=evaluated)
 
 
 def _box(asked: Asked) -> None:
@@ -133,9 +134,21 @@ def _outage(known: Known[Looked]) -> None:
     )
 
 
-def _looked(asked: Asked, looked: Looked) -> None:
+def _evaluated(asked: Asked) -> bool:
+    """Tells of the alert rules that were evaluated under the id; whether it is no attempt's."""
+    known = lookup_reads.evaluations(viewer.current(), asked.text)
+    found = () if known is None else known.value or ()
+    if found:
+        with st.container(border=True, key="evaluations"):
+            for each in found:
+                st.text(each.sentence)
+    return any(each.is_own for each in found)
+
+
+def _looked(asked: Asked, looked: Looked, *, is_evaluation: bool) -> None:
     if looked.story is None:
-        _nothing(asked, looked)
+        if not is_evaluation:
+            _nothing(asked, looked)
         return
     if lookup_view.is_astray(looked, asked.attempt):
         st.warning(

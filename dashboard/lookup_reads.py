@@ -13,6 +13,8 @@ import psycopg
 from dashboard import engine_in_process
 from dashboard.memory import Known, recall
 from dashboard.viewer import Viewer
+from engine.alerting.evaluations import Evaluation
+from engine.alerting.evaluations import find as find_evaluations
 from engine.attempts import lookup, story
 from engine.attempts.lookup import AttemptKey, Found, Hit
 from engine.attempts.story import Story
@@ -72,6 +74,22 @@ def look_up(viewer: Viewer, text: str, attempt: UUID | None) -> Known[Looked]:
 
     # By what may be seen, not by who: all who may see the same share it.
     return recall(runtime, ("lookup", viewer.agent_id, text, attempt), read)
+
+
+def evaluations(viewer: Viewer, text: str) -> Known[tuple[Evaluation, ...]] | None:
+    """The evaluations of alert rules that a text names; None for who may not see any agent's data.
+
+    Raises:
+        RuntimeError: this process has no engine.
+    """
+    if viewer.agent_id is not None:
+        return None
+    runtime = engine_in_process.runtime()
+    return recall(
+        runtime,
+        ("evaluations", text),
+        lambda connection: find_evaluations(connection, text, runtime.clock.now()),
+    )
 
 
 def _read(

@@ -36,8 +36,8 @@ from engine.settings import Settings
 
 # Reads and background work have connections of their own: a burst of them must not make saves wait.
 _READ_POOL_SIZE: Final = 4
-# A tick holds its lock on one and looks on another; the third is for the watchdog and the heartbeat,
-# so that neither readers nor saves can make any of them wait.
+# A tick holds its lock on one and looks on another; watchdog and heartbeat share the third. Neither
+# readers nor saves can make any of them wait.
 _ALERT_POOL_SIZE: Final = 3
 # What is not of an attempt, see `engine.logs`.
 PROCESS_LOG: Final = "process"

@@ -314,7 +314,7 @@ class Settings(BaseModel):
     alert_runbook_url: str = Field(
         default="docs/runbooks/alerts.md",
         pattern=r"^[^\s#@]+$",
-        description="Where the alerts' runbook can be read; # and the section follow in each alert.",
+        description="Where the alerts' runbook is read; # and the section follow in each alert.",
     )
     retention_days: int = Field(
         default=90,

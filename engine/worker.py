@@ -3,9 +3,10 @@
 A process that saves looks after itself: nobody else may empty its journal while it lives, knows
 what its edge has counted, and it may be the only one that uses the embedded server. Everything
 else (expiring, reaping, rolling, making partitions and dropping them) is done by whoever comes.
-Every job is safe to run in several processes at once; expiring, rolling, and what is done for
-releases (sealing their records, looking at live boxes again, putting down what contradicts) are
-kept to one by a lock, so that two do not race for the same rows.
+It watches, too: whoever evaluates the alert rules cannot say that it is dead.
+Every job is safe to run in several processes at once; expiring, rolling, evaluating alert rules,
+and what is done for releases (sealing their records, looking at live boxes again, putting down what
+contradicts) are kept to one by a lock, so that two do not race for the same rows.
 """
 
 from __future__ import annotations
@@ -25,6 +26,14 @@ from sqlalchemy.exc import DBAPIError
 
 from engine.access.limit_storage import reap as reap_limits
 from engine.access.sign_ins import forget_old as forget_old_sign_ins
+from engine.alerting.channels.opening import open_channels
+from engine.alerting.evaluator import Evaluator
+from engine.alerting.heartbeat import Heartbeat
+from engine.alerting.outage import OutageFile, OutageTeller
+from engine.alerting.records import forget_old_ticks
+from engine.alerting.spool_watch import SpoolWatch
+from engine.alerting.watchdog import Watchdog, outage_directory
+from engine.alerting.sender import Sender
 from engine.attempts.line_counts import forget_old
 from engine.attempts.line_recount import Recount
 from engine.attempts.partitions import ensure_partitions, strays
@@ -51,6 +60,11 @@ _SEAL_EVERY: Final = timedelta(seconds=10)
 # Evidence that lasts 5 minutes is taken anew after 2.
 _LOOK_EVERY: Final = timedelta(minutes=1)
 _NOTE_EVERY: Final = timedelta(minutes=1)
+# Asking whether a tick is due, or whether there is one to tell of, costs nothing until then.
+_TICK_POLL: Final = timedelta(milliseconds=500)
+# Twice an interval: what is not there for two of them is seen within two and a half.
+_LOOKS_AN_INTERVAL: Final = 2
+_SEND_EVERY: Final = timedelta(seconds=1)
 # Locks give up after seconds; only a line that has fallen silent takes all of it. Dropping counts
 # the rows of a day first.
 _PARTITIONS_S: Final = 60.0
@@ -71,6 +85,7 @@ class Job:
         run: does it once; returns how much there was to do.
         is_routine: whether having had something to do is no news.
         runs_at_end: whether it runs once more when its process ends.
+        at_end: lets go of what it has held between runs.
     """
 
     name: str
@@ -78,6 +93,7 @@ class Job:
     run: Callable[[], int]
     is_routine: bool = False
     runs_at_end: bool = False
+    at_end: Callable[[], None] = lambda: None
 
 
 def own_jobs(runtime: Runtime) -> tuple[Job, ...]:
@@ -105,6 +121,14 @@ def own_jobs(runtime: Runtime) -> tuple[Job, ...]:
             partial(_recount, runtime, Recount(runtime.lines.file.directory)),
         ),
         Job("logs", _LOGS_EVERY, lambda: _tidy_logs(runtime)),
+        Job(
+            "watchdog",
+            runtime.settings.alert_interval / _LOOKS_AN_INTERVAL,
+            _watchdog(runtime).run,
+            is_routine=True,
+        ),
+        # Whoever notices that the worker is dead has to be heard.
+        *_sending(runtime),
     )
 
 
@@ -120,6 +144,7 @@ def all_jobs(runtime: Runtime) -> tuple[Job, ...]:
         Job("look", _LOOK_EVERY, partial(look_again, runtime), is_routine=True),
         Job("contradictions", _NOTE_EVERY, partial(note_contradictions, runtime)),
         Job("retention", _PARTITIONS_EVERY, lambda: _drop_old_days(runtime)),
+        *_evaluating(runtime),
     )
 
 
@@ -166,6 +191,7 @@ def _repeat(job: Job, stop: threading.Event) -> None:
             break
     if job.runs_at_end:
         _run(job, was_failing=is_failing)
+    job.at_end()
 
 
 def _run(job: Job, *, was_failing: bool) -> bool:
@@ -253,6 +279,38 @@ def _roll(runtime: Runtime) -> int:
         return roll(connection, runtime.clock, LIMITS) or 0
 
 
+def _watchdog(runtime: Runtime) -> Watchdog:
+    settings, clock = runtime.settings, runtime.clock
+    file = OutageFile(outage_directory(settings, runtime.journal.directory))
+    return Watchdog(
+        runtime.alert_pool,
+        settings,
+        clock,
+        spool=SpoolWatch(runtime.journal),
+        file=file,
+        teller=OutageTeller(file, open_channels(settings, clock), settings, clock),
+    )
+
+
+def _evaluating(runtime: Runtime) -> Iterator[Job]:
+    """The evaluator, and beside it the heartbeat: a slow watcher outside delays no tick."""
+    pool, settings, clock = runtime.alert_pool, runtime.settings, runtime.clock
+    heartbeat = Heartbeat(pool, settings, clock)
+    evaluator = Evaluator(
+        pool, settings, clock, settled=_watchdog(runtime).settle, after=heartbeat.beat
+    )
+    yield Job("alerts", _TICK_POLL, evaluator.run, is_routine=True)
+    yield Job("heartbeat", _TICK_POLL, heartbeat.run, is_routine=True)
+
+
+def _sending(runtime: Runtime) -> Iterator[Job]:
+    """A job for each channel, so that none waits for another."""
+    sender = Sender(runtime.settings, runtime.target, runtime.clock)
+    for each in sender.deliveries:
+        name = f"alerts to {each.channel.name}"
+        yield Job(name, _SEND_EVERY, each.run, is_routine=True, at_end=each.end)
+
+
 def _make_partitions(runtime: Runtime, watch: StrayWatch) -> int:
     with EngineConnection.connect(runtime.target.owner, autocommit=True) as connection:
         connection.deadline = runtime.clock.monotonic() + _PARTITIONS_S
@@ -266,4 +324,5 @@ def _drop_old_days(runtime: Runtime) -> int:
     with EngineConnection.connect(runtime.target.owner, autocommit=True) as connection:
         connection.deadline = runtime.clock.monotonic() + _RETENTION_S
         forget_old(connection, runtime.clock.now())
+        forget_old_ticks(connection, runtime.clock.now())
         return len(drop_due(connection, runtime.clock.now(), keep))

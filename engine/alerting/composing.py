@@ -1,53 +1,19 @@
-"""From verdicts to the outbox: notices, grouped so that one cause rings once; pure but for ids."""
+"""From verdicts to the outbox: notices, grouped so that one cause rings once; pure."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
-from uuid import UUID
+from typing import Any
 
 from engine.alerting.deciding import OpenAlert, Verdict, message
 from engine.alerting.links import dashboard_url, runbook_url
 from engine.alerting.notices import Notice, NoticeKind, body_of
+from engine.alerting.outbox import Entry, entries
 from engine.alerting.rules import Rule
 from engine.settings import Settings
-
-# Everything that notices can be sent through, in the order in which one stands in for another.
-CHANNELS: Final = ("telegram", "webhook", "apprise")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A notice for one channel, as it goes into the outbox.
-
-    Attributes:
-        id: of the entry.
-        alert_id: of the most severe of its alerts.
-        kind: why somebody is told.
-        channel: where it goes.
-        escalates_to: where it goes when that one has failed for good, in order.
-        body: the notice as JSON has it.
-    """
-
-    id: UUID
-    alert_id: UUID
-    kind: NoticeKind
-    channel: str
-    escalates_to: tuple[str, ...]
-    body: Mapping[str, Any]
-
-
-def channels_of(rule: Rule) -> tuple[str, ...]:
-    """The channels of a rule that something can be sent to; a heartbeat tells by its absence."""
-    return tuple(each for each in rule.channels if each in CHANNELS)
-
-
-def escalation(channels: Sequence[str]) -> tuple[str, ...]:
-    """Where a notice goes when a channel fails: those that it does not go to anyway."""
-    return tuple(each for each in CHANNELS if each not in channels)
 
 
 def notice_of(
@@ -89,16 +55,13 @@ def notice_of(
     )
 
 
-def compose(
-    settings: Settings, verdicts: Sequence[Verdict], now: datetime, new_id: Callable[[], UUID]
-) -> tuple[Entry, ...]:
+def compose(settings: Settings, verdicts: Sequence[Verdict], now: datetime) -> list[Entry]:
     """What goes into the outbox for one tick.
 
     Args:
         settings: where people read, and the name of the installation.
         verdicts: of all rules.
         now: the present instant.
-        new_id: makes ids.
     """
     groups: defaultdict[tuple[NoticeKind, str, str], list[tuple[Rule, Notice]]] = defaultdict(list)
     for each in verdicts:
@@ -106,18 +69,21 @@ def compose(
             continue
         kind = each.told.kind
         notice = notice_of(settings, each.rule, each.alert, kind, each.reason, each.numbers, now)
-        for channel in channels_of(each.rule):
+        for channel in each.rule.channels:
             groups[kind, each.rule.group or each.rule.id, channel].append((each.rule, notice))
-    return tuple(
-        _entry(kind, channel, told, new_id()) for (kind, _group, channel), told in groups.items()
-    )
+    return [
+        entry
+        for (_kind, _group, channel), told in groups.items()
+        for entry in _entries(told, channel, now)
+    ]
 
 
-def _entry(
-    kind: NoticeKind, channel: str, told: Sequence[tuple[Rule, Notice]], entry_id: UUID
-) -> Entry:
+def _entries(told: Sequence[tuple[Rule, Notice]], channel: str, now: datetime) -> Iterator[Entry]:
+    """The one entry of a group on a channel; none of one that is sent nothing."""
     # Of equals the first in the order of the rules, which is that of the domain page.
-    ordered = sorted(told, key=lambda each: -each[0].severity)
-    (rule, top), *others = ordered
+    (rule, top), *others = sorted(told, key=lambda each: -each[0].severity)
     top = replace(top, others=tuple(body_of(notice) for _rule, notice in others))
-    return Entry(entry_id, top.alert_id, kind, channel, escalation(channels_of(rule)), body_of(top))
+    told_at = now if top.kind is NoticeKind.REPEAT else None
+    for entry in entries(top, rule.channels, now, told_at=told_at):
+        if entry.channel.value == channel:
+            yield entry

@@ -26,16 +26,16 @@ from engine.alerting.deciding import Verdict
 from engine.alerting.evidence import Clerk, bounded
 from engine.alerting.judging import judge, no_evidence
 from engine.alerting.measuring import Readings, samples_of_all
+from engine.alerting.outbox import put_in
 from engine.alerting.records import LastTick, Remembered, Tick
 from engine.alerting.rules import Rule
 from engine.alerting.rules_in_force import read_rules_in_force
-from engine.alerting.ticking import due_after, is_due
 from engine.alerting.states import RuleState
+from engine.alerting.ticking import due_after, is_due
 from engine.clock import Clock
 from engine.database.pool import EngineConnection, Pool
 from engine.rollups.restored import RestoredError
 from engine.rollups.series import looking
-from engine.runtime import Runtime
 from engine.settings import Settings
 
 # All numbers of a tick take milliseconds; a ledger that cannot be counted in this time, because the
@@ -70,6 +70,7 @@ class Evaluator:
         clock: Clock,
         *,
         rules_of: RulesOf = read_rules_in_force,
+        settled: Callable[[], bool] = lambda: True,
         after: Callable[[int], None] = lambda _number: None,
     ) -> None:
         """Looks at nothing yet.
@@ -79,20 +80,18 @@ class Evaluator:
             settings: how often, and who we are.
             clock: for instants and ids.
             rules_of: the rules in force.
+            settled: whether the tables have all that was told of an outage; a tick that came before
+                would take what the outage left behind for something new.
             after: told of the number of each tick, once it is committed.
         """
         self._pool = pool
         self._settings = settings
         self._clock = clock
         self._rules_of = rules_of
+        self._settled = settled
         self._after = after
         # When the next tick is due, as far as this process knows; asking costs nothing until then.
         self._due_at: datetime | None = None
-
-    @classmethod
-    def of(cls, runtime: Runtime, after: Callable[[int], None]) -> Evaluator:
-        """The evaluator of a process."""
-        return cls(runtime.alert_pool, runtime.settings, runtime.clock, after=after)
 
     def run(self) -> int:
         """Takes the tick that is due, if there is one and nobody else takes it; how many it took.
@@ -102,8 +101,7 @@ class Evaluator:
                 takes the number.
             PoolTimeout: no connection could be had.
         """
-        interval = self._settings.alert_interval
-        if self._due_at is not None and not is_due(self._due_at, self._clock.now(), interval):
+        if not self._is_time():
             return 0
         judged = self.tick()
         if judged is None:
@@ -111,6 +109,19 @@ class Evaluator:
         _log(judged)
         self._after(judged.number)
         return 1
+
+    def _is_time(self) -> bool:
+        """Whether a tick is due as far as this process knows, and nothing has to come before it."""
+        interval, now = self._settings.alert_interval, self._clock.now()
+        if self._due_at is not None and not is_due(self._due_at, now, interval):
+            return False
+        try:
+            is_settled = self._settled()
+        except OSError as error:
+            structlog.get_logger().warning("outage_not_settled", error=type(error).__name__)
+            return True
+        # Whoever holds the file may hang; a tick does not wait for longer than a tick.
+        return is_settled or (self._due_at is not None and now - self._due_at >= interval)
 
     def tick(self) -> Judged | None:
         """Looks at all rules once; None when no tick is due, or another process takes it.
@@ -184,7 +195,7 @@ class Evaluator:
             firing=states.count(RuleState.FIRING),
         )
         records.write_tick(connection, tick)
-        put_down(connection, settings, self._clock, judged.verdicts, now, tick=judged.number)
+        put_down(connection, settings, judged.verdicts, now, tick=judged.number)
         gone = known.memories.keys() - {rule.id for rule in rules}
         records.retire(connection, sorted(gone), known, now, judged.number, self._clock.uuid7)
 
@@ -192,7 +203,6 @@ class Evaluator:
 def put_down(
     connection: psycopg.Connection[Any],
     settings: Settings,
-    clock: Clock,
     verdicts: Sequence[Verdict],
     now: datetime,
     *,
@@ -203,14 +213,12 @@ def put_down(
     Args:
         connection: in that transaction.
         settings: who we are.
-        clock: for ids.
         verdicts: of some rules.
         now: when they were made.
         tick: by which; None when the watchdog made them.
     """
     records.write_verdicts(connection, verdicts, now, tick=tick, environment=settings.environment)
-    entries = compose(settings, verdicts, now, clock.uuid7)
-    records.write_entries(connection, entries, now)
+    put_in(connection, compose(settings, verdicts, now))
 
 
 @contextmanager

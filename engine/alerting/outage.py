@@ -22,6 +22,7 @@ import msgspec
 
 from engine.alerting.channels.channel import (
     Channel,
+    ChannelName,
     FailureReason,
     Letter,
     Permanent,
@@ -29,11 +30,12 @@ from engine.alerting.channels.channel import (
     Retry,
     Sent,
 )
-from engine.alerting.composing import channels_of, escalation, notice_of
+from engine.alerting.composing import notice_of
 from engine.alerting.deciding import OpenAlert, message
 from engine.alerting.loading import own_rules
 from engine.alerting.measuring import Moved, Readings, measure
-from engine.alerting.notices import NoticeKind, body_of
+from engine.alerting.notices import NoticeKind
+from engine.alerting.outbox import entries, entry_id
 from engine.alerting.rules import AlertCode, Rule, Standstill, Watched
 from engine.clock import Clock
 from engine.correlation import make_correlation_id
@@ -72,7 +74,7 @@ class Copy(msgspec.Struct):
     receipt: str | None = None
     ended_at: datetime | None = None
     is_perhaps_repeated: bool = False
-    tries: list[Try] = []
+    tries: list[Try] = msgspec.field(default_factory=list)
 
     @property
     def is_open(self) -> bool:
@@ -180,7 +182,11 @@ class OutageTeller:
     """Tells people that the database does not answer."""
 
     def __init__(
-        self, file: OutageFile, channels: Mapping[str, Channel], settings: Settings, clock: Clock
+        self,
+        file: OutageFile,
+        channels: Mapping[ChannelName, Channel],
+        settings: Settings,
+        clock: Clock,
     ) -> None:
         """Tells nothing yet.
 
@@ -240,11 +246,11 @@ class OutageTeller:
             settings, rule, outage.alert(rule), NoticeKind.FIRING, measured.reason,
             measured.numbers, now,
         )  # fmt: skip
-        outage.body = body_of(notice)
-        channels = channels_of(rule)
-        outage.copies = [
-            Copy(self._clock.uuid7(), name, list(escalation(channels)), now) for name in channels
-        ]
+        for entry in entries(notice, rule.channels, now):
+            outage.body = dict(entry.body)
+            outage.copies.append(
+                Copy(entry.id, entry.channel.value, [*map(str, entry.escalates_to)], now)
+            )
         self._file.write(outage)
         return outage
 
@@ -253,7 +259,7 @@ class OutageTeller:
         now = self._clock.now()
         if not copy.is_open or (copy.next_at is not None and now < copy.next_at):
             return 0
-        channel = self._channels.get(copy.channel)
+        channel = self._channels.get(ChannelName(copy.channel))
         if channel is None or channel.missing is not None:
             _end(copy, "not configured", now, FailureReason.NOT_CONFIGURED.value)
             self._escalate(outage, copy, now)
@@ -293,10 +299,12 @@ class OutageTeller:
     def _escalate(self, outage: Outage, copy: Copy, now: datetime) -> None:
         """Another channel stands in for one that has failed for good; each only once."""
         used = {each.channel for each in outage.copies}
-        ahead = [name for name in copy.escalates_to if name not in used]
+        able = {name.value for name, each in self._channels.items() if each.missing is None}
+        ahead = [name for name in copy.escalates_to if name in able - used]
         if ahead:
             first, *others = ahead
-            outage.copies = [*outage.copies, Copy(self._clock.uuid7(), first, others, now)]
+            new_id = entry_id(outage.alert_id, NoticeKind.FIRING, ChannelName(first))
+            outage.copies.append(Copy(new_id, first, others, now))
 
 
 def database_rule() -> Rule:
@@ -322,4 +330,4 @@ def _said(result: Result) -> tuple[str, str | None]:
         case Retry():
             return "retry", result.reason.value
         case Permanent():
-            return "failed", result.reason.value
+            return "permanent", result.reason.value

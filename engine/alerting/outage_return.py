@@ -18,6 +18,7 @@ from engine.alerting.composing import compose
 from engine.alerting.deciding import Transition, Verdict
 from engine.alerting.notices import NoticeKind
 from engine.alerting.outage import Copy, Outage, OutageFile, database_rule
+from engine.alerting.outbox import put_in, urgency_of
 from engine.alerting.rules import Rule
 from engine.alerting.states import Memory, RuleState
 from engine.alerting.telling import Telling, Why, of_end
@@ -111,7 +112,7 @@ def _write(
     for copy in outage.copies:
         _write_copy(connection, outage, copy, now)
     if earlier is not None:
-        _end_at_once(connection, settings, clock, outage, rule, now)
+        _end_at_once(connection, settings, outage, rule, now)
 
 
 def _write_copy(
@@ -127,6 +128,7 @@ def _write_copy(
             "kind": NoticeKind.FIRING.value,
             "channel": copy.channel,
             "escalates_to": copy.escalates_to,
+            "urgency": urgency_of(str(outage.body["severity"])),
             "body": Jsonb(outage.body),
             "made_at": outage.fired_at,
             "state": "waiting" if is_open else copy.state,
@@ -153,7 +155,6 @@ def _write_copy(
 def _end_at_once(
     connection: psycopg.Connection[Any],
     settings: Settings,
-    clock: Clock,
     outage: Outage,
     rule: Rule,
     now: datetime,
@@ -169,7 +170,7 @@ def _end_at_once(
         is_over=True,
         told=of_end(outage.fired_at),
     )
-    records.write_entries(connection, compose(settings, [over], now, clock.uuid7), now)
+    put_in(connection, compose(settings, [over], now))
 
 
 _ONE_OUTAGE: Final = "Another alert tells of the same outage; this one ends here."
@@ -177,12 +178,12 @@ _IS_THERE: Final = "SELECT 1 FROM alert WHERE id = %s"
 _END_ALERT: Final = "UPDATE alert SET resolved_at = %s WHERE id = %s"
 _INSERT_COPY: Final = """
     INSERT INTO alert_outbox (
-        id, alert_id, kind, channel, escalates_to, body, made_at, state, tries, next_at, reason,
-        answer, receipt, ended_at, is_perhaps_repeated
+        id, alert_id, kind, channel, escalates_to, urgency, body, made_at, state, tries, next_at,
+        reason, answer, receipt, ended_at, is_perhaps_repeated
     ) VALUES (
-        %(id)s, %(alert_id)s, %(kind)s, %(channel)s, %(escalates_to)s, %(body)s, %(made_at)s,
-        %(state)s, %(tries)s, %(next_at)s, %(reason)s, %(answer)s, %(receipt)s, %(ended_at)s,
-        %(is_perhaps_repeated)s
+        %(id)s, %(alert_id)s, %(kind)s, %(channel)s, %(escalates_to)s, %(urgency)s, %(body)s,
+        %(made_at)s, %(state)s, %(tries)s, %(next_at)s, %(reason)s, %(answer)s, %(receipt)s,
+        %(ended_at)s, %(is_perhaps_repeated)s
     )
 """
 _INSERT_TRY: Final = """

@@ -16,7 +16,6 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
-from engine.alerting.composing import Entry
 from engine.alerting.deciding import OpenAlert, Verdict
 from engine.alerting.matching import Matcher, Silence
 from engine.alerting.rules import AlertSeverity
@@ -160,29 +159,6 @@ def write_verdicts(
         ):
             if rows:
                 cursor.executemany(statement, rows)
-
-
-def write_entries(
-    connection: psycopg.Connection[Any], entries: Iterable[Entry], now: datetime
-) -> None:
-    """Puts notices into the outbox; whoever delivers finds them once this is committed."""
-    rows = [
-        (
-            each.id,
-            each.alert_id,
-            each.kind.value,
-            each.channel,
-            list(each.escalates_to),
-            AlertSeverity[each.body["severity"]].value,
-            Jsonb(dict(each.body)),
-            now,
-            now,
-        )
-        for each in entries
-    ]
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.executemany(_INSERT_ENTRY, rows)
 
 
 def retire(
@@ -373,12 +349,6 @@ _RETIRE_STATE: Final = """
     WHERE rule_id = %s
 """
 _RETIRE_ALERT: Final = "UPDATE alert SET resolved_at = %s WHERE id = %s"
-_INSERT_ENTRY: Final = """
-    INSERT INTO alert_outbox (
-        id, alert_id, kind, channel, escalates_to, urgency, body, made_at, next_at, state, tries,
-        is_perhaps_repeated
-    ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'waiting', 0, false)
-"""
 _FORGET_TICKS: Final = """
     DELETE FROM alert_tick
     WHERE number IN (

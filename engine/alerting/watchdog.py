@@ -90,7 +90,9 @@ class Watchdog:
         except (psycopg.Error, PoolTimeout) as error:
             if not is_away(error):
                 raise
+            # While the database is away nothing leaves a spool, and no tick can be taken.
             self._spool.forget()
+            self._began = self._clock.monotonic()
             return self._teller.down(self._answered_at)
         self._answered_at = self._clock.now()
         return done
@@ -144,7 +146,7 @@ class Watchdog:
             moved = {Watched.EVALUATOR: self._moved(last)}
             known = records.remembered(connection, now)
             verdicts = judge(rules, Readings(now, {}, moved), known, self._clock, no_evidence)
-            put_down(connection, self._settings, self._clock, verdicts, now, tick=None)
+            put_down(connection, self._settings, verdicts, now, tick=None)
         told = [each for each in verdicts if each.told is not None and each.told.kind is not None]
         for each in told:
             structlog.get_logger().warning("evaluator_stands_still", reason=each.reason)

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,8 @@ from psycopg.rows import dict_row
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from engine.alerting import evaluations
+from engine.alerting.evaluations import Evaluation
 from engine.attempts import story
 from engine.attempts.lookup import AttemptKey, Certainty, Found, Hit, find
 from engine.attempts.story import Story
@@ -57,13 +60,15 @@ def attempts(text: str, data_dir: Path | None, *, as_json: bool) -> None:
 
     TEXT is an id or anything with one in it: a log line, an address, half of an id, a mistyped one.
     Each attempt is told in a sentence, then in facts and steps; where nothing is there just so,
-    what may have been meant, and why. Exits 1 when there is nothing.
+    what may have been meant, and why. Evaluations of alert rules that carry the id are told, too.
+    Exits 1 when there is nothing.
     """
     with (
         ready_database(data_dir) as (_, target, clock),
         psycopg.connect(target.app, autocommit=True, row_factory=dict_row) as connection,
     ):
         found = find(connection, text, clock.now())
+        evaluated = evaluations.find(connection, text, clock.now())
         rows = _rows_of(connection, found.hits)
         sure = [hit for hit in found.hits if hit.certainty is Certainty.EXACT]
         # A log line names the request, and the quote and the agent besides.
@@ -75,18 +80,30 @@ def attempts(text: str, data_dir: Path | None, *, as_json: bool) -> None:
             else [story.tell(connection, row) for key, row in rows.items() if key in keys]
         )
     if as_json:
-        click.echo(json.dumps(_as_json(meant or found.hits, rows)))
-    elif meant:
-        click.echo("\n\n".join([*_stories(meant, told), *_also(sure[len(meant) :])]))
+        # What is meant for sure leaves no room for guesses.
+        hits = meant if meant or evaluated else found.hits
+        click.echo(json.dumps([*_as_json(hits, rows), *map(_evaluation, evaluated)]))
+    elif meant or evaluated:
+        said = [each.sentence for each in evaluated]
+        click.echo("\n\n".join([*_stories(meant, told), *said, *_also(sure[len(meant) :])]))
     elif found.hits:
         click.echo("\n\n".join(["Nothing is there just so. It may mean:", *_guesses(found, rows)]))
     else:
         click.echo(found.ignored, err=True)
     if found.unread and found.hits:
         click.echo(f"The last {found.unread:,} characters were not looked at.", err=True)
-    for each in found.absent:
+    for each in set(found.absent) - {each.correlation_id for each in evaluated}:
         click.echo(f"Nothing in the database has {each}.", err=True)
-    sys.exit(0 if found.hits else 1)
+    sys.exit(0 if found.hits or evaluated else 1)
+
+
+def _evaluation(evaluation: Evaluation) -> Row:
+    """An evaluation with JSON's own types."""
+    return _plain(asdict(evaluation)) | {
+        "taken_for": "evaluation",
+        "certainty": Certainty.EXACT.name.lower(),
+        "reason": evaluation.sentence,
+    }
 
 
 def _rows_of(connection: psycopg.Connection[Row], hits: Sequence[Hit]) -> dict[AttemptKey, Row]:

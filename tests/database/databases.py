@@ -231,8 +231,8 @@ ROWS: Final = {
         """,
         f"""
         INSERT INTO alert_outbox VALUES (
-            '{AGENT}', '{AGENT}', 'firing', 'webhook', '{{}}', 3, '{{}}', now(), 'waiting', 0, now(),
-            NULL, NULL, NULL, NULL, NULL, NULL, false, NULL, NULL, NULL
+            '{AGENT}', '{AGENT}', 'firing', 'webhook', '{{}}', 3, '{{}}', now(), 'waiting', 0,
+            now(), NULL, NULL, NULL, NULL, NULL, NULL, false, NULL, NULL, NULL
         )
         """,
         f"""

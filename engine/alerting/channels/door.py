@@ -82,8 +82,9 @@ class Door:
 
     def _open(self) -> None:
         opened = _imported()
-        # Its own lines may quote an address.
+        # Its own lines may quote an address, and of what carries its requests the DEBUG ones do.
         logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+        logging.getLogger("urllib3").setLevel(logging.INFO)
         for number, url in enumerate(self._urls, 1):
             if not opened.add(url):
                 self._fault = f"address {number} of ALERT_APPRISE_URLS is none that Apprise knows"

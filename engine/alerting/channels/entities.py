@@ -62,9 +62,12 @@ def compose(pieces: Sequence[Piece], limit: int = TEXT_MAX) -> Composed:
         limit: in UTF-16 units.
     """
     texts = _fitted(pieces, limit)
+    # White space at the end is cut off there, too; a line that was cut away may leave its break.
+    while texts and not texts[-1].strip():
+        texts.pop()
     entities: list[Mapping[str, Any]] = []
     offset = 0
-    for piece, text in zip(pieces, texts, strict=True):
+    for piece, text in zip(pieces, texts, strict=False):
         length = units(text)
         if length and piece.mark in _TYPES:
             entities.append({"type": _TYPES[piece.mark], "offset": offset, "length": length})
