@@ -21,6 +21,8 @@ from dashboard.session_reads import in_session
 from dashboard.viewer import Viewer
 from engine.access.roles import Permission
 from engine.alerting import journal, rule_changes, silences
+from engine.alerting.channel_status import ChannelStatus, channel_statuses
+from engine.alerting.channels.opening import open_channels
 from engine.alerting.journal import (
     LoggedAlert,
     LoggedNotice,
@@ -111,11 +113,13 @@ class Deliveries:
     Attributes:
         since: from when on.
         notices: newest first.
+        channels: how each stands, by the last week.
         tests: the newest test of each channel.
     """
 
     since: datetime
     notices: tuple[LoggedNotice, ...]
+    channels: tuple[ChannelStatus, ...]
     tests: Mapping[str, LoggedNotice]
 
 
@@ -247,12 +251,14 @@ def deliveries(
     runtime = engine_in_process.runtime()
 
     def read(connection: psycopg.Connection[Any]) -> Deliveries:
-        start = runtime.clock.now() - back
+        now, settings = runtime.clock.now(), runtime.settings
+        start, opened = now - back, open_channels(settings, runtime.clock)
         return Deliveries(
             start,
             journal.read_notices(
                 connection, start, channel=channel, state=state, most=NOTICES_MOST
             ),
+            tuple(channel_statuses(connection, opened.values(), now)),
             journal.newest_tests(connection),
         )
 

@@ -277,3 +277,10 @@ def matcher(stored: Mapping[str, Any]) -> str:
 def until(expires_at: datetime, now: datetime) -> str:
     """When something ends, and in how long."""
     return f"{instant(expires_at)}, in {ticking(expires_at - now)}"
+
+
+def changed(body: Mapping[str, Any]) -> str:
+    """A change of a rule: threshold 2 %, hold 1 min; all of it taken back."""
+    if not body:
+        return "as the release has it"
+    return cut(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in body.items()))

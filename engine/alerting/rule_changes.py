@@ -104,6 +104,11 @@ def newest_changes(session: Session) -> Changes:
     return {each.rule_id: each.body for each in found}
 
 
+def rules_of(session: Session) -> Sequence[Rule]:
+    """The rules in force, as a transaction of somebody's act finds them."""
+    return _standing(own_rules(), newest_changes(session))
+
+
 def changes_of(session: Session, rule_id: str) -> tuple[RuleChange, ...]:
     """The changes of a rule, newest first."""
     found = session.exec(
