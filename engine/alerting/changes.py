@@ -22,7 +22,7 @@ from engine.alerting.loading import (
     read_span,
 )
 from engine.alerting.rules import Burning, Condition, Rule, Share, Standstill
-from engine.alerting.tallies import CHANCE
+from engine.alerting.tallies import CHANCE, STILL_CHANCE
 from engine.errors import SetupError
 
 
@@ -81,7 +81,10 @@ def changeable(rule: Rule) -> tuple[str, ...]:
 
 def digest_of(rules: Sequence[Rule]) -> bytes:
     """SHA-256 of some rules, whatever their order: equal if they decide alike and tell the same."""
-    plain = {"chance": CHANCE, "rules": [_plain(rule) for rule in sorted(rules, key=_id)]}
+    plain = {
+        "chances": [CHANCE, STILL_CHANCE],
+        "rules": [_plain(rule) for rule in sorted(rules, key=_id)],
+    }
     written = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return sha256(written.encode("ascii")).digest()
 

@@ -9,8 +9,9 @@
        └──known and false── unknown ──────────────────┘
 
 From every state but firing, numbers that cannot be known lead to unknown. A rule that fires goes on
-doing so while they are unknown: nothing says that it is over. One that fires for want of numbers
-is resolved as soon as there are some, and begins anew if they are bad.
+doing so while they are unknown: nothing says that it is over. Nor does a share that is above its
+threshold, though chance might explain it: firing takes proof, and so does being over. One that
+fires for want of numbers is resolved as soon as there are some, and begins anew if they are bad.
 
 A clock that was set back makes what is remembered lie in the future; it is then taken to be of now,
 so that a hold begins anew and nothing waits for the clock to catch up.
@@ -47,7 +48,7 @@ def evaluate(rule: Rule, measured: Measured, memory: Memory | None, now: datetim
     elif measured.is_true:
         after, why = _true(rule, before, now)
     else:
-        after, why = _false(rule, before, now)
+        after, why = _false(rule, before, now, is_above=measured.is_above)
     is_new = after.state is not before.state
     after = replace(after, since=now if is_new else before.since)
     if after.state not in _WITH_ALERT or _begins(before, after):
@@ -74,9 +75,11 @@ def _true(rule: Rule, before: Memory, now: datetime) -> tuple[Memory, str]:
     return replace(after, state=RuleState.PENDING), why
 
 
-def _false(rule: Rule, before: Memory, now: datetime) -> tuple[Memory, str]:
+def _false(rule: Rule, before: Memory, now: datetime, *, is_above: bool) -> tuple[Memory, str]:
     after = replace(before, true_since=None, unknown_since=None)
     match before.state:
+        case RuleState.FIRING if is_above:
+            return replace(after, last_true=now), "It goes on firing: it is not over either."
         case RuleState.FIRING:
             over = now - (before.last_true or before.since)
             if over < rule.keep:

@@ -53,7 +53,7 @@ def tell_burning(condition: Burning, long: Tally, short: Tally, *, is_true: bool
         return f"{told} and {now}, both above {pair.factor:.3g}."
     if is_true is None and short.share is not None:
         return f"{told}; fewer than {condition.least:,} decide nothing."
-    if is_true is None or not is_above(short, threshold):
+    if is_true is None or not is_above(long, threshold) or not is_above(short, threshold):
         return f"{told}, {now}; both have to be above {pair.factor:.3g}."
     return f"{told}, {now}; above {pair.factor:.3g} in both, but so few may be chance."
 

@@ -8,14 +8,14 @@ A share makes a rule true when it is above its threshold by more than chance, se
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from engine.alerting.measured_words import tell_burning, tell_share_of, tell_still
 from engine.alerting.rules import Burning, Condition, Rule, Share, Standstill, Watched
 from engine.alerting.states import Measured
-from engine.alerting.tallies import CHANCE, Tally, is_above, is_shown
+from engine.alerting.tallies import CHANCE, STILL_CHANCE, Tally, is_above, is_shown
 from engine.quotes.lifecycle import Operation
 from engine.rollups.counts import Counts, Traffic
 from engine.rollups.histogram import percentiles_us
@@ -97,8 +97,7 @@ def measure(condition: Condition, readings: Readings) -> Measured:
     if len(counts) < len(samples):
         return Measured(is_true=None, reason="What was counted could not be read.")
     measured = measure_tallies(condition, tallies_of(condition, counts))
-    numbers = {**measured.numbers, **dict(_percentiles(counts[0]))}
-    return Measured(measured.is_true, measured.reason, numbers)
+    return replace(measured, numbers={**measured.numbers, **dict(_percentiles(counts[0]))})
 
 
 def tallies_of(condition: Share | Burning, counts: Sequence[Counts]) -> tuple[Tally, ...]:
@@ -136,12 +135,17 @@ def holds(
     threshold = threshold_of(condition)
     if not is_shown(first, threshold, chance):
         return None if first.of < max(condition.least, 1) else False
-    # The short window of a burn rate only says whether it still goes on: it need prove nothing.
-    return (
-        None
-        if not all(each.of for each in others)
-        else all(is_above(each, threshold) for each in others)
-    )
+    if not all(each.of for each in others):
+        return None
+    # The short window of a burn rate only says whether it still goes on.
+    still = max(chance, STILL_CHANCE)
+    return all(is_shown(each, threshold, still) for each in others)
+
+
+def are_above(condition: Share | Burning, tallies: Sequence[Tally]) -> bool:
+    """Whether all windows are above the threshold, be it by chance."""
+    threshold = threshold_of(condition)
+    return all(is_above(each, threshold) for each in tallies)
 
 
 def measure_tallies(
@@ -149,12 +153,13 @@ def measure_tallies(
 ) -> Measured:
     """What a condition comes to by what its windows hold; arguments as those of `holds`."""
     is_true = holds(condition, tallies, chance=chance)
+    above = are_above(condition, tallies)
     first = tallies[0]
     numbers: dict[str, Any] = {"attempts": first.of, "bad": first.bad, "share": first.share}
     numbers["threshold"] = threshold_of(condition)
     if isinstance(condition, Share):
         numbers["window_s"] = _seconds(condition.window)
-        return Measured(is_true, tell_share_of(condition, first, is_true=is_true), numbers)
+        return Measured(is_true, tell_share_of(condition, first, is_true=is_true), numbers, above)
     long, short = tallies
     pair, limit = condition.pair, condition.objective.limit
     numbers |= {
@@ -166,7 +171,7 @@ def measure_tallies(
         "burn_rate": None if long.share is None else long.share / limit,
         "short_burn_rate": None if short.share is None else short.share / limit,
     }
-    return Measured(is_true, tell_burning(condition, long, short, is_true=is_true), numbers)
+    return Measured(is_true, tell_burning(condition, long, short, is_true=is_true), numbers, above)
 
 
 def _standstill(condition: Standstill, readings: Readings) -> Measured:

@@ -31,11 +31,14 @@ class Measured:
         reason: why, in a sentence with the number that decides.
         numbers: what was counted, in JSON's own types: windows in seconds, counts, shares, and
             for an alert the p95 and p99 in milliseconds.
+        is_above: whether the numbers are above the threshold at all, be it by chance. That fires
+            no rule, but one that fires goes on doing so.
     """
 
     is_true: bool | None
     reason: str
     numbers: Mapping[str, Any] = field(default_factory=dict)
+    is_above: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Memory:
         state: what it is in.
         since: when it came into this state.
         true_since: since when the condition has been true without a break; None while it is not.
-        last_true: when it was last true; None if never.
+        last_true: when it was last true or, while firing, above its threshold; None if never.
         unknown_since: since when its numbers have been unknown without a break; None while they
             are known, and while they never were: what has never been there is not missing.
         alert_id: of the alert that it fires, or fired last while resolved; None otherwise.

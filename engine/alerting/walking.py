@@ -175,13 +175,13 @@ def walk(
         return measure_tallies(condition, tallies(number), chance=chance)
 
     # What is not above its threshold needs no exact distribution, and that is nearly everything.
-    bads, alls = windows[0]
-    truths = np.where(alls < max(condition.least, 1), _TRUTHS[None], _TRUTHS[False])
-    for number in np.flatnonzero(above_all(bads, alls, threshold_of(condition))):
+    above = [above_all(bads, alls, threshold_of(condition)) for bads, alls in windows]
+    truths = np.where(windows[0][1] < max(condition.least, 1), _TRUTHS[None], _TRUTHS[False])
+    for number in np.flatnonzero(above[0]):
         truths[number] = _TRUTHS[holds(condition, tallies(int(number)), chance=chance)]
     if read is not None:
         truths[~read] = _TRUTHS[None]
-    return _walked(rule, rows, truths.astype(np.int8), measured)
+    return _walked(rule, rows, truths.astype(np.int8), np.all(above, axis=0), measured)
 
 
 def walk_still(
@@ -204,7 +204,7 @@ def walk_still(
         return measure(condition, Readings(rows.look_at(number), moved=at))
 
     truths = [_TRUTHS[measured(number).is_true] for number in range(len(rows))]
-    return _walked(rule, rows, np.array(truths, np.int8), measured)
+    return _walked(rule, rows, np.array(truths, np.int8), np.zeros(len(rows), np.bool_), measured)
 
 
 def firings(transitions: Sequence[Transition], until: datetime) -> tuple[Firing, ...]:
@@ -232,6 +232,7 @@ def _walked(
     rule: Rule,
     rows: Rows,
     truths: NDArray[np.int8],
+    above: NDArray[np.bool_],
     measured: Callable[[int], Measured],
 ) -> tuple[Transition, ...]:
     known = {number: truth for truth, number in _TRUTHS.items()}
@@ -242,7 +243,8 @@ def _walked(
     while number < len(rows):
         truth = known[int(truths[number])]
         now = rows.look_at(number)
-        decision = evaluate(rule, Measured(is_true=truth, reason=""), memory, now)
+        bare = Measured(is_true=truth, reason="", is_above=bool(above[number]))
+        decision = evaluate(rule, bare, memory, now)
         if decision.is_new:
             numbers = measured(number)
             found.append(

@@ -12,6 +12,7 @@ from psycopg_pool import PoolTimeout
 from sqlalchemy.exc import DBAPIError
 
 from engine.cli.agents import agent_group
+from engine.cli.alerts import alerts_group
 from engine.cli.export import export_command
 from engine.cli.keys import key_group
 from engine.cli.ledger import attempts, verify_command
@@ -36,6 +37,7 @@ def cli() -> None:
 
 for command in (
     agent_group,
+    alerts_group,
     api,
     attempts,
     client_group,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,23 +33,34 @@ _RULES = st.builds(
     st.none() | st.integers(1, 900).map(lambda seconds: timedelta(seconds=seconds)),
 )
 _TRUTHS = st.sampled_from([True, False, None])
+# What is above its threshold is true, or perhaps chance.
+_MEASURED = st.sampled_from([(True, True), (False, True), (False, False), (None, False)]).map(
+    lambda each: Measured(each[0], "So it is.", is_above=each[1])
+)
 # Mostly forwards by a tick, at times far, at times backwards.
 _STEPS = st.sampled_from([10, 10, 10, 10, 60, 3_600, 0, -5, -86_400]).map(
     lambda seconds: timedelta(seconds=seconds)
 )
 _FORWARDS = st.sampled_from([10, 10, 60, 3_600]).map(lambda seconds: timedelta(seconds=seconds))
-_LOOKS = st.lists(st.tuples(_TRUTHS, _STEPS), min_size=1, max_size=40)
-_ORDERED = st.lists(st.tuples(_TRUTHS, _FORWARDS), min_size=1, max_size=40)
+_LOOKS = st.lists(st.tuples(_MEASURED, _STEPS), min_size=1, max_size=40)
+_ORDERED = st.lists(st.tuples(_MEASURED, _FORWARDS), min_size=1, max_size=40)
+
+
+_Looks: TypeAlias = list[tuple[Measured, timedelta]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
     """One look: what was measured when, and what was decided from what."""
 
-    truth: bool | None
+    measured: Measured
     now: datetime
     before: Memory | None
     decision: Decision
+
+    @property
+    def truth(self) -> bool | None:
+        return self.measured.is_true
 
     @property
     def after(self) -> Memory:
@@ -59,12 +71,12 @@ class _Look:
         return RuleState.INACTIVE if self.before is None else self.before.state
 
 
-def _run(tested: Rule, looks: list[tuple[bool | None, timedelta]]) -> list[_Look]:
+def _run(tested: Rule, looks: _Looks) -> list[_Look]:
     now, memory, found = _START, None, []
-    for truth, step in looks:
+    for measured, step in looks:
         now += step
-        decision = evaluate(tested, Measured(truth, "So it is."), memory, now)
-        found.append(_Look(truth, now, memory, decision))
+        decision = evaluate(tested, measured, memory, now)
+        found.append(_Look(measured, now, memory, decision))
         memory = decision.memory
     return found
 
@@ -72,7 +84,7 @@ def _run(tested: Rule, looks: list[tuple[bool | None, timedelta]]) -> list[_Look
 @TRIED
 @given(_RULES, _LOOKS)
 def test_nothing_fires_unless_it_is_true_or_unknown_for_too_long(
-    tested: Rule, looks: list[tuple[bool | None, timedelta]]
+    tested: Rule, looks: _Looks
 ) -> None:
     for look in _run(tested, looks):
         if look.after.state is RuleState.FIRING and look.was is not RuleState.FIRING:
@@ -82,21 +94,20 @@ def test_nothing_fires_unless_it_is_true_or_unknown_for_too_long(
 
 @TRIED
 @given(_RULES, _LOOKS)
-def test_an_alert_is_never_resolved_while_it_is_true_or_nobody_knows(
-    tested: Rule, looks: list[tuple[bool | None, timedelta]]
+def test_an_alert_is_never_resolved_while_it_is_true_or_above_or_nobody_knows(
+    tested: Rule, looks: _Looks
 ) -> None:
     for look in _run(tested, looks):
         if look.was is RuleState.FIRING and look.after.state is not RuleState.FIRING:
             assert look.before is not None
-            assert look.truth is False or (look.before.is_no_data and look.truth is not None)
+            assert look.truth is not None
+            assert look.before.is_no_data or not (look.truth or look.measured.is_above)
             assert look.after.state is RuleState.RESOLVED
 
 
 @TRIED
 @given(_RULES, _LOOKS)
-def test_what_is_unknown_is_never_shown_as_good(
-    tested: Rule, looks: list[tuple[bool | None, timedelta]]
-) -> None:
+def test_what_is_unknown_is_never_shown_as_good(tested: Rule, looks: _Looks) -> None:
     for look in _run(tested, looks):
         if look.truth is None:
             assert look.after.state in {RuleState.UNKNOWN, RuleState.FIRING}
@@ -106,9 +117,7 @@ def test_what_is_unknown_is_never_shown_as_good(
 
 @TRIED
 @given(_RULES, _LOOKS)
-def test_what_is_true_is_pending_firing_or_about_to_begin_anew(
-    tested: Rule, looks: list[tuple[bool | None, timedelta]]
-) -> None:
+def test_what_is_true_is_pending_firing_or_about_to_begin_anew(tested: Rule, looks: _Looks) -> None:
     for look in _run(tested, looks):
         if look.truth and not (look.before and look.before.is_no_data):
             assert look.after.state in {RuleState.PENDING, RuleState.FIRING}
@@ -117,7 +126,7 @@ def test_what_is_true_is_pending_firing_or_about_to_begin_anew(
 @TRIED
 @given(_RULES, _LOOKS)
 def test_since_moves_when_the_state_changes_and_is_never_in_the_future(
-    tested: Rule, looks: list[tuple[bool | None, timedelta]]
+    tested: Rule, looks: _Looks
 ) -> None:
     for look in _run(tested, looks):
         assert look.decision.is_new == (look.after.state is not look.was)
@@ -130,13 +139,12 @@ def test_since_moves_when_the_state_changes_and_is_never_in_the_future(
 
 @TRIED
 @given(_RULES, _ORDERED)
-def test_hold_and_keep_are_kept_to_the_second(
-    tested: Rule, looks: list[tuple[bool | None, timedelta]]
-) -> None:
+def test_hold_and_keep_are_kept_to_the_second(tested: Rule, looks: _Looks) -> None:
     true_since = last_true = None
     for look in _run(tested, looks):
         true_since = (true_since or look.now) if look.truth else None
-        last_true = look.now if look.truth else last_true
+        is_on = look.truth or (look.was is RuleState.FIRING and look.measured.is_above)
+        last_true = look.now if is_on else last_true
         was_no_data = look.before is not None and look.before.is_no_data
         if look.was is not RuleState.FIRING and true_since:
             fires = look.now - true_since >= tested.hold
@@ -150,11 +158,11 @@ def test_hold_and_keep_are_kept_to_the_second(
 @TRIED
 @given(_RULES, _LOOKS)
 def test_looking_again_in_the_same_instant_changes_nothing_unless_an_alert_was_just_over(
-    tested: Rule, looks: list[tuple[bool | None, timedelta]]
+    tested: Rule, looks: _Looks
 ) -> None:
     last = _run(tested, looks)[-1]
 
-    again = evaluate(tested, Measured(last.truth, "So it is."), last.after, last.now)
+    again = evaluate(tested, last.measured, last.after, last.now)
 
     was_no_data = last.before is not None and last.before.is_no_data
     if not was_no_data:
@@ -165,7 +173,7 @@ def test_looking_again_in_the_same_instant_changes_nothing_unless_an_alert_was_j
 @TRIED
 @given(tested=_RULES, looks=_LOOKS, truth=_TRUTHS)
 def test_numbers_that_stay_as_they_are_lead_to_a_state_that_stays(
-    tested: Rule, looks: list[tuple[bool | None, timedelta]], *, truth: bool | None
+    tested: Rule, looks: _Looks, *, truth: bool | None
 ) -> None:
     last = _run(tested, looks)[-1]
     step = max(tested.hold, tested.keep, tested.no_data_after or timedelta(0), SHOWN_RESOLVED)

@@ -16,6 +16,7 @@ MINUTE: Final = timedelta(minutes=1)
 
 TRUE: Final = Measured(is_true=True, reason="Bad.")
 FALSE: Final = Measured(is_true=False, reason="Good.")
+ABOVE: Final = Measured(is_true=False, reason="Good, or chance.", is_above=True)
 UNKNOWN: Final = Measured(is_true=None, reason="Nobody knows.")
 
 SHARE: Final = Share(parts.CONFLICTS, parts.ALL, 0.01, timedelta(minutes=5))

@@ -11,9 +11,9 @@ import pytest
 from engine.alerting.evaluation import SHOWN_RESOLVED, evaluate
 from engine.alerting.rules import Rule
 from engine.alerting.states import Decision, Measured, Memory, RuleState
-from tests.unit.alert_rules import FALSE, MINUTE, NOON, SECOND, TRUE, UNKNOWN, rule
+from tests.unit.alert_rules import ABOVE, FALSE, MINUTE, NOON, SECOND, TRUE, UNKNOWN, rule
 
-_MEASURED = {"t": TRUE, "f": FALSE, "u": UNKNOWN}
+_MEASURED = {"t": TRUE, "a": ABOVE, "f": FALSE, "u": UNKNOWN}
 _LETTERS = {
     RuleState.INACTIVE: "-",
     RuleState.PENDING: "p",
@@ -25,7 +25,7 @@ _ALERT = UUID(int=7)
 
 
 def _decisions(tested: Rule, looks: str, step: timedelta = MINUTE) -> list[Decision]:
-    """What is decided at each look, one a minute: t is true, f is false, u is unknown."""
+    """What is decided at each look, one a minute: true, above, false, unknown."""
     memory: Memory | None = None
     found = []
     for number, look in enumerate(looks):
@@ -52,6 +52,12 @@ def _states(decisions: Iterable[Decision]) -> str:
         ({"keep": 2 * MINUTE}, "tfff", "FFrr"),
         ({"keep": 2 * MINUTE}, "tftff", "FFFFr"),
         ({"keep": 2 * MINUTE}, "tfuuf", "FFFFr"),
+        # Above a threshold, but perhaps by chance: that begins nothing and ends nothing.
+        ({}, "aaa", "---"),
+        ({}, "taaf", "FFFr"),
+        ({"keep": 2 * MINUTE}, "taaaff", "FFFFFr"),
+        ({"hold": MINUTE}, "tata", "p-p-"),
+        ({}, "tfa", "Frr"),
         ({}, "tuuu", "FFFF"),
         ({}, "tuf", "FFr"),
         ({}, "uuu", "???"),

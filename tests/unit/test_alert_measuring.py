@@ -55,15 +55,16 @@ def _condition(rule_id: str) -> Share | Burning:
         ("HIGH-005", 0, 40, None),
         ("HIGH-005", 1, 40, None),
         ("HIGH-005", 2, 40, None),
-        ("HIGH-005", 3, 40, True),
+        ("HIGH-005", 3, 40, None),
+        ("HIGH-005", 4, 40, True),
         ("HIGH-005", 0, 0, None),
         ("HIGH-005", 0, 999, None),
         ("HIGH-005", 0, 1000, False),
         ("HIGH-005", 1, 1000, False),
         # Above the threshold, but no more than chance makes it.
         ("HIGH-005", 5, 2700, False),
-        ("HIGH-005", 11, 2700, False),
-        ("HIGH-005", 12, 2700, True),
+        ("HIGH-005", 14, 2700, False),
+        ("HIGH-005", 15, 2700, True),
         # Any at all is any at all.
         ("CRITICAL-002", 1, 100_000, True),
         ("CRITICAL-003", 1, 1, True),
@@ -72,17 +73,17 @@ def _condition(rule_id: str) -> Share | Burning:
         ("CRITICAL-001", 1, 20, None),
         ("CRITICAL-001", 60, 2700, True),
         ("HIGH-001", 54, 2700, False),
-        ("HIGH-001", 90, 2700, True),
-        ("HIGH-002", 3, 3, False),
-        ("HIGH-002", 4, 4, True),
+        ("HIGH-001", 93, 2700, True),
+        ("HIGH-002", 4, 4, False),
+        ("HIGH-002", 5, 5, True),
         ("HIGH-002", 135, 2700, False),
         ("HIGH-002", 200, 2700, True),
         ("HIGH-003", 135, 2700, False),
-        ("HIGH-003", 185, 2700, True),
+        ("HIGH-003", 193, 2700, True),
         ("HIGH-004", 27, 2700, False),
-        ("HIGH-004", 50, 2700, True),
+        ("HIGH-004", 56, 2700, True),
         ("MEDIUM-001", 13, 2700, False),
-        ("MEDIUM-001", 32, 2700, True),
+        ("MEDIUM-001", 35, 2700, True),
     ],
 )
 def test_a_share_holds_when_it_is_above_its_threshold_by_more_than_chance(
@@ -101,7 +102,9 @@ def test_the_comparison_is_strict_to_the_last_attempt() -> None:
 @pytest.mark.parametrize(
     ("long", "short", "expected"),
     [
-        (Tally(400, 2000), Tally(30, 170), True),
+        (Tally(400, 2000), Tally(34, 170), True),
+        (Tally(400, 2000), Tally(30, 170), False),  # perhaps over
+        (Tally(400, 2000), Tally(1, 1), False),  # perhaps over
         (Tally(400, 2000), Tally(24, 170), False),  # over
         (Tally(280, 2000), Tally(170, 170), False),  # does not matter yet
         (Tally(1, 3), Tally(1, 1), None),
@@ -173,6 +176,23 @@ def test_numbers_are_in_jsons_own_types_and_have_percentiles_where_they_were_rea
         "p99_ms": pytest.approx(21.8, rel=0.01),
     }
     assert bare.numbers.keys() == measured.numbers.keys() - {"p95_ms", "p99_ms"}
+
+
+def test_what_is_above_its_threshold_says_so_whether_or_not_it_is_chance() -> None:
+    burning = _condition("BURN-critical_error_rate-4")
+
+    above = [
+        measure_tallies(condition, tallies).is_above
+        for condition, tallies in (
+            (SHARE, [Tally(2, 100)]),
+            (SHARE, [Tally(1, 100)]),
+            (burning, [Tally(2, 1000), Tally(2, 1000)]),
+            (burning, [Tally(2, 1000), Tally(1, 1000)]),
+            (burning, [Tally(1, 1000), Tally(2, 1000)]),
+        )
+    ]
+
+    assert above == [True, False, True, False, False]
 
 
 def test_numbers_of_a_burn_rate_have_both_windows() -> None:
@@ -288,10 +308,10 @@ def test_each_sample_is_read_once_however_many_rules_need_it() -> None:
         ("HIGH-002", [Tally(0, 0)], "There were no attempts in 5 min."),
         (
             "BURN-critical_error_rate-4",
-            [Tally(50, 20_000), Tally(9, 3_000)],
+            [Tally(60, 20_000), Tally(9, 3_000)],
             (
-                "Critical error rate: the budget burns at 2.5 times its rate over 3 d"
-                " (50 of 20,000) and 3 times over 6 h (9 of 3,000), both above 1."
+                "Critical error rate: the budget burns at 3 times its rate over 3 d"
+                " (60 of 20,000) and 3 times over 6 h (9 of 3,000), both above 1."
             ),
         ),
     ],

@@ -1,0 +1,182 @@
+"""What the simulated months came to, and the tables that say so."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
+from typing import Final
+
+from engine.alerting.durations import tell_duration
+from engine.alerting.loading import own_rules
+from engine.alerting.walking import Firing
+
+_COMMAND: Final = (
+    "python -m bench.alerts_month --days {days} --seeds {seeds}"
+    " --write docs/reference/alert-detection.md"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that is watched.
+
+    Attributes:
+        name: says how much comes.
+        volume: as a multiple of the arrivals.
+        changes: what it has changed of the rules.
+    """
+
+    name: str
+    volume: float
+    changes: Mapping[str, Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """When a rule saw an incident; `after` is None if it did not."""
+
+    incident: str
+    rule_id: str
+    after: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """What came of some days.
+
+    Attributes:
+        attempts: how many there were.
+        pages: how often each rule fired.
+        detections: of each incident by each of its rules.
+        false: what fired outside of any incident.
+        reasons: of the first firing of each rule.
+    """
+
+    attempts: int
+    pages: Counter[str]
+    detections: tuple[Detection, ...]
+    false: tuple[tuple[str, Firing], ...]
+
+
+def is_good(healthy: Sequence[Month], disturbed: Sequence[Month]) -> bool:
+    """Whether nothing but incidents was told of, and each of them was."""
+    is_quiet = not any(month.pages for month in healthy)
+    is_found = all(each.after is not None for month in disturbed for each in month.detections)
+    return is_quiet and is_found and not any(month.false for month in disturbed)
+
+
+def report(
+    days: int,
+    healthy: Sequence[tuple[Service, Sequence[Month]]],
+    plain: Sequence[tuple[Service, Sequence[Month]]],
+    disturbed: Sequence[Month],
+) -> str:
+    """The page of the documentation.
+
+    Args:
+        days: of each month.
+        healthy: of services that keep their promises.
+        plain: the same, told of every sample as it is.
+        disturbed: with incidents.
+    """
+    return "\n".join(
+        [
+            *_head(days, len(disturbed)),
+            *_healthy(healthy, plain),
+            *_by_incident(disturbed),
+            *_by_rule(disturbed),
+            "",
+        ]
+    )
+
+
+def _head(days: int, seeds: int) -> Iterator[str]:
+    yield "# What the alert rules detect, and when"
+    yield ""
+    yield "<!-- Written by the command below; do not edit. -->"
+    yield ""
+    yield (
+        f"{days} simulated days, {seeds} times each, with a look each ten seconds. How many saves"
+        " come is real: two production services with bursts and silences, repeated with days and"
+        " nights. A healthy service spends half of what each objective allows, and its bad attempts"
+        " come in clusters. `bench/simulated_traffic.py` says how it is drawn,"
+        " `bench/alert_incidents.py` what goes wrong."
+    )
+    yield ""
+    yield "```sh"
+    yield _COMMAND.format(days=days, seeds=seeds)
+    yield "```"
+    yield ""
+
+
+def _healthy(
+    healthy: Sequence[tuple[Service, Sequence[Month]]],
+    plain: Sequence[tuple[Service, Sequence[Month]]],
+) -> Iterator[str]:
+    yield "## A healthy service"
+    yield ""
+    yield (
+        "Alerts in all runs together, which should be none; and in one run what the same"
+        " thresholds tell without asking whether chance explains a sample."
+    )
+    yield ""
+    yield "| Service | Runs | Saves in all | Alerts | Without proof, in one run | Most of them |"
+    yield "|---|---|---|---|---|---|"
+    for (service, months), (_service, (bare,)) in zip(healthy, plain, strict=True):
+        saves = sum(month.attempts for month in months)
+        pages = sum(sum(month.pages.values()) for month in months)
+        most = ", ".join(f"{rule_id} {count:,}" for rule_id, count in bare.pages.most_common(3))
+        yield (
+            f"| {service.name} | {len(months)} | {saves:,} | {pages:,} |"
+            f" {sum(bare.pages.values()):,} | {most} |"
+        )
+    yield ""
+
+
+def _by_incident(disturbed: Sequence[Month]) -> Iterator[str]:
+    yield "## Incidents"
+    yield ""
+    found = sum(each.after is not None for month in disturbed for each in month.detections)
+    of = sum(len(month.detections) for month in disturbed)
+    false = sum(len(month.false) for month in disturbed)
+    yield (
+        f"{found} of {of} detections that had to be were, and {false} alerts came outside of any"
+        " incident. Time to detect is from the first second of the incident: the middle run, and"
+        " the slowest."
+    )
+    yield ""
+    yield "| Incident | Rule | Found | Time to detect | Slowest |"
+    yield "|---|---|---|---|---|"
+    for number, each in enumerate(disturbed[0].detections):
+        times = [month.detections[number].after for month in disturbed]
+        yield f"| {each.incident} | {each.rule_id} | {_row(times)} |"
+    yield ""
+
+
+def _by_rule(disturbed: Sequence[Month]) -> Iterator[str]:
+    yield "## Rules"
+    yield ""
+    yield "Over all incidents that a rule has to find, and how often it fired in a month of them."
+    yield ""
+    yield "| Rule | Found | Time to detect | Slowest | Alerts in a month |"
+    yield "|---|---|---|---|---|"
+    for rule in own_rules():
+        times = [
+            each.after
+            for month in disturbed
+            for each in month.detections
+            if each.rule_id == rule.id
+        ]
+        pages = median(month.pages[rule.id] for month in disturbed)
+        yield f"| {rule.id} | {_row(times)} | {pages:g} |"
+
+
+def _row(times: Sequence[timedelta | None]) -> str:
+    known = sorted(each for each in times if each is not None)
+    if not known:
+        return f"0 of {len(times)} | | "
+    middle, slowest = known[len(known) // 2], known[-1]
+    return f"{len(known)} of {len(times)} | {tell_duration(middle)} | {tell_duration(slowest)}"
