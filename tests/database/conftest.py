@@ -5,11 +5,17 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from engine.database.target import Target
+from tests.api.service import cloned
+from tests.database.alert_scene import Scene, open_scene
+from tests.database.databases import run
 from tests.database.shell import Shell, url_of
+
+_EMPTIED: Final = "TRUNCATE alert_outbox, alert_delivery"
 
 
 @pytest.fixture
@@ -30,3 +36,21 @@ def saveguard(shell: Shell, target: Target) -> Shell:
     shell.patch.setenv("DATABASE_URL", url_of(target.app))
     shell.patch.setenv("SAVEGUARD_OWNER_DATABASE_URL", url_of(target.owner))
     return shell
+
+
+@pytest.fixture(scope="module")
+def outbox_database(server: str, template: str) -> Iterator[Target]:
+    """One database for all tests of a module, each of which begins with an empty outbox.
+
+    The audit trail stays: nobody may empty it.
+    """
+    with cloned(server, template) as made:
+        yield made
+
+
+@pytest.fixture
+def scene(outbox_database: Target) -> Iterator[Scene]:
+    """An outbox, and channels that do as they are told."""
+    run(outbox_database.owner, _EMPTIED)
+    with open_scene(outbox_database) as opened:
+        yield opened

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 
@@ -16,33 +15,15 @@ from engine.alerting.channels.channel import FailureReason, Retry, Sent
 from engine.alerting.claims import _CLAIM
 from engine.alerting.notices import Notice, NoticeKind
 from engine.alerting.outbox import entries, put_in
-from engine.database.target import Target
 from tests.alerting_notices import AT, HOSTILE, notice
-from tests.api.service import cloned
 from tests.database.alert_scene import (
     FAILING,
     IN_DOUBT,
     REFUSED,
     SENT,
     Scene,
-    open_scene,
 )
 from tests.database.databases import run
-
-
-@pytest.fixture(scope="module")
-def shared(server: str, template: str) -> Iterator[Target]:
-    """One database for all of these tests: each begins with an empty outbox."""
-    with cloned(server, template) as made:
-        yield made
-
-
-@pytest.fixture
-def scene(shared: Target) -> Iterator[Scene]:
-    run(shared.owner, "TRUNCATE alert_outbox, alert_delivery")
-    with open_scene(shared) as opened:
-        yield opened
-
 
 # Putting in.
 

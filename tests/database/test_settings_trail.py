@@ -182,12 +182,15 @@ def test_what_an_older_release_wrote_is_read_as_far_as_it_goes(
     assert event["changed"]["pool_size"] == {"old": 9, "new": 8}
 
 
+# What stands in the name of a setting that is a secret.
+_SPOKEN = ("secret", "password", "token", "database_url", "webhook_url", "apprise_urls")
+
+
 def test_every_setting_whose_name_speaks_of_a_secret_is_one() -> None:
     spoken = {
         name
         for name in Settings.model_fields
-        if any(word in name for word in ("secret", "password", "token", "database_url"))
-        and name != "bad_passwords"
+        if any(word in name for word in _SPOKEN) and name != "bad_passwords"
     }
 
     assert spoken == SECRET_NAMES
