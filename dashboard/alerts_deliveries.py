@@ -59,15 +59,13 @@ def channels(asked: Asked) -> None:
 
 
 def _missing(found: Deliveries) -> None:
-    """A channel that nobody has configured tells nobody, and has to be seen."""
-    missing = [each for each in found.channels if each.missing]
-    if not missing:
-        return
-    with st.container(horizontal=True, vertical_alignment="center", key="not-configured"):
-        for each in missing:
-            st.badge(f"{each.name.value}: not configured", color="red", icon=":material/link_off:")
-    if len(missing) == len(found.channels):
-        st.text("No channel is configured: alerts fire, and nobody hears of them.")
+    """Channels that nobody has configured tell nobody, and that has to be seen."""
+    if all(each.missing for each in found.channels):
+        st.error(
+            "No channel is configured: alerts fire, and nobody hears of them. How to:"
+            " `docs/how-to/when-an-alert-fires.md`",
+            icon=":material/notifications_off:",
+        )
 
 
 def forms() -> None:
@@ -141,13 +139,11 @@ def filters(asked: Asked) -> None:
 def _rewrite(asked: Asked) -> None:
     state: Any = st.session_state
     channel, came_to = state[_CHANNEL], state[_STATE]
-    st.query_params.from_dict(
-        alerts_address.changed(
-            asked,
-            channel=None if channel == _ANY_CHANNEL else channel,
-            state=None if came_to == _ANY_STATE else came_to,
-            span=state[_SPAN],
-        )
+    alerts_drawing.go(
+        asked,
+        channel=None if channel == _ANY_CHANNEL else channel,
+        state=None if came_to == _ANY_STATE else came_to,
+        span=state[_SPAN],
     )
 
 

@@ -20,6 +20,7 @@ from dashboard import (
 )
 from dashboard.alerts_address import Asked
 from dashboard.alerts_reads import History
+from dashboard.alerts_timeline import Timeline
 from dashboard.plot import plot
 from dashboard.wording import counted
 from engine.alerting.loading import own_rules
@@ -45,22 +46,18 @@ def filters(asked: Asked) -> None:
             ("Severity", [_ANY_SEVERITY, *alerts_address.SEVERITIES], _SEVERITY, 150),
             ("Span", list(alerts_address.SPANS), _SPAN, 100),
         ):
-            st.selectbox(
-                label, options, key=key, on_change=_rewrite, args=(asked,), width=width
-            )
+            st.selectbox(label, options, key=key, on_change=_rewrite, args=(asked,), width=width)
 
 
 def _rewrite(asked: Asked) -> None:
     state: Any = st.session_state
     rule, severity = state[_RULE], state[_SEVERITY]
-    st.query_params.from_dict(
-        alerts_address.changed(
-            asked,
-            rule_id=None if rule == _ANY_RULE else rule,
-            severity=None if severity == _ANY_SEVERITY else severity,
-            span=state[_SPAN],
-            alert_id=None,
-        )
+    alerts_drawing.go(
+        asked,
+        rule_id=None if rule == _ANY_RULE else rule,
+        severity=None if severity == _ANY_SEVERITY else severity,
+        span=state[_SPAN],
+        alert_id=None,
     )
 
 
@@ -82,19 +79,17 @@ def history(asked: Asked) -> None:
 
 
 def _picture(found: History) -> None:
+    timeline = Timeline.of_alerts(found.alerts, found.since, found.until)
     with st.container(border=True, gap="xxsmall", key="timeline"):
         st.header(alerts_timeline.TITLE, anchor=False)
         plot(
-            alerts_timeline.draw(found),
-            alt=alerts_timeline.told(found),
+            alerts_timeline.draw(timeline),
+            alt=alerts_timeline.told(timeline),
             end=found.until.isoformat(),
             key="alerts_timeline",
         )
-        left_out = alerts_timeline.left_out(found)
-        muted = any(each.muted_by for each in found.alerts)
-        notes = [left_out, "Hatched: muted, nobody was told" if muted else ""]
-        if any(notes):
-            st.caption("  \n".join(filter(None, notes)))
+        if timeline.left_out:
+            st.caption(timeline.left_out)
 
 
 def _alerts(asked: Asked, found: History) -> None:
@@ -102,9 +97,9 @@ def _alerts(asked: Asked, found: History) -> None:
     if not found.alerts:
         st.caption(f"None in the last {asked.span}")
         return
-    names = {rule.id: rule.name for rule in own_rules()}
+    rules = {rule.id: rule for rule in own_rules()}
     alerts_drawing.table(
-        alerts_view.alerts(found.alerts, names, found.until),
+        alerts_view.alerts(found.alerts, rules, found.until),
         "alerts",
         "Alerts, newest first",
         {
@@ -121,15 +116,15 @@ def _alerts(asked: Asked, found: History) -> None:
         rows_max=_ROWS_MAX,
     )
     if len(found.alerts) == alerts_reads.ALERTS_MOST:
-        st.caption(f"The newest {counted(len(found.alerts), 'alert')}; narrow the filters for others")
+        st.caption(
+            f"The newest {counted(len(found.alerts), 'alert')}; narrow the filters for others"
+        )
 
 
 def _open(asked: Asked, found: History) -> None:
     position = st.session_state[_PICK].row
     if 0 <= position < len(found.alerts):
-        st.query_params.from_dict(
-            alerts_address.changed(asked, alert_id=found.alerts[position].id)
-        )
+        alerts_drawing.go(asked, alert_id=found.alerts[position].id)
         st.session_state[_PICKED] = True
 
 

@@ -58,8 +58,8 @@ def now(asked: Asked, refresh_s: int | None) -> None:
     if known.value is None:
         return
     found = known.value
-    panels.cards(alerts_view.watch(found.status, instant))
     _firing(asked, found, instant)
+    panels.cards(alerts_view.watch(found.status, instant))
     _states(found, RuleState.PENDING, "Pending", "Nothing is about to fire", instant)
     _states(found, RuleState.UNKNOWN, "Unknown", "Every rule can say", instant)
 
@@ -84,9 +84,11 @@ def _badges(found: Standing, refresh_s: int | None, instant: datetime) -> tuple[
     if refresh_s is not None:
         live = Words(f"Live, every {refresh_s} s", "blue")
     shown = [alerts_words.headline(found.status, instant), live]
-    if not found.status.ticks.is_alive(instant):
-        age = alerts_words.evaluator(found.status.ticks, instant).text
-        shown.append(Words(f"The evaluator stands still: last look {age}", "red"))
+    age = alerts_words.evaluator(found.status.ticks, instant)
+    if found.status.ticks.is_alive(instant):
+        shown.append(Words(f"Evaluated {age.text}", "green"))
+    else:
+        shown.append(Words(f"The evaluator stands still: last look {age.text}", "red"))
     if not found.status.heartbeat.is_configured:
         shown.append(Words("Watcher outside: not configured", "red"))
     held = found.status.silences
@@ -144,7 +146,7 @@ def _alert(
             st.text(f"for {alerts_words.ticking(instant - alert.fired_at)}", width="content")
             if muted:
                 st.badge("muted", color="gray", icon=":material/notifications_off:")
-        st.text(cut(alert.message))
+        st.text(alerts_words.message(alert.message, rule))
         if muted:
             st.text(muted)
         since = wording.clock_time(

@@ -63,7 +63,7 @@ def _head(asked: Asked, found: OneAlert) -> None:
         over = alert.resolved_at is not None
         st.badge("over" if over else "fires", color="blue" if over else "red")
         alerts_drawing.link(asked, "Close", alert_id=None)
-    st.text(cut(alert.message))
+    st.text(alerts_words.message(alert.message, found.rule))
 
 
 def _facts(found: OneAlert) -> None:

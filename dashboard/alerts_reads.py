@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 import psycopg
 from sqlmodel import Session
 
 from dashboard import engine_in_process
-from dashboard.memory import Known, recall
+from dashboard.memory import Known, recall, remembered
 from dashboard.session_reads import in_session
 from dashboard.viewer import Viewer
 from engine.access.roles import Permission
@@ -45,6 +45,8 @@ TRANSITIONS_MOST: Final = 300
 NOTICES_MOST: Final = 300
 SILENCES_MOST: Final = 200
 _OF_ONE_MOST: Final = 50
+_PAGE: Final = "alerts"
+_FIRING: Final = "firing"
 _EVER: Final = timedelta(days=365)
 
 
@@ -176,6 +178,16 @@ def standing(viewer: Viewer, since: Hashable) -> Known[Standing]:
         return Standing(status, rules, _silences(connection))
 
     return _ask(viewer, ("standing", since), read)
+
+
+def firing(viewer: Viewer) -> Known[tuple[LoggedAlert, ...]]:
+    """The alerts that fire, the oldest first: one look at a small index, for every page."""
+    return _ask(viewer, _FIRING, journal.read_open_alerts)
+
+
+def fired_before() -> tuple[LoggedAlert, ...]:
+    """The same as somebody was told last, if anybody was; waits for nothing."""
+    return cast("tuple[LoggedAlert, ...]", remembered((_PAGE, _FIRING)) or ())
 
 
 def history(
@@ -319,4 +331,4 @@ def _ask(
     """What is known of alerting may be shared by all who pass here."""
     if not viewer.may(permission):
         raise PermissionError
-    return recall(engine_in_process.runtime(), ("alerts", question), read)
+    return recall(engine_in_process.runtime(), (_PAGE, question), read)

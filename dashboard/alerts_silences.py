@@ -20,8 +20,8 @@ from dashboard import (
     told,
     viewer,
 )
-from dashboard.alerts_reads import Standing
 from dashboard.alerts_address import SEVERITIES
+from dashboard.alerts_reads import Standing
 from dashboard.quote_words import cut
 from dashboard.readiness_words import instant
 from dashboard.storable import storable

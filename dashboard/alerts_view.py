@@ -27,6 +27,7 @@ from engine.alerting.journal import (
     LoggedTry,
 )
 from engine.alerting.rule_changes import RuleChange
+from engine.alerting.rule_words import tell_condition
 from engine.alerting.rules import Rule
 from engine.alerting.states import RuleState
 from engine.alerting.status import AlertingStatus, RuleStanding
@@ -60,7 +61,7 @@ def watch(found: AlertingStatus, now: datetime) -> tuple[Card, ...]:
             "Evaluations in 24 h",
             f"{ticks.count:,}",
             gaps,
-            "numbered without gaps" if ticks.count else "none in 24 h",
+            "by their numbers" if ticks.count else "none in 24 h",
             "Each evaluation has a number. One that is missing is a time of blindness.",
         ),
         Card(
@@ -109,12 +110,12 @@ def states(found: Sequence[RuleStanding], now: datetime) -> pd.DataFrame:
     )
 
 
-def alerts(found: Sequence[LoggedAlert], names: Mapping[str, str], now: datetime) -> pd.DataFrame:
+def alerts(found: Sequence[LoggedAlert], rules: Mapping[str, Rule], now: datetime) -> pd.DataFrame:
     """Alerts, one a row; what opens one stands first.
 
     Args:
         found: in the order in which they are shown.
-        names: of rules, by id.
+        rules: by id; of the others the name is not known.
         now: the present instant.
     """
     return pd.DataFrame(
@@ -123,7 +124,7 @@ def alerts(found: Sequence[LoggedAlert], names: Mapping[str, str], now: datetime
             SEVERITY: [[each.severity] for each in found],
             "Fired, UTC": [stamp(each.fired_at) for each in found],
             "Lasted": [_lasted(each, now) for each in found],
-            "Message": [cut(each.message) for each in found],
+            "Message": [words.message(each.message, rules.get(each.rule_id)) for each in found],
             "Code": [cut(each.error_code) for each in found],
             "In hand": [
                 "nobody" if each.acknowledged_by is None else cut(each.acknowledged_by)
@@ -132,7 +133,7 @@ def alerts(found: Sequence[LoggedAlert], names: Mapping[str, str], now: datetime
             "Turned out": [each.disposition or "" for each in found],
             "Remark": [cut(each.remark or "") for each in found],
             "Told": ["muted" if each.muted_by else _told(each) for each in found],
-            "Name": [names.get(each.rule_id, "") for each in found],
+            "Name": [rules[each.rule_id].name if each.rule_id in rules else "" for each in found],
         }
     )
 
@@ -289,7 +290,7 @@ def rules(
             RULE: [own.id for own, _, _ in shown],
             STATE: [[state(own, is_in_force)] for own, _, is_in_force in shown],
             SEVERITY: [[rule.severity.name] for _, rule, _ in shown],
-            "Fires when": [words.condition(rule.condition) for _, rule, _ in shown],
+            "Fires when": [tell_condition(rule.condition) for _, rule, _ in shown],
             "Threshold": [words.threshold(rule.condition) for _, rule, _ in shown],
             "Changed here": ["yes" if own != rule else "" for own, rule, _ in shown],
             "Told to": [", ".join(rule.channels) for _, rule, _ in shown],

@@ -19,7 +19,6 @@ from engine.alerting.rules import AlertSeverity, Burning, Condition, Rule, Share
 from engine.alerting.states import RuleState
 from engine.alerting.status import AlertingStatus, FiringAlert, HeartbeatStanding, Ticks
 from engine.quotes.shape import parse_uuid
-from engine.rollups.counts import Traffic
 
 # By the name of a severity.
 SEVERITIES: Final[Mapping[str, Colour]] = {"CRITICAL": "red", "HIGH": "orange", "MEDIUM": "blue"}
@@ -82,28 +81,6 @@ def severity_of(rule: Rule | None, default: str = "") -> str:
     return default if rule is None else rule.severity.name
 
 
-def condition(asked: Condition) -> str:
-    """What a rule asks for, in words."""
-    match asked:
-        case Share():
-            wanted = "" if asked.operation is None else f" to {asked.operation.name}"
-            who = ""
-            if asked.traffic is not Traffic.LIVE:
-                who = f" of {asked.traffic.name.lower().replace('_', ' ')}s"
-            of = f"{asked.of.title}{wanted} in {write_duration(asked.window)}"
-            if not asked.above:
-                return f"any {asked.bad.title}{who} among {of}"
-            return f"{asked.bad.title}{who} above {tell_percent(asked.above)} of {of}"
-        case Burning(objective, pair):
-            return (
-                f"{objective.title}: the budget burns faster than {pair.factor:.3g} times its rate"
-                f" over {write_duration(pair.long)} and over {write_duration(pair.short)}"
-            )
-        case Standstill():
-            return f"the {asked.watched} has not moved for {asked.intervals} of its intervals"
-    assert_never(asked)
-
-
 def threshold(asked: Condition) -> str:
     """The number that decides, short."""
     match asked:
@@ -129,6 +106,11 @@ def timing(rule: Rule) -> str:
 
 
 # --- what fires ---
+
+
+def message(said: str, rule: Rule | None) -> str:
+    """What is the matter, as a text; without the rule's name, where that stands beside it."""
+    return cut(said if rule is None else said.removeprefix(f"{rule.name}: "))
 
 
 def muted(muted_by: Mapping[str, Any] | None, silences: Mapping[UUID, str]) -> str:
@@ -191,7 +173,7 @@ def _fire(alerts: int) -> str:
 def evaluator(ticks: Ticks, now: datetime) -> Words:
     """Whether somebody evaluates, by the age of the last tick."""
     if ticks.last_at is None:
-        return Words("has never looked", "red")
+        return Words("never", "red")
     is_alive = ticks.is_alive(now)
     return Words(ago(ticks.last_at, now), "green" if is_alive else "red")
 
@@ -202,7 +184,7 @@ def gaps(ticks: Ticks) -> Words:
         return Words("no ticks", "gray")
     if ticks.missing >= _LEAST_GAPS:
         return Words(f"{ticks.missing:,} missing of {ticks.count + ticks.missing:,}", "red")
-    return Words(f"none among {counted(ticks.count, 'tick')}", "green")
+    return Words("no gaps", "green")
 
 
 def lag(ticks: Ticks) -> Words:
@@ -210,8 +192,7 @@ def lag(ticks: Ticks) -> Words:
     if ticks.lag_p99_s is None or ticks.lag_max_s is None:
         return Words("unknown", "gray")
     is_late = ticks.lag_p99_s >= ticks.interval.total_seconds()
-    said = f"P99 {ticks.lag_p99_s:.1f} s, most {ticks.lag_max_s:.1f} s"
-    return Words(said, "orange" if is_late else "green")
+    return Words(f"at most {ticks.lag_max_s:.1f} s", "orange" if is_late else "green")
 
 
 def heartbeat(found: HeartbeatStanding, interval: timedelta, now: datetime) -> Words:
@@ -236,9 +217,14 @@ def facts(found: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     """The same one by one: what it is, and how much."""
     return [
         (cut(_NAMES.get(name, name.replace("_", " "))), _number(name, value))
-        for name, value in found.items()
+        for name, value in sorted(found.items(), key=_place)
         if value is not None
     ]
+
+
+def _place(fact: tuple[str, Any]) -> int:
+    """The database keeps no order of its own: what decides stands first."""
+    return _ORDER.index(fact[0]) if fact[0] in _ORDER else len(_ORDER)
 
 
 _NAMES: Final = {
@@ -250,6 +236,11 @@ _NAMES: Final = {
     "p95_ms": "P95",
     "p99_ms": "P99",
 }
+_ORDER: Final = (
+    "attempts", "bad", "share", "threshold", "window_s", "burn_rate", "factor", "short_attempts",
+    "short_bad", "short_window_s", "short_burn_rate", "still_s", "allowed_s", "interval_s",
+    "p95_ms", "p99_ms",
+)  # fmt: skip
 _SHARES: Final = frozenset({"share", "threshold"})
 
 

@@ -225,6 +225,11 @@ def read_alerts(
     return tuple(_read(connection, _alert, _ALERTS, asked))
 
 
+def read_open_alerts(connection: psycopg.Connection[Any]) -> tuple[LoggedAlert, ...]:
+    """The alerts that fire, the oldest first."""
+    return tuple(_read(connection, _alert, _OPEN_ALERTS, {}))
+
+
 def read_alert(connection: psycopg.Connection[Any], alert_id: UUID) -> LoggedAlert | None:
     """One alert; None when there is none with this id."""
     found = _read(connection, _alert, _ALERT, {"id": alert_id})
@@ -349,6 +354,11 @@ _ALERTS: Final = sql.SQL("""
         AND (%(severity)s::text IS NULL OR severity = %(severity)s)
     ORDER BY fired_at DESC, id DESC
     LIMIT %(most)s
+""").format(columns=_ALERT_COLUMNS)
+_OPEN_ALERTS: Final = sql.SQL("""
+    {columns}
+    WHERE resolved_at IS NULL
+    ORDER BY fired_at, id
 """).format(columns=_ALERT_COLUMNS)
 _ALERT: Final = sql.SQL("""
     {columns}
