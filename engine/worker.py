@@ -31,9 +31,9 @@ from engine.alerting.evaluator import Evaluator
 from engine.alerting.heartbeat import Heartbeat
 from engine.alerting.outage import OutageFile, OutageTeller
 from engine.alerting.records import forget_old_ticks
+from engine.alerting.sender import Sender
 from engine.alerting.spool_watch import SpoolWatch
 from engine.alerting.watchdog import Watchdog, outage_directory
-from engine.alerting.sender import Sender
 from engine.attempts.line_counts import forget_old
 from engine.attempts.line_recount import Recount
 from engine.attempts.partitions import ensure_partitions, strays

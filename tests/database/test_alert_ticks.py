@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier
 
 import psycopg
@@ -16,6 +20,8 @@ from engine.database.target import Target
 from engine.errors import ErrorCode
 from engine.settings import Settings
 from tests.database.alerting import Bench, alert_bench
+
+_TOP = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -89,7 +95,7 @@ def test_a_tick_that_fails_leaves_nothing_and_the_next_one_has_its_number(
         raise psycopg.OperationalError("the line broke")
 
     with monkeypatch.context() as patch:
-        patch.setattr(records, "write_entries", broken)
+        patch.setattr("engine.alerting.evaluator.put_in", broken)
         with pytest.raises(psycopg.OperationalError):
             bench.tick()
     assert numbers(bench) == [1]
@@ -100,6 +106,30 @@ def test_a_tick_that_fails_leaves_nothing_and_the_next_one_has_its_number(
     assert numbers(bench) == [1, 2]
     assert bench.states()["CRITICAL-003"] == "firing"
     assert len(bench.outbox("CRITICAL-003")) == 2
+
+
+def test_an_evaluator_that_is_killed_at_any_statement_leaves_all_of_its_tick_or_nothing(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.save(10)
+    bench.fail(ErrorCode.DATABASE_TIMEOUT)
+    bench.clock.advance(timedelta(seconds=10))
+    program = [sys.executable, "-m", "tests.database.alert_program"]
+    arguments = [bench.runtime.target.app, str(tmp_path), bench.clock.now().isoformat()]
+
+    ended = subprocess.run(  # noqa: S603  # this interpreter, our own program
+        [*program, *arguments], capture_output=True, text=True, check=True, cwd=_TOP
+    )
+
+    *killed, lived = map(json.loads, ended.stdout.splitlines())
+    assert not lived.pop("killed")
+    assert all(each.pop("killed") for each in killed)
+    nothing = dict.fromkeys(lived, 0)
+    # The last kills come after the commit: the tick is there, and the next one is due later.
+    assert [each for each in killed if each not in (nothing, lived)] == []
+    assert len([each for each in killed if each == nothing]) > 10
+    assert (lived["alert_tick"], lived["alert_outbox"]) == (1, 2)
+    assert numbers(bench) == [1]
 
 
 def test_numbers_that_cannot_be_counted_are_unknown_and_the_watchdog_goes_on(

@@ -134,7 +134,7 @@ def test_the_watchdog_cannot_be_silenced_or_put_out_of_force() -> None:
     watchdogs = [rule for rule in own_rules() if isinstance(rule.condition, Standstill)]
 
     assert {rule.id for rule in watchdogs} == {
-        "WATCH-001", "WATCH-001-ROLLER", "WATCH-001-SPOOL",
+        "WATCH-001", "WATCH-001-DATABASE", "WATCH-001-ROLLER", "WATCH-001-SPOOL",
     }  # fmt: skip
     for rule in watchdogs:
         assert not rule.is_silenceable
