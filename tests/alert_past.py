@@ -46,6 +46,7 @@ class Past:
         *,
         ago: timedelta = timedelta(minutes=12),
         lasted: timedelta | None = None,
+        because: str = "",
         **columns: Any,
     ) -> UUID:
         """An alert that began so long ago, with its transition; it fires if it has not lasted."""
@@ -75,7 +76,7 @@ class Past:
                 after,
                 at,
                 alert_id=alert_id,
-                reason=row["message"].partition(": ")[2] or row["message"],
+                reason=because or row["message"].partition(": ")[2] or row["message"],
                 correlation_id=row["correlation_id"],
                 muted_by=row.get("muted_by"),
             )

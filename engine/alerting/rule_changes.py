@@ -22,6 +22,7 @@ from engine.alerting.lint import Finding, lint
 from engine.alerting.loading import own_rules
 from engine.alerting.rule_tests import RuleTest, own_tests
 from engine.alerting.rules import Rule
+from engine.alerting.states import RuleState
 from engine.alerting.tables import AlertRuleChange
 from engine.clock import Clock
 from engine.errors import ErrorCode, Refusal, SetupError
@@ -130,23 +131,32 @@ def new_findings(
 ) -> tuple[Finding, ...]:
     """What the lint finds with a change that it does not find without.
 
+    Of the rule's own tests only those count in which it has to fire: a change may make it say more
+    than its quiet ones allow, which is for whoever has walked it through the past to judge.
+
     Args:
         rule: of the release.
         body: what is to differ from it.
         changes: what is changed already, by rule.
         sections: of the runbook; None where it is not installed.
         rules: all of the release.
-        tests: of them; those of this rule are run.
+        tests: of them; those in which this rule has to fire are run.
 
     Raises:
         SetupError: the change cannot be made; it names rule and field.
     """
     # The others' are not run again: they come out as before, and all of them take seconds.
-    own = tuple(replace(each, rules=(rule.id,)) for each in tests if each.is_of(rule))
+    own = tuple(_loud(each, rule) for each in tests if each.must_fire and each.is_of(rule))
     before = lint(_standing(rules, changes), own, sections)
     after = lint(_standing(rules, {**changes, rule.id: body}), own, sections)
     known = set(before)
     return tuple(each for each in after if each not in known)
+
+
+def _loud(test: RuleTest, rule: Rule) -> RuleTest:
+    """A test of one rule that asks for nothing but that it fires when it has to."""
+    firing = {after: state for after, state in test.at.items() if state is RuleState.FIRING}
+    return replace(test, rules=(rule.id,), at=firing)
 
 
 def _standing(rules: Sequence[Rule], changes: Changes) -> Sequence[Rule]:
