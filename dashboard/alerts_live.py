@@ -49,16 +49,24 @@ def head(refresh_s: int | None) -> None:
     _head(alerts_reads.standing(viewer.current(), told.last()), refresh_s)
 
 
-def now(asked: Asked, refresh_s: int | None) -> None:
-    """What is wrong now: the whole live part of the first view."""
+def firing(asked: Asked, refresh_s: int | None) -> None:
+    """What is wrong now: the live part of the first view above the alert that is looked at."""
     if not entry.allows("alerts"):
         return
     known = alerts_reads.standing(viewer.current(), told.last())
     instant = _head(known, refresh_s)
+    if known.value is not None:
+        _firing(asked, known.value, instant)
+
+
+def watch() -> None:
+    """Whether to believe it, and what may come: the live part below that."""
+    if not entry.allows("alerts"):
+        return
+    known = alerts_reads.standing(viewer.current(), told.last())
     if known.value is None:
         return
-    found = known.value
-    _firing(asked, found, instant)
+    found, instant = known.value, engine_in_process.runtime().clock.now()
     panels.cards(alerts_view.watch(found.status, instant))
     _states(found, RuleState.PENDING, "Pending", "Nothing is about to fire", instant)
     _states(found, RuleState.UNKNOWN, "Unknown", "Every rule can say", instant)

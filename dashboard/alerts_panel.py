@@ -47,7 +47,7 @@ def alerts(refresh_s: int | None) -> None:
         said = ", ".join(_UNREAD[each] for each in asked.unread)
         st.warning(f"The address asks for {said}.", icon=":material/link_off:")
     if asked.show is Show.NOW:
-        st.fragment(alerts_live.now, run_every=refresh_s)(asked, refresh_s)
+        st.fragment(alerts_live.firing, run_every=refresh_s)(asked, refresh_s)
     else:
         st.fragment(alerts_live.head, run_every=refresh_s)(refresh_s)
     told.draw()
@@ -78,10 +78,11 @@ def _view(asked: Asked, refresh_s: int | None) -> None:
     match asked.show:
         case Show.NOW:
             alerts_one.one(asked)
+            st.fragment(alerts_live.watch, run_every=refresh_s)()
         case Show.HISTORY:
             alerts_history.filters(asked)
-            st.fragment(alerts_history.history, run_every=refresh_s)(asked)
             alerts_one.one(asked)
+            st.fragment(alerts_history.history, run_every=refresh_s)(asked)
         case Show.DELIVERIES:
             st.fragment(alerts_deliveries.channels, run_every=refresh_s)(asked)
             alerts_deliveries.forms()

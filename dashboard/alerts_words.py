@@ -137,8 +137,10 @@ def in_hand(alert: FiringAlert, now: datetime) -> str:
 
 
 def told(alert: FiringAlert, now: datetime) -> str:
-    """When somebody was last told."""
-    return "nobody was told" if alert.told_at is None else f"last told {ago(alert.told_at, now)}"
+    """When a notice was last made of it; whether that has arrived is for its deliveries to say."""
+    if alert.told_at is None:
+        return "nobody was to be told"
+    return f"last notice {ago(alert.told_at, now)}"
 
 
 def headline(found: AlertingStatus, now: datetime) -> Words:

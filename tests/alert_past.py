@@ -12,6 +12,8 @@ from psycopg.types.json import Jsonb
 
 from engine.clock import SystemClock
 from engine.correlation import make_correlation_id
+from engine.errors import TAXONOMY, ErrorCode
+from tests.database.attempt_rows import attempt
 
 CLOCK: Final = SystemClock()
 _MESSAGES: Final = {
@@ -229,3 +231,28 @@ def two_weeks(past: Past) -> None:
         reason="Two desks work on the same group booking until noon",
         made_by="maria.lopez@agency.example",
     )
+
+
+def timeouts(connection: psycopg.Connection[Any], number: int) -> list[str]:
+    """Attempts that ran into a timeout of the database, now; their correlation ids."""
+    given = []
+    for _ in range(number):
+        row = attempt(
+            CLOCK.now(),
+            outcome=5,
+            error_code=_TIMEOUT,
+            duration_us=2_004_000,
+            database_us=2_001_000,
+        )
+        given.append(make_correlation_id(row[2]))
+        connection.execute(_INSERT, [*row, given[-1]])
+    return given
+
+
+_TIMEOUT: Final = TAXONOMY[ErrorCode.DATABASE_TIMEOUT].number
+_INSERT: Final = """
+    INSERT INTO attempt (
+        agent_id, started_at, id, origin_id, duration_us, database_us, operation, outcome,
+        error_code, retries, path, source, correlation_id
+    ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""

@@ -93,7 +93,7 @@ def test_what_fires_is_told_worst_first_with_where_it_leads(past: Past) -> None:
     assert "for 1 h 30 min" in said
     assert "Database timeouts: 3 of 812 attempts in 5 min" in said
     assert "Nobody has it in hand" in said
-    assert "last told 12 min 05 s ago" in marked
+    assert "last notice 12 min 05 s ago" in marked
     where = "\n".join(links(page))
     assert f"alert={alert_id}" in where
     assert "correlation_id=REQ-" in where
