@@ -94,11 +94,14 @@ def run(
 
 
 def _stood(rule: Rule, rows: Rows) -> tuple[Transition, ...]:
-    moved: list[datetime | None] = [rows.look_at(number) for number in range(len(rows))]
+    """What the watchdog goes through, up to an hour after the last standstill."""
+    count = min(max(at + lasts for _, _, at, lasts in STANDSTILLS) // STEP + 360, len(rows))
+    moved: list[datetime | None] = [rows.look_at(number) for number in range(count)]
     for _watched, rule_id, at, lasts in STANDSTILLS:
         if rule_id == rule.id:
             moved[at // STEP : (at + lasts) // STEP] = [START + at] * (lasts // STEP)
-    return walk_still(rule, rows, moved[: len(rows)], STEP)
+    first = Rows(rows.starts[:count], rows.ends[:count])
+    return walk_still(rule, first, moved[:count], STEP)
 
 
 def _grace(rule: Rule) -> timedelta:

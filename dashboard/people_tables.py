@@ -36,6 +36,8 @@ ALLOWED: Final = {
         "read any agent's attempts, quotes and log lines: Lookup, Attempts, Quote, Limits"
     ),
     Permission.SEE_PERSONAL_DATA: "see clients' names and addresses, and notes, on Quote",
+    Permission.HANDLE_ALERTS: "acknowledge and silence alerts, and test their channels",
+    Permission.CHANGE_RULES: "change alert rules",
     Permission.SIGN_OFF: "make releases, and vouch, waive and sign on Readiness",
     Permission.MANAGE_ACCESS: (
         "change accounts, roles, keys and limits, and read the audit trail: People, Audit trail"

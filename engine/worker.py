@@ -29,11 +29,12 @@ from engine.access.sign_ins import forget_old as forget_old_sign_ins
 from engine.alerting.channels.opening import open_channels
 from engine.alerting.evaluator import Evaluator
 from engine.alerting.heartbeat import Heartbeat
-from engine.alerting.outage import OutageFile, OutageTeller
+from engine.alerting.outage import OutageTeller
+from engine.alerting.outage_file import OutageFile, outage_directory
 from engine.alerting.records import forget_old_ticks
 from engine.alerting.sender import Sender
 from engine.alerting.spool_watch import SpoolWatch
-from engine.alerting.watchdog import Watchdog, outage_directory
+from engine.alerting.watchdog import Watchdog
 from engine.attempts.line_counts import forget_old
 from engine.attempts.line_recount import Recount
 from engine.attempts.partitions import ensure_partitions, strays

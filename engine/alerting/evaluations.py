@@ -21,6 +21,8 @@ from engine.correlation import make_correlation_id
 
 # More would be a list, not an answer.
 _TOLD_MAX: Final = 20
+# Longer texts are no ids, whoever chose them.
+_WHOLE_MAX: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ def find(connection: psycopg.Connection[Any], text: str, now: datetime) -> tuple
         for clue in read(text, now).clues
         if clue.kind is Kind.CORRELATION_ID and not clue.is_start
     ]
+    whole = text.strip()
+    if 0 < len(whole) <= _WHOLE_MAX and whole.isprintable():
+        # Callers may choose any id; an alert carries it as it is.
+        named.append(whole)
     if not named:
         return ()
 

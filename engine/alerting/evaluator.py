@@ -27,7 +27,8 @@ from engine.alerting.evidence import Clerk, bounded
 from engine.alerting.judging import judge, no_evidence
 from engine.alerting.measuring import Readings, samples_of_all
 from engine.alerting.outbox import put_in
-from engine.alerting.records import LastTick, Remembered, Tick
+from engine.alerting.records import Tick
+from engine.alerting.remembered import LastTick, Remembered, last_tick, remembered
 from engine.alerting.rules import Rule
 from engine.alerting.rules_in_force import read_rules_in_force
 from engine.alerting.states import RuleState
@@ -135,14 +136,14 @@ class Evaluator:
         with self._pool.connection(deadline) as writing, _transaction(writing):
             if not records.lock(writing):
                 return None
-            last, now = records.last_tick(writing), self._clock.now()
+            last, now = last_tick(writing), self._clock.now()
             due_at = now if last is None else due_after(last.due_at, last.started_at, interval)
             if not is_due(due_at, now, interval):
                 self._due_at = due_at
                 return None
             due_at = min(due_at, now)
             rules = self._rules_of(writing)
-            known = records.remembered(writing, now)
+            known = remembered(writing, now)
             with self._pool.connection(deadline) as looking_at:
                 verdicts = self._look(looking_at, rules, known, last, now)
             judged = Judged(1 if last is None else last.number + 1, verdicts)

@@ -1,7 +1,8 @@
 """Which alerts are only signs of another one: pure, and data.
 
 When the database does not answer, saves fail, their spool fills, and nobody evaluates: a page for
-each would bury the one that matters. What is muted so stays in the journal, with its cause.
+each would bury the one that matters. When nobody has evaluated for a while, nobody has rolled or
+swept either, most likely. What is muted so stays in the journal, with its cause.
 """
 
 from __future__ import annotations
@@ -29,16 +30,35 @@ _SYMPTOMS: Final = frozenset(
 )
 
 
-def is_cause(rule: Rule) -> bool:
-    """Whether others are only signs of this one while it fires."""
-    return _watches(rule.condition) is Watched.DATABASE
+def is_sign(rule: Rule, of: Rule) -> bool:
+    """Whether a rule fires by itself when another one does, and says nothing more."""
+    match _watches(of.condition):
+        case Watched.DATABASE:
+            return rule is not of and _fails_without_database(rule.condition)
+        case Watched.EVALUATOR:
+            # Their processes are mostly one, and nobody looked in between.
+            return _watches(rule.condition) in {Watched.ROLLER, Watched.SPOOL}
+        case _:
+            return False
 
 
-def is_symptom(rule: Rule) -> bool:
-    """Whether it comes by itself when the database does not answer."""
-    if is_cause(rule):
-        return False
-    match rule.condition:
+def causes(rules: Collection[Rule], firing: Collection[str]) -> Mapping[str, str]:
+    """By the id of each rule that is only a sign of another one that fires: the id of that one.
+
+    Args:
+        rules: all of them.
+        firing: ids of those that fire.
+    """
+    found: dict[str, str] = {}
+    for watched in (Watched.EVALUATOR, Watched.DATABASE):  # the deeper cause has the last word
+        for cause in rules:
+            if cause.id in firing and _watches(cause.condition) is watched:
+                found |= {rule.id: cause.id for rule in rules if is_sign(rule, cause)}
+    return found
+
+
+def _fails_without_database(condition: Condition) -> bool:
+    match condition:
         case Share(bad=bad):
             return bad.key in _SYMPTOMS
         case Burning(objective=objective):
@@ -46,18 +66,7 @@ def is_symptom(rule: Rule) -> bool:
         case Standstill():
             return True
         case _:
-            assert_never(rule.condition)
-
-
-def causes(rules: Collection[Rule], firing: Collection[str]) -> Mapping[str, str]:
-    """By the id of each rule that is only a sign of another: the id of that one.
-
-    Args:
-        rules: all of them.
-        firing: ids of those that fire.
-    """
-    cause = next((rule.id for rule in rules if rule.id in firing and is_cause(rule)), None)
-    return {} if cause is None else {rule.id: cause for rule in rules if is_symptom(rule)}
+            assert_never(condition)
 
 
 def _watches(condition: Condition) -> Watched | None:

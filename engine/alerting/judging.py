@@ -10,7 +10,7 @@ from engine.alerting.evaluation import evaluate
 from engine.alerting.inhibition import causes
 from engine.alerting.matching import silence_of
 from engine.alerting.measuring import Readings, measure
-from engine.alerting.records import Remembered
+from engine.alerting.remembered import Remembered
 from engine.alerting.rules import Rule
 from engine.alerting.states import Decision, Measured, Memory, RuleState
 from engine.clock import Clock

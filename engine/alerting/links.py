@@ -28,7 +28,9 @@ def dashboard_url(settings: Settings, rule: Rule, now: datetime) -> str:
     if bad is None:
         return f"{base}/{_ALERTS}"
     window = bad.window(now)
-    said = {"from": _instant(window.start), "until": _instant(window.end), "only_traffic": "live"}
+    said = {"from": _instant(window.start), "until": _instant(window.end)}
+    if bad.wanted.traffic is not None:
+        said["only_traffic"] = bad.wanted.traffic.name.lower()
     if bad.wanted.operation is not None:
         said["only_operation"] = bad.wanted.operation.name
     if bad.part.key in PARTS:

@@ -11,14 +11,17 @@ from datetime import datetime
 from typing import Any, Final
 
 import psycopg
+import structlog
 from psycopg.types.json import Jsonb
 
 from engine.alerting import records
 from engine.alerting.composing import compose
 from engine.alerting.deciding import Transition, Verdict
 from engine.alerting.notices import NoticeKind
-from engine.alerting.outage import Copy, Outage, OutageFile, database_rule
+from engine.alerting.outage import database_rule
+from engine.alerting.outage_file import Copy, Outage, OutageFile
 from engine.alerting.outbox import put_in, urgency_of
+from engine.alerting.remembered import remembered
 from engine.alerting.rules import Rule
 from engine.alerting.states import Memory, RuleState
 from engine.alerting.telling import Telling, Why, of_end
@@ -48,11 +51,17 @@ def settle(pool: Pool, file: OutageFile, settings: Settings, clock: Clock) -> bo
         if not is_ours:
             return False
         outage = file.read()
-        if outage is not None:
-            with pool.connection() as connection:
-                if not put_down(connection, settings, clock, outage):
-                    return False
-        file.remove()
+        try:
+            if outage is not None:
+                with pool.connection() as connection:
+                    if not put_down(connection, settings, clock, outage):
+                        return False
+        except _REFUSED as error:
+            # It would be refused for ever, and every tick would wait for it.
+            structlog.get_logger().error("outage_not_put_down", error=type(error).__name__)
+            file.put_aside()
+        else:
+            file.remove()
     return True
 
 
@@ -83,7 +92,7 @@ def _write(
     connection: psycopg.Connection[Any], settings: Settings, clock: Clock, outage: Outage
 ) -> None:
     now, rule = clock.now(), database_rule()
-    known = records.remembered(connection, now)
+    known = remembered(connection, now)
     before = known.memories.get(rule.id) or Memory(RuleState.INACTIVE, outage.since)
     # Another machine has told of it, too, or the one before is not over yet.
     earlier = known.alerts.get(rule.id)
@@ -173,6 +182,7 @@ def _end_at_once(
     put_in(connection, compose(settings, [over], now))
 
 
+_REFUSED: Final = (psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError)
 _ONE_OUTAGE: Final = "Another alert tells of the same outage; this one ends here."
 _IS_THERE: Final = "SELECT 1 FROM alert WHERE id = %s"
 _END_ALERT: Final = "UPDATE alert SET resolved_at = %s WHERE id = %s"

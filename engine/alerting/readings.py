@@ -15,7 +15,7 @@ from typing import Any, Final
 import psycopg
 
 from engine.alerting.measuring import Moved, Sample
-from engine.alerting.records import LastTick
+from engine.alerting.remembered import LastTick
 from engine.alerting.rules import Watched
 from engine.rollups.counts import Counts
 from engine.rollups.grid import window_until

@@ -1,14 +1,12 @@
-"""What the evaluator remembers and writes down, as SQL; the caller's transaction holds it together.
+"""What a tick writes down, as SQL; the caller's transaction holds it together.
 
-Everything here but the silences is written under the lock of the tick (`LOCK`), so that what was
-read in the same transaction is still so when it is written.
+All of it is written under the lock of the tick (`LOCK`), so that what was read in the same
+transaction (`engine.alerting.remembered`) is still so when it is written.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -17,9 +15,8 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from engine.alerting.deciding import OpenAlert, Verdict
-from engine.alerting.matching import Matcher, Silence
-from engine.alerting.rules import AlertSeverity
-from engine.alerting.states import Memory, RuleState
+from engine.alerting.remembered import Remembered
+from engine.alerting.states import RuleState
 from engine.correlation import make_correlation_id
 
 # One process at a time evaluates, or writes what an evaluation would.
@@ -28,35 +25,6 @@ KEPT: Final = timedelta(days=90)
 NOT_IN_FORCE: Final = "The rule is not in force any more."
 # So few that a first run after a long time holds nothing up; an hour has 360 of the default length.
 _FORGOTTEN_AT_ONCE: Final = 10_000
-
-
-class LastTick(NamedTuple):
-    """The newest tick.
-
-    Attributes:
-        number: of it.
-        due_at: when it was due.
-        started_at: when it began.
-    """
-
-    number: int
-    due_at: datetime
-    started_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """What is known from the ticks before.
-
-    Attributes:
-        memories: of each rule, by its id.
-        alerts: those that fire, by the id of their rule.
-        silences: those that nobody has ended and that have not expired.
-    """
-
-    memories: Mapping[str, Memory]
-    alerts: Mapping[str, OpenAlert]
-    silences: Sequence[Silence]
 
 
 class Tick(NamedTuple):
@@ -91,35 +59,6 @@ def lock(connection: psycopg.Connection[Any]) -> bool:
     """Whether this transaction has the lock of the tick, until it is over."""
     row = connection.execute(LOCK).fetchone()
     return row is not None and bool(row[0])
-
-
-def last_tick(connection: psycopg.Connection[Any]) -> LastTick | None:
-    """The newest tick; None before the first one."""
-    row = connection.execute(_LAST_TICK).fetchone()
-    return None if row is None else LastTick(*row)
-
-
-def remembered(connection: psycopg.Connection[Any], now: datetime) -> Remembered:
-    """What is known from the ticks before, and the silences of now."""
-    memories = {
-        rule_id: Memory(RuleState(state), *rest)
-        for rule_id, state, *rest in connection.execute(_STATES)
-    }
-    alerts = {alert.rule_id: alert for alert in map(_open_alert, connection.execute(_OPEN_ALERTS))}
-    silences = [
-        Silence(silence_id, Matcher.of(matcher), expires_at)
-        for silence_id, matcher, expires_at in connection.execute(_SILENCES, [now])
-    ]
-    return Remembered(memories, alerts, silences)
-
-
-def _open_alert(row: Sequence[Any]) -> OpenAlert:
-    alert_id, rule_id, severity, code, correlation_id, said, numbers, *rest = row
-    # As text: what the connection makes of a number is fit for amounts of money.
-    plain = json.loads(numbers)
-    return OpenAlert(
-        alert_id, rule_id, AlertSeverity[severity], code, correlation_id, said, plain, *rest
-    )
 
 
 def write_tick(connection: psycopg.Connection[Any], tick: Tick) -> None:
@@ -277,23 +216,6 @@ def _muted(alert: OpenAlert | None) -> Jsonb | None:
     return None if muted_by is None else Jsonb(dict(muted_by))
 
 
-_LAST_TICK: Final = "SELECT number, due_at, started_at FROM alert_tick ORDER BY number DESC LIMIT 1"
-_STATES: Final = """
-    SELECT rule_id, state, since, true_since, last_true, unknown_since, alert_id, is_no_data
-    FROM alert_state
-"""
-_OPEN_ALERTS: Final = """
-    SELECT id, rule_id, severity, error_code, correlation_id, message, numbers::text, fired_at,
-        told_at, acknowledged_at, muted_by
-    FROM alert
-    WHERE resolved_at IS NULL
-    ORDER BY fired_at
-"""
-_SILENCES: Final = """
-    SELECT id, matcher, expires_at
-    FROM alert_silence
-    WHERE ended_at IS NULL AND expires_at > %s
-"""
 _INSERT_TICK: Final = """
     INSERT INTO alert_tick (
         number, due_at, started_at, ended_at, instance, release, rules_digest, rules, unknown,

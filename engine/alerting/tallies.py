@@ -9,6 +9,7 @@ fifteen of 2,700. See docs/decisions/0021-alert-rules.md for what this costs and
 from __future__ import annotations
 
 from functools import lru_cache
+from math import log
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -60,5 +61,29 @@ def is_shown(tally: Tally, threshold: float, chance: float = CHANCE) -> bool:
     """
     if not is_above(tally, threshold):
         return False
-    # Nothing is too little to be above nothing, and all are bad is the most there can be.
-    return threshold == 0 or chance >= 1 or at_least(tally.bad, tally.of, threshold) < chance
+    if threshold == 0 or chance >= 1:
+        return True
+    # Most samples are far from the line, where two bounds will do; the sum is for those near it.
+    most = _log_at_most(tally, threshold)
+    if most < log(chance):
+        return True
+    if tally.bad < tally.of and most - _log_apart(tally) > log(chance):
+        return False
+    return at_least(tally.bad, tally.of, threshold) < chance
+
+
+def _log_at_most(tally: Tally, threshold: float) -> float:
+    """Above the logarithm of the chance of so many bad ones or more (Chernoff's bound)."""
+    good = tally.of - tally.bad
+    apart = tally.bad * log(tally.bad / tally.of / threshold)
+    if good:
+        apart += good * log(good / tally.of / (1 - threshold))
+    return -apart
+
+
+def _log_apart(tally: Tally) -> float:
+    """How far below that bound the logarithm can be.
+
+    Source: Ash, "Information Theory", 1965, lemma 4.7.2.
+    """
+    return log(8 * tally.bad * (tally.of - tally.bad) / tally.of) / 2

@@ -12,7 +12,6 @@ tells it, once, and again when the repeat interval is over.
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -23,10 +22,11 @@ from engine.alerting import records
 from engine.alerting.evaluator import RulesOf, put_down
 from engine.alerting.judging import judge, no_evidence
 from engine.alerting.measuring import Moved, Readings
-from engine.alerting.outage import OutageFile, OutageTeller
+from engine.alerting.outage import OutageTeller
+from engine.alerting.outage_file import OutageFile
 from engine.alerting.outage_return import settle
 from engine.alerting.readings import evaluator_moved
-from engine.alerting.records import LastTick
+from engine.alerting.remembered import LastTick, last_tick, remembered
 from engine.alerting.rules import Rule, Standstill, Watched
 from engine.alerting.rules_in_force import read_rules_in_force
 from engine.alerting.spool_watch import SpoolWatch
@@ -38,8 +38,6 @@ from engine.settings import Settings
 _PATIENCE_S: Final = 5.0
 # As many intervals as the evaluator may miss: a process that has just started knows nothing yet.
 _INTERVALS: Final = 2
-# The connection is gone or was never made; anything else was said by a server that is there.
-_AWAY_STATES: Final = ("08", "57P", "53")
 
 
 class Watchdog:
@@ -82,7 +80,7 @@ class Watchdog:
         """Looks once; how many notices it made or sent.
 
         Raises:
-            psycopg.Error: the database has answered, and with an error.
+            psycopg.Error: the database has refused what we asked.
             OSError: the data directory cannot be used.
         """
         try:
@@ -122,7 +120,7 @@ class Watchdog:
                     still_since,
                 ],
             )
-            if not self._is_late(records.last_tick(connection)):
+            if not self._is_late(last_tick(connection)):
                 return 0
             return self._tell_standstill(connection)
 
@@ -139,12 +137,12 @@ class Watchdog:
         with connection.transaction():
             if not records.lock(connection):
                 return 0  # somebody evaluates, or tells it already
-            last, now = records.last_tick(connection), self._clock.now()
+            last, now = last_tick(connection), self._clock.now()
             if not self._is_late(last):
                 return 0
             rules = [each for each in self._rules_of(connection) if _watches_evaluator(each)]
             moved = {Watched.EVALUATOR: self._moved(last)}
-            known = records.remembered(connection, now)
+            known = remembered(connection, now)
             verdicts = judge(rules, Readings(now, {}, moved), known, self._clock, no_evidence)
             put_down(connection, self._settings, verdicts, now, tick=None)
         told = [each for each in verdicts if each.told is not None and each.told.kind is not None]
@@ -161,24 +159,12 @@ class Watchdog:
 
 
 def is_away(error: Exception) -> bool:
-    """Whether an error says that the database does not answer, as opposed to what it answered."""
-    if isinstance(error, PoolTimeout):
-        return True
-    if not isinstance(error, psycopg.OperationalError):
-        return False
-    return error.sqlstate is None or error.sqlstate.startswith(_AWAY_STATES)
+    """Whether an error says that the database cannot be worked with, whatever we ask of it.
 
-
-def outage_directory(settings: Settings, journal_directory: Path) -> Path:
-    """Where an installation keeps what was told of an outage.
-
-    Two databases may be used from one data directory: like its journals, each has its own.
-
-    Args:
-        settings: where the data directory is.
-        journal_directory: of this installation, named after it.
+    Nobody reaches it, it is too slow for a row by its key, it takes no writes. A mistake of ours
+    that it refuses is none of that.
     """
-    return settings.data_dir / "alerting" / journal_directory.name
+    return isinstance(error, PoolTimeout | psycopg.OperationalError | psycopg.InternalError)
 
 
 def _watches_evaluator(rule: Rule) -> bool:

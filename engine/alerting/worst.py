@@ -7,7 +7,7 @@ the newest row of each; and the rollups say where the longest attempt lies (`rol
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -130,14 +130,24 @@ def _by_severity(counts: Counts) -> Iterator[list[ErrorCode]]:
 
 
 def _newest_coded(
-    connection: psycopg.Connection[Any], window: Window, bad: Bad, codes: list[ErrorCode]
+    connection: psycopg.Connection[Any], window: Window, bad: Bad, codes: Sequence[ErrorCode]
 ) -> Worst | None:
-    """The newest attempt that has one of some codes; one step down the index for each."""
+    return _first(connection, newest_coded(window, bad, codes))
+
+
+def newest_coded(window: Window, bad: Bad, codes: Sequence[ErrorCode]) -> sql.Composed:
+    """A query for the newest attempt that has one of some codes; one step down the index for each.
+
+    Args:
+        window: where it is looked for.
+        bad: which attempts.
+        codes: at least one.
+    """
     parts = [
         _NEWEST.format(condition=Selection(window, bad.wanted, bad.part, code).condition())
         for code in codes
     ]
-    return _first(connection, sql.SQL(" UNION ALL ").join(parts))
+    return _BEST.format(found=sql.SQL(" UNION ALL ").join(parts))
 
 
 def _newest(
@@ -151,12 +161,12 @@ def _newest(
     condition = sql.SQL("{} AND ({})").format(
         Selection(bounds, bad.wanted, bad.part).condition(), within(spans)
     )
-    return _first(connection, _NEWEST.format(condition=condition))
+    return _first(connection, _BEST.format(found=_NEWEST.format(condition=condition)))
 
 
-def _first(connection: psycopg.Connection[Any], found: sql.Composed) -> Worst | None:
+def _first(connection: psycopg.Connection[Any], query: sql.Composed) -> Worst | None:
     # Its literals differ each time: there is nothing to be prepared.
-    row = connection.execute(_BEST.format(found=found), prepare=False).fetchone()
+    row = connection.execute(query, prepare=False).fetchone()
     if row is None:
         return None
     started_at, correlation_id, number = row

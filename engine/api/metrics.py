@@ -83,7 +83,12 @@ class Metrics:
         self._open.set(runtime.journal.open_count)
         self._spooled.set(len(runtime.journal.spooled()))
         self._in_doubt.set(len(runtime.journal.in_doubt()))
-        for name, pool in (("save", runtime.save_pool), ("read", runtime.read_pool)):
+        pools = {
+            "save": runtime.save_pool,
+            "read": runtime.read_pool,
+            "alert": runtime.alert_pool,
+        }
+        for name, pool in pools.items():
             for figure, value in pool.stats().items():
                 self._pool.labels(name, figure).set(value)
         return generate_latest(self.registry)

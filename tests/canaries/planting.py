@@ -23,6 +23,8 @@ SETTINGS: Final = (
     "the secret at the provider",
     "the token of the bot",
     "the address of the webhook",
+    "the secret of the webhook",
+    "an address of Apprise",
 )
 # What people and channels have said of alerts.
 ALERTS: Final = (

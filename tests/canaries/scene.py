@@ -36,19 +36,24 @@ from dashboard.navigation import PAGES
 from engine.access import passwords
 from engine.access.keys import hash_api_key
 from engine.access.settings_trail import Serving
+from engine.alerting.channel_tests import put_tests
+from engine.alerting.channels.channel import ChannelName
+from engine.alerting.sender import Sender
 from engine.attempts import story
-from engine.cli.acting import trail_settings
+from engine.cli.acting import at_terminal, trail_settings
 from engine.cli.main import cli, run
+from engine.database.sessions import session_of
 from engine.database.target import Target, open_target
-from engine.errors import SetupError
+from engine.errors import Refusal, SetupError
 from engine.logs import configure_logs
 from engine.payload import encode
 from engine.rollups.export import export
 from engine.rollups.grid import Window
 from engine.rollups.selection import Filter, Selection
-from engine.runtime import PROCESS_LOG, log_file
+from engine.runtime import PROCESS_LOG, Runtime, log_file
 from engine.settings import Settings, load_settings
 from tests.alert_past import Past
+from tests.alerting_receivers import Reaction, Request, webhook
 from tests.api import provocations
 from tests.api.caller import Caller, calling, client_of
 from tests.api.provocations import ALL, TIMEOUTS, staged
@@ -118,13 +123,15 @@ def play(server: str, template: str, directory: Path) -> Seen:
             app=_with_password(plain.app, "the database's password"),
             owner=_with_password(plain.owner, "the owner's password"),
         )
-        settings = _settings(patch, target, directory, seen)
+        receiver = opened.enter_context(webhook(_telling, secret=None))
+        settings = _settings(patch, target, directory, receiver.url, seen)
         opened.enter_context(_listening(patch, seen, stream))
         configure_logs("json", log_file(settings, CLOCK, PROCESS_LOG, CLOCK.uuid7()))
         # One that waits for a slow machine, and one that gives up as soon as it is provoked.
         hasty = settings.model_copy(update=TIMEOUTS)
         with served(target, settings) as service, served(target, hasty) as provoked:
             correlation_id = _drive(service, provoked, server, patch, seen)
+            _alert(service.runtime)
             for table, column, value in _rows(server, target):
                 seen.note(f"table {table}.{column}", value)
             seen.note("standard error", said.getvalue())
@@ -142,8 +149,17 @@ def _with_password(conninfo: str, kind: str) -> str:
     return make_conninfo(conninfo, password=asked_for or canary(kind))
 
 
-def _settings(patch: pytest.MonkeyPatch, target: Target, directory: Path, seen: Seen) -> Settings:
+def _telling(request: Request) -> Reaction:
+    """A receiver of alerts that says all that it was told, which is kept of its answer."""
+    told = f"{request.path} {dict(request.headers)}"
+    return Reaction(500, told.encode(), is_accepted=False)
+
+
+def _settings(
+    patch: pytest.MonkeyPatch, target: Target, directory: Path, receiver: str, seen: Seen
+) -> Settings:
     """Settings as an operator would make them, with a canary in every secret."""
+    local = receiver.removeprefix("http://")
     # AppTest turns on what Streamlit's own server leaves off: a line for each request, its address
     # in it. What is served writes none, see the tests of the commands that serve.
     patch.setattr(logging.getLogger("uvicorn.access"), "disabled", True)
@@ -153,9 +169,12 @@ def _settings(patch: pytest.MonkeyPatch, target: Target, directory: Path, seen: 
         "SAVEGUARD_DATA_DIR": str(directory),
         "SAVEGUARD_COOKIE_SECRET": canary("the secret of the cookies") * 2,
         "SAVEGUARD_OIDC_CLIENT_SECRET": canary("the secret at the provider"),
-        "TELEGRAM_BOT_TOKEN": canary("the token of the bot"),
-        "TELEGRAM_CHAT_ID": "-1",
-        "ALERT_WEBHOOK_URL": f"https://hooks.example/{canary('the address of the webhook')}",
+        "TELEGRAM_BOT_TOKEN": f"1:{canary('the token of the bot')}",
+        "TELEGRAM_CHAT_ID": "1",
+        "TELEGRAM_API_URL": receiver,
+        "ALERT_WEBHOOK_URL": f"{receiver}/{canary('the address of the webhook')}",
+        "ALERT_WEBHOOK_SECRET": canary("the secret of the webhook"),
+        "ALERT_APPRISE_URLS": f"json://{local}/{canary('an address of Apprise')}",
     }.items():
         patch.setenv(variable, value)
         seen.sent.append(value.encode())
@@ -549,6 +568,18 @@ def _rows(server: str, target: Target) -> Iterator[tuple[str, str, bytes]]:
             yield "pg_stat_activity", "query", str(query_text).encode()
 
 
+def _alert(runtime: Runtime) -> None:
+    """Sends a test by every channel, to receivers that tell all that they were told."""
+    with session_of(runtime.target) as session:
+        actor = at_terminal(runtime.clock)
+        made = put_tests(session, runtime.settings, runtime.clock, actor, ChannelName)
+        assert not isinstance(made, Refusal)
+    sender = Sender(runtime.settings, runtime.target, runtime.clock)
+    assert all(each.run() for each in sender.deliveries)
+    for each in sender.deliveries:
+        each.end()
+
+
 def _run_commands(
     patch: pytest.MonkeyPatch, seen: Seen, directory: Path, correlation_id: str
 ) -> None:
@@ -566,7 +597,8 @@ def _run_commands(
         ["export", *window], ["rollup", "status"], ["rollup", "status", "--check"], ["retention"],
         ["migrate", "status"], ["key", "list", email], ["key", "list", email, "--json"],
         ["user", "list"], ["user", "list", "--json"], ["user", "set", email, "--role", "lead"],
-        ["user", "sign-out", email],
+        ["user", "sign-out", email], ["alerts", "test"], ["alerts", "test", "--json"],
+        ["alerts", "test", "--confirm", "nothing"],
         ["replay", bookings, "--workers", "1"],
         ["replay", bookings, "--via", "http", "--url", "http://127.0.0.1:1"],
     ):  # fmt: skip

@@ -20,9 +20,10 @@ from engine.alerting.channels.channel import (
     Sent,
 )
 from engine.alerting.evaluator import Evaluator
-from engine.alerting.outage import OutageFile, OutageTeller
+from engine.alerting.outage import OutageTeller
+from engine.alerting.outage_file import OutageFile, outage_directory
 from engine.alerting.spool_watch import SpoolWatch
-from engine.alerting.watchdog import Watchdog, outage_directory
+from engine.alerting.watchdog import Watchdog
 from engine.attempts.ledger import AttemptRow
 from engine.database.pool import Unreachable
 from engine.database.target import Target
@@ -346,7 +347,7 @@ def test_channels_that_are_not_configured_are_put_down_as_such(bench: Bench) -> 
     assert {each["state"] for each in bench.outbox(DATABASE)} == {"not configured"}
 
 
-def test_an_error_that_the_database_answers_is_no_outage(
+def test_a_mistake_of_ours_that_the_database_refuses_is_no_outage(
     watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch.look()
@@ -356,3 +357,39 @@ def test_an_error_that_the_database_answers_is_no_outage(
         with pytest.raises(psycopg.Error):
             watch.look()
     assert watch.letters == []
+
+
+def test_what_cannot_be_put_down_is_put_aside_and_holds_no_tick_up(
+    bench: Bench, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch.look()
+    watch.gate.is_away = True
+    watch.look(30)
+    watch.gate.is_away = False
+    monkeypatch.setattr("engine.alerting.outage_return._IS_THERE", "SELECT %s FROM nothing_there")
+
+    assert watch.evaluator.run() == 1
+    directory = outage_directory(bench.runtime.settings, bench.runtime.journal.directory)
+    assert sorted(each.name for each in directory.iterdir()) == ["outage.aside", "outage.lock"]
+
+
+def test_a_file_that_was_torn_holds_no_tick_up(bench: Bench, watch: Watch) -> None:
+    directory = outage_directory(bench.runtime.settings, bench.runtime.journal.directory)
+    directory.mkdir(parents=True)
+    (directory / "outage.json").write_bytes(b'{"alert_id"')
+
+    assert watch.evaluator.run() == 1
+
+
+def test_a_tick_waits_for_what_was_told_of_an_outage_but_not_for_long(
+    bench: Bench, watch: Watch
+) -> None:
+    bench.tick()
+    assert watch.evaluator.run() == 0
+    directory = outage_directory(bench.runtime.settings, bench.runtime.journal.directory)
+    with OutageFile(directory).held():
+        (directory / "outage.json").write_bytes(b"{}")
+        bench.clock.advance(timedelta(seconds=12))
+        assert watch.evaluator.run() == 0
+        bench.clock.advance(timedelta(seconds=10))
+        assert watch.evaluator.run() == 1

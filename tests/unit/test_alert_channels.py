@@ -6,7 +6,9 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +29,7 @@ from engine.alerting.channels.opening import open_channels
 from engine.alerting.channels.telegram import Telegram
 from engine.alerting.channels.verdicts import retry_after
 from engine.alerting.channels.webhook import Webhook, look_at
+from engine.alerting.rules import AlertCode
 from engine.clock import FrozenClock, SystemClock
 from engine.settings import Settings
 from tests.alerting_notices import HOSTILE, letter
@@ -49,6 +52,7 @@ from tests.certificates import Authority
 
 CLOCK = SystemClock()
 LETTER_ID = UUID("01900000-0000-7000-8000-00000000000b")
+_DOCS = Path(__file__).resolve().parents[2] / "docs"
 PATH_SECRET = "T0CANARY0/B0CANARY0/canary-in-the-path"  # noqa: S105  # what must not be seen again
 
 
@@ -112,15 +116,71 @@ def test_a_webhook_gets_every_field_signed_with_the_key_of_the_row() -> None:
     assert "nonce" not in request.json
 
 
-def test_the_signature_is_that_of_the_documented_example() -> None:
-    """A receiver that is written by the page must agree with us."""
+def test_the_timestamp_is_when_it_is_sent_in_seconds() -> None:
     instant = FrozenClock(datetime(2026, 11, 26, 7, 30, tzinfo=UTC))
     with webhook() as receiver:
-        hook(receiver.url, clock=instant).send(letter(LETTER_ID, correlation_id="c"))
+        hook(receiver.url, clock=instant).send(letter(LETTER_ID))
 
-    (request,) = receiver.received
     assert receiver.faults == []
-    assert request.headers["saveguard-timestamp"] == "1795678200"
+    assert receiver.received[0].headers["saveguard-timestamp"] == "1795678200"
+
+
+def test_the_receiver_that_the_documentation_shows_works(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = (_DOCS / "how-to/receive-alerts.md").read_text()
+    code = page.partition("```python\n")[2].partition("```")[0]
+    shown: dict[str, Any] = {"__name__": "shown"}
+    exec(code, shown)  # noqa: S102  # our own page
+    shown["SECRET"] = SECRET.encode()
+    shown["Alerts"].log_message = lambda *_words: None
+    with HTTPServer(("127.0.0.1", 0), shown["Alerts"]) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/"
+        first = hook(url).send(letter(LETTER_ID, nonce="K7QM2XPD"))
+        again = hook(url).send(letter(LETTER_ID, is_perhaps_repeated=True))
+        forged = hook(url, "another-secret-0123456789").send(letter())
+        replayed = hook(url, clock=FrozenClock(datetime(2020, 1, 1, tzinfo=UTC))).send(letter())
+        server.shutdown()
+        thread.join()
+
+    assert isinstance(first, Sent)
+    assert (first.echo, isinstance(again, Sent)) == ("K7QM2XPD", True)
+    for refused in (forged, replayed):
+        assert outcome(refused) == (Permanent, FailureReason.CREDENTIALS, 401, False)
+    # Taken once.
+    assert capsys.readouterr().out.count("CRITICAL DATABASE_TIMEOUT") == 1
+
+
+def test_every_field_and_header_is_documented() -> None:
+    page = (_DOCS / "reference/alert-payload.md").read_text()
+    example = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    with webhook() as receiver:
+        hook(receiver.url).send(letter(nonce="K7QM2XPD"))
+    (request,) = receiver.received
+
+    assert list(example) == [name for name in request.json if name != "nonce"]
+    for name in request.json:
+        assert f"`{name}`" in page
+    for name in ("Idempotency-Key", "Saveguard-Timestamp", "Saveguard-Signature", "User-Agent"):
+        assert name.lower() in request.headers
+        assert f"| `{name}` |" in page
+    for code in AlertCode:
+        assert f"`{code.value}`" in page
+
+
+def test_every_reason_is_documented_with_what_to_do() -> None:
+    page = (_DOCS / "how-to/receive-alerts.md").read_text()
+    named = {
+        word.strip()
+        for row in page.partition("| Reason |")[2].splitlines()
+        if row.startswith("| ")
+        for word in row.split(" | ")[0].removeprefix("| ").split(",")
+    }
+
+    # It says so of a notice that was tried, whose last reason is shown instead.
+    assert {each.value for each in FailureReason} - named == {FailureReason.TOO_OFTEN.value}
 
 
 def test_a_receiver_that_expects_another_secret_finds_the_signature_wrong() -> None:

@@ -30,7 +30,7 @@ from engine.rollups.counts import Counts, Traffic, total
 from engine.slo.bounds import at_least
 from engine.slo.burn import PAIRS
 from engine.slo.objectives import OBJECTIVES
-from tests.properties.strategies import TRIED
+from tests.properties.strategies import TRIED_OFTEN
 from tests.unit.alert_rules import NOON, SHARE
 
 _RULES = {rule.id: rule for rule in own_rules()}
@@ -122,7 +122,7 @@ def test_a_burn_rate_holds_when_both_windows_burn_and_the_long_one_is_no_chance(
     assert holds(condition, [long, short]) is expected
 
 
-@TRIED
+@TRIED_OFTEN
 @given(
     st.integers(0, 5_000),
     st.integers(0, 5_000),

@@ -42,6 +42,8 @@ _PROCESSES: Final = """
         SELECT process_id FROM line_count WHERE bucket >= %(since)s
     ) AS seen
 """
+# Alerts are sent on a connection of their own.
+_SENDER: Final = 1
 # A pool of two, and four who want a connection at once, some times over.
 _SMALL, _CROWD, _TURNS = 2, 4, 5
 _READ_BACK: Final = """
@@ -136,7 +138,7 @@ def judged(room: Room) -> Found:
 
 def _room(question: Question) -> Room:
     runtime = question.runtime
-    pools = (runtime.save_pool, runtime.read_pool)
+    pools = (runtime.save_pool, runtime.read_pool, runtime.alert_pool)
     [(available, in_use, idle)] = rows(question, _SERVER, {"application": APPLICATION})
     [(seen,)] = rows(question, _PROCESSES, {"since": runtime.clock.now() - _LATELY})
     told = [each.stats() for each in pools]
@@ -144,8 +146,10 @@ def _room(question: Question) -> Room:
     waited_ms = sum(each.get("requests_wait_ms", 0) for each in told)
     errors, left = _crowd(question)
     return Room(
-        # The pool of saves is as large as is set, that of reads as it says itself.
-        per_process=runtime.settings.pool_size + told[1]["pool_max"],
+        # The pool of saves is as large as is set, the others as they say themselves.
+        per_process=runtime.settings.pool_size
+        + sum(each["pool_max"] for each in told[1:])
+        + _SENDER,
         processes=max(seen, 1),
         available=available,
         in_use=in_use,
