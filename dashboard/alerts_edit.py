@@ -101,6 +101,8 @@ def summary(found: Backtest | None) -> str:
     if found is None:
         return "Out of force: it would never have fired."
     times = len(found.firings)
+    if not found.attempts:
+        return "Not known: there were no attempts that it counts."
     if not times:
         return f"It would not have fired: {found.bad:,} of {found.attempts:,} attempts were bad."
     alerts = "1 alert" if times == 1 else f"{times:,} alerts"

@@ -292,8 +292,9 @@ def _switch_on(rule: Rule, tried: Tried) -> None:
             args=(tried, key),
         )
         st.caption(
-            "The rules are linted with it: a rule that is looser than the objective it guards, or"
-            " that fails its own tests, is refused. It holds from the next evaluation on."
+            "The rules are linted with it: one that is looser than the objective it guards, that"
+            " another one shadows, or that does not fire where its tests say that it has to, is"
+            " refused. It holds from the next evaluation on."
         )
 
 

@@ -15,7 +15,9 @@ ALERTS_NAME: Final = "docs/runbooks/alerts.md"
 _ROOT: Final = Path(__file__).resolve().parent.parent
 PLACE: Final = _ROOT / NAME
 ALERTS_PLACE: Final = _ROOT / ALERTS_NAME
-_LINK: Final = re.compile(r"\[([^\]]*)\]\((?!https?://)(?:\.\./)*([^)]*)\)")
+_LINK: Final = re.compile(r"\[([^\]]*)\]\((?!https?://)((?:\.\./)*)([^)]*)\)")
+# A section of the runbook of codes, which the page of errors shows.
+_CODE: Final = re.compile(r"errors\.md#([a-z_]+)")
 
 
 def section(code: ErrorCode) -> str | None:
@@ -48,13 +50,21 @@ def section_of(text: str, title: str) -> str | None:
     """The section under a heading, without the heading; None if there is none.
 
     Links to other files of the documentation would lead nowhere from a page: they become the name
-    of the file.
+    of the file, or lead to the page that shows the same.
     """
     _, found, rest = f"\n{text}".partition(f"\n## {title}\n")
     if not found:
         return None
     body, *_ = re.split(r"^#{1,2} ", rest, maxsplit=1, flags=re.MULTILINE)
-    return _LINK.sub(r"\1: `docs/\2`", body.strip())
+    return _LINK.sub(_led, body.strip())
+
+
+def _led(link: re.Match[str]) -> str:
+    words, up, target = link.groups()
+    code = None if up else _CODE.fullmatch(target)
+    if code is not None:
+        return f"[{words}](errors?code={code[1].upper()})"
+    return f"{words}: `docs/{'' if up else 'runbooks/'}{target}`"
 
 
 def _text(place: Path) -> str | None:
