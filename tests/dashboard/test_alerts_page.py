@@ -9,12 +9,14 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
+from streamlit.testing.v1 import AppTest
 
 from dashboard import alerts_reads, engine_in_process
 from engine.access.roles import Role
 from engine.runtime import Runtime
 from tests.alert_past import Past, two_weeks
 from tests.dashboard.alerts import badges, cards, links, opened
+from tests.dashboard.conftest import APP
 from tests.dashboard.readiness import interpreted, labels, table, told
 from tests.dashboard.viewers import Seat
 
@@ -371,3 +373,22 @@ def test_no_reading_of_alerting_is_handed_to_who_may_not_have_it(seat: Seat) -> 
         with pytest.raises(PermissionError):
             read()
     assert engine_in_process.is_open()
+
+
+def test_something_critical_is_on_every_page_of_who_may_see_it(seat: Seat, past: Past) -> None:
+    past.alert("CRITICAL-003", ago=2 * MINUTE)
+    past.alert("CRITICAL-002", muted_by=Jsonb({"cause": "WATCH-001-DATABASE"}))
+    past.alert("HIGH-003")
+
+    def line(name: str) -> str:
+        page = AppTest.from_file(str(APP), default_timeout=60)
+        page.switch_page(f"../pages/{name}.py")
+        return told(page.run())
+
+    seat(Role.VIEWER)
+    said = "1 alert firing: CRITICAL-003, for 2 min 00 s"
+    assert said in line("latency")
+    assert said in line("account")
+    assert said not in line("alerts")
+    seat(None)
+    assert said not in line("account")
