@@ -209,13 +209,13 @@ _CLAIM: Final = f"""
             AND (
                 kind NOT IN ('repeat', 'resolved')
                 OR NOT EXISTS (
-                    -- What is to be told before it.
+                    -- What is to be told before it; of one instant firing, repeat, resolved.
                     SELECT
                     FROM alert_outbox AS e
                     WHERE e.alert_id = d.alert_id
                         AND e.channel = d.channel
                         AND e.state IN ('waiting', 'sending')
-                        AND e.made_at < d.made_at
+                        AND (e.made_at, e.kind) < (d.made_at, d.kind)
                 )
                 AND NOT EXISTS (
                     SELECT
@@ -225,7 +225,7 @@ _CLAIM: Final = f"""
                         )
                         AND e.channel = d.channel
                         AND e.state IN ('waiting', 'sending')
-                        AND e.made_at < d.made_at
+                        AND (e.made_at, e.kind) < (d.made_at, d.kind)
                 )
             )
         ORDER BY urgency DESC, next_at

@@ -192,13 +192,14 @@ def _rule(rule_id: str, table: object) -> Rule:
 
 
 def _share(fields: Fields) -> Condition:
+    above = fields.take("threshold", read_share)
     return Share(
         bad=fields.take("bad", _part),
         of=fields.take("of", _part),
-        above=fields.take("threshold", read_share),
+        above=above,
         window=fields.take("window", read_positive_span),
         operation=fields.take("operation", _one_of(Operation.__members__), None),
-        least=fields.take("least", read_count, 1),
+        least=fields.take("least", read_count, 1 if above else 0),
         traffic=fields.take("traffic", _one_of(Traffic.__members__), Traffic.LIVE),
     )
 

@@ -121,6 +121,14 @@ def threshold_of(condition: Share | Burning) -> float:
     return condition.pair.factor * condition.objective.limit
 
 
+def least_of(condition: Share | Burning) -> int:
+    """The attempts below which numbers that do not make a condition true leave it unknown.
+
+    A share of nothing is unknown. Whether there are any bad attempts is known without attempts.
+    """
+    return max(condition.least, 1 if threshold_of(condition) else 0)
+
+
 def holds(
     condition: Share | Burning, tallies: Sequence[Tally], *, chance: float = CHANCE
 ) -> bool | None:
@@ -134,7 +142,7 @@ def holds(
     first, *others = tallies
     threshold = threshold_of(condition)
     if not is_shown(first, threshold, chance):
-        return None if first.of < max(condition.least, 1) else False
+        return None if first.of < least_of(condition) else False
     if not all(each.of for each in others):
         return None
     # The short window of a burn rate only says whether it still goes on.

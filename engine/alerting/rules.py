@@ -70,7 +70,8 @@ class Share:
         above: the share, between 0 and 1; 0 means any at all.
         window: over which it is counted; it ends now.
         operation: only attempts of this one; all if None.
-        least: with fewer attempts, numbers that do not make it true say nothing.
+        least: with fewer attempts, numbers that do not make it true say nothing. 0 takes none for
+            an answer, as only the question whether there are any bad ones can.
         traffic: where the bad ones come from; the share is of live attempts and of these.
     """
 

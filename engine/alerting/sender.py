@@ -155,8 +155,9 @@ class Delivery:
         if claimed is None:
             return False
         if not claimed.is_owed:
+            stand_ins = self._stand_ins()
             with self._transaction() as connection:
-                drop(connection, claimed, self._clock.now(), self._stand_ins())
+                drop(connection, claimed, self._clock.now(), stand_ins)
             return True
         started_at = self._clock.now()
         result = self._send(claimed)
@@ -217,8 +218,9 @@ class Delivery:
         if self._unsettled is None:
             return
         tried, again = self._unsettled
+        stand_ins = self._stand_ins()
         with self._transaction() as connection:
-            held = settle(connection, tried, again, self._stand_ins())
+            held = settle(connection, tried, again, stand_ins)
         self._unsettled = None
         if not held:
             structlog.get_logger().warning(
@@ -228,14 +230,9 @@ class Delivery:
             )
 
     def _set_aside(self) -> int:
+        stand_ins, grace = self._stand_ins(), self._sender.timing.grace
         with self._transaction() as connection:
-            return set_aside(
-                connection,
-                self.channel.name,
-                self._clock.now(),
-                self._sender.timing.grace,
-                self._stand_ins(),
-            )
+            return set_aside(connection, self.channel.name, self._clock.now(), grace, stand_ins)
 
     def _bring_back(self) -> None:
         if self._clock.monotonic() < self._bring_back_at:
@@ -245,12 +242,15 @@ class Delivery:
         self._bring_back_at = self._clock.monotonic() + _BRING_BACK_EVERY_S
 
     def _give_up(self) -> int:
+        stand_ins = self._stand_ins()
         with self._transaction() as connection:
-            return give_up(
-                connection, self.channel.name, self._clock.now(), _OVERDUE, self._stand_ins()
-            )
+            return give_up(connection, self.channel.name, self._clock.now(), _OVERDUE, stand_ins)
 
     def _stand_ins(self) -> frozenset[ChannelName]:
+        """The other channels that can be sent to.
+
+        Asked outside of transactions: the first time it may import what Apprise brings along.
+        """
         return self._sender.configured - {self.channel.name}
 
     @contextmanager

@@ -150,7 +150,8 @@ def _end_many(
 ) -> int:
     with connection.cursor(row_factory=dict_row) as cursor:
         ended = cursor.execute(statement.encode(), {**values, "batch": _BATCH}).fetchall()
-    for row in ended:
+    # That something began before that it is over.
+    for row in sorted(ended, key=lambda each: (each["made_at"], each["kind"])):
         escalate(connection, claimed_of(row, ""), now, configured)
     return len(ended)
 
@@ -200,11 +201,18 @@ _GIVE_UP: Final = f"""
 _BRING_BACK: Final = """
     -- What was set aside until the channel is configured.
     UPDATE alert_outbox
-    SET state = CASE WHEN made_at >= %(since)s THEN 'waiting' ELSE 'failed' END,
-        next_at = CASE WHEN made_at >= %(since)s THEN %(now)s::timestamptz END,
-        ended_at = CASE WHEN made_at >= %(since)s THEN NULL ELSE %(now)s::timestamptz END,
-        reason = CASE WHEN made_at >= %(since)s THEN NULL ELSE %(reason)s END
-    WHERE channel = %(channel)s AND state = 'not configured'
+    SET state = CASE WHEN is_recent THEN 'waiting' ELSE 'failed' END,
+        next_at = CASE WHEN is_recent THEN %(now)s::timestamptz END,
+        ended_at = CASE WHEN is_recent THEN NULL ELSE %(now)s::timestamptz END,
+        reason = CASE WHEN is_recent THEN NULL ELSE %(reason)s END
+    FROM (
+        -- Whoever tested has gone.
+        SELECT id AS recent_id, made_at >= %(since)s AND kind <> 'test' AS is_recent
+        FROM alert_outbox
+        WHERE channel = %(channel)s AND state = 'not configured'
+        FOR UPDATE SKIP LOCKED
+    ) AS found
+    WHERE id = recent_id AND channel = %(channel)s AND state = 'not configured'
 """
 _HAS_BEGUN: Final = """
     -- Whether a channel is told, or was, that an alert fires.

@@ -20,6 +20,7 @@ from engine.alerting.measuring import (
     Readings,
     Sample,
     holds,
+    least_of,
     measure,
     measure_tallies,
     samples_of,
@@ -176,7 +177,7 @@ def walk(
 
     # What is not above its threshold needs no exact distribution, and that is nearly everything.
     above = [above_all(bads, alls, threshold_of(condition)) for bads, alls in windows]
-    truths = np.where(windows[0][1] < max(condition.least, 1), _TRUTHS[None], _TRUTHS[False])
+    truths = np.where(windows[0][1] < least_of(condition), _TRUTHS[None], _TRUTHS[False])
     for number in np.flatnonzero(above[0]):
         truths[number] = _TRUTHS[holds(condition, tallies(int(number)), chance=chance)]
     if read is not None:

@@ -11,8 +11,8 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import PoolTimeout
 from structlog.testing import capture_logs
 
-from engine.alerting.channels.channel import FailureReason, Retry, Sent
-from engine.alerting.claims import _CLAIM
+from engine.alerting.channels.channel import ChannelName, FailureReason, Retry, Sent
+from engine.alerting.claims import _CLAIM, Tried, claim, settle
 from engine.alerting.notices import Notice, NoticeKind
 from engine.alerting.outbox import entries, put_in
 from tests.alerting_notices import AT, HOSTILE, notice
@@ -202,6 +202,20 @@ def test_a_claim_is_one_processes_alone(scene: Scene) -> None:
         each.end()
 
 
+def test_a_notice_that_somebody_else_has_in_hand_is_passed_by_without_waiting(
+    scene: Scene,
+) -> None:
+    scene.put(notice(message="held"), "webhook")
+    scene.pass_time(1)
+    scene.put(notice(message="free"), "webhook")
+
+    with psycopg.connect(scene.target.app) as holder:
+        holder.execute("SELECT FROM alert_outbox WHERE body ->> 'message' = 'held' FOR UPDATE")
+        scene.run("webhook")
+
+    assert [each.body["message"] for each in scene.webhook.sent] == ["free"]
+
+
 def _die() -> None:
     raise SystemExit
 
@@ -250,6 +264,28 @@ def test_a_process_that_comes_too_late_with_its_answer_changes_nothing(scene: Sc
     assert [each["event"] for each in logs][-1] == "alert_claim_lost"
     for each in other.deliveries:
         each.end()
+
+
+@pytest.mark.parametrize("second", ["another", "the same again"])
+def test_a_claim_that_was_taken_over_is_settled_by_whoever_has_it_now(
+    scene: Scene, second: str
+) -> None:
+    """The first one comes back while the second still sends."""
+    first, lease = "the same again", timedelta(seconds=60)
+    scene.put(notice(), "webhook")
+    with psycopg.connect(scene.target.app, autocommit=True) as connection:
+        name = ChannelName.WEBHOOK
+        lost = claim(connection, name, first, AT, lease)
+        held = claim(connection, name, second, AT + lease, lease)
+        assert lost is not None
+        assert held is not None
+        late = settle(connection, Tried(lost, REFUSED, AT, AT + lease), None, ())
+        state = scene.states()
+        timely = settle(connection, Tried(held, SENT, AT + lease, AT + lease), None, ())
+
+    assert (late, timely) == (False, True)
+    assert state == [("webhook", "firing", "sending")]
+    assert scene.states() == [("webhook", "firing", "delivered")]
 
 
 @pytest.mark.parametrize(("answer", "is_marked"), [(FAILING, False), (IN_DOUBT, True)])
@@ -436,6 +472,19 @@ def test_what_was_set_aside_is_sent_when_the_settings_come(scene: Scene) -> None
     ]
 
 
+def test_a_test_that_was_set_aside_is_not_sent_when_nobody_waits_any_more(scene: Scene) -> None:
+    scene.telegram.missing = "TELEGRAM_BOT_TOKEN is not set"
+    scene.put(notice(kind=NoticeKind.TEST), "telegram")
+    scene.pass_time(30)
+    scene.run("telegram")
+    scene.telegram.missing = None
+
+    scene.run("telegram")
+
+    assert scene.telegram.sent == []
+    assert [row["state"] for row in scene.rows() if row["channel"] == "telegram"] == ["failed"]
+
+
 # What is over.
 
 
@@ -507,6 +556,20 @@ def test_whoever_stood_in_for_the_beginning_hears_of_the_end(scene: Scene) -> No
     scene.run("telegram", "webhook", "apprise")
 
     assert [each.body["kind"] for each in scene.telegram.sent] == ["firing"]
+    assert [each.body["kind"] for each in scene.apprise.sent] == ["firing", "resolved"]
+
+
+def test_what_is_handed_over_together_is_told_in_order(scene: Scene) -> None:
+    """Put in at different times, and handed over at one instant."""
+    fired = notice()
+    scene.telegram.missing = "TELEGRAM_BOT_TOKEN is not set"
+    scene.put(fired, "telegram", "webhook")
+    scene.pass_time(5)
+    scene.put(over(fired), "telegram", "webhook")
+    scene.pass_time(30)
+
+    scene.run("telegram", "apprise")
+
     assert [each.body["kind"] for each in scene.apprise.sent] == ["firing", "resolved"]
 
 

@@ -95,7 +95,7 @@ def test_what_fires_comes_with_the_rule_and_the_channels_with_what_waits(bench: 
     assert [each.rule_id for each in status.rules] == [each.id for each in own_rules()]
     assert {each.channel: each.waiting for each in status.channels}["telegram"] == 1
     assert status.watchers == 1
-    assert {each.rule_id for each in status.in_state(RuleState.UNKNOWN)} >= {"MEDIUM-002"}
+    assert {each.rule_id for each in status.in_state(RuleState.UNKNOWN)} >= {"HIGH-005"}
 
 
 def test_the_watcher_hears_of_the_newest_tick_once(bench: Bench) -> None:

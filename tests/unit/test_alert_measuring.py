@@ -69,7 +69,7 @@ def _condition(rule_id: str) -> Share | Burning:
         ("CRITICAL-002", 1, 100_000, True),
         ("CRITICAL-003", 1, 1, True),
         ("CRITICAL-004", 0, 1, False),
-        ("CRITICAL-004", 0, 0, None),
+        ("CRITICAL-004", 0, 0, False),
         ("CRITICAL-001", 1, 20, None),
         ("CRITICAL-001", 60, 2700, True),
         ("HIGH-001", 54, 2700, False),

@@ -79,8 +79,8 @@ def _shrill(original: Rule) -> Rule:
         case Share():
             if condition.above:
                 return replace(original, condition=replace(condition, above=0))
-            return replace(original, condition=replace(condition, bad=condition.of, above=0),
-                           no_data_after=MINUTE)  # fmt: skip
+            # There is no share below any at all; but it may want attempts where there are none.
+            return replace(original, condition=replace(condition, least=5), no_data_after=MINUTE)
         case Burning():
             pair = replace(condition.pair, budget_share=condition.pair.budget_share / 40)
             return replace(original, condition=replace(condition, pair=pair))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from engine.alerting.channels.addresses import (
     MalformedError,
@@ -214,8 +214,9 @@ def _secrets_in(url: str) -> tuple[str, ...]:
     except ValueError:
         return (url,)
     words = [*parts.path.split("/"), *(value for _, value in parse_qsl(parts.query))]
-    path = parts.path if len(parts.path) > _WORD_MAX else ""
-    return (url, path, parts.query, *(word for word in words if len(word) > _WORD_MAX))
+    whole = (parts.path, parts.query, *words)
+    found = [word for word in whole if len(word) > _WORD_MAX]
+    return (url, *found, *map(unquote, found))
 
 
 def _echo(body: bytes, nonce: str | None) -> str | None:
