@@ -40,7 +40,11 @@ def alerts(refresh_s: int | None) -> None:
     """The whole page below its title."""
     if not entry.allows("alerts"):
         return
-    asked = alerts_address.read(st.query_params.to_dict())
+    said = st.query_params.to_dict()
+    # After a link from this page to itself the browser still shows the address before it, and would
+    # ask for that at the next click.
+    st.query_params.from_dict(said)
+    asked = alerts_address.read(said)
     _views(asked)
     if asked.unread:
         # Alerts of another time than somebody believes to look at would mislead.

@@ -14,6 +14,7 @@ from uuid import UUID
 import pandas as pd
 
 from dashboard import alerts_words as words
+from dashboard import lookup_link
 from dashboard.alerts_reads import Hidden, OneAlert
 from dashboard.cards import Card
 from dashboard.quote_words import cut
@@ -120,7 +121,7 @@ def alerts(found: Sequence[LoggedAlert], rules: Mapping[str, Rule], now: datetim
     """
     return pd.DataFrame(
         {
-            OPEN: [each.rule_id for each in found],
+            OPEN: [lookup_link.label(cut(each.rule_id)) for each in found],
             SEVERITY: [[each.severity] for each in found],
             "Fired, UTC": [stamp(each.fired_at) for each in found],
             "Lasted": [_lasted(each, now) for each in found],
