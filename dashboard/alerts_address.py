@@ -25,6 +25,7 @@ SEVERITY: Final = "severity"
 SPAN: Final = "span"
 CHANNEL: Final = "channel"
 STATE: Final = "came_to"
+NAMES: Final = (SHOW, ALERT, RULE, SEVERITY, SPAN, CHANNEL, STATE)
 SPANS: Final[Mapping[str, timedelta]] = {
     "1 h": timedelta(hours=1),
     "24 h": timedelta(hours=24),

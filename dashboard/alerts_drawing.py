@@ -21,8 +21,6 @@ from dashboard.alerts_address import Asked
 from engine.access.roles import Permission
 
 _ROWS_MAX: Final = 10
-# See `filters.refresh`.
-_REFRESH: Final = "refresh"
 _WIDTHS: Final[dict[str, int]] = {
     alerts_view.RULE: 200,
     "For": 90,
@@ -78,9 +76,11 @@ def link(asked: Asked, label: str, **changes: Any) -> None:  # noqa: ANN401  # f
 
 def go(asked: Asked, **changes: Any) -> None:  # noqa: ANN401  # fields of `Asked`
     """Rewrites the address, in a callback; how often the page refreshes is left as it is."""
-    refresh = st.query_params.get(_REFRESH)
-    kept = {} if refresh is None else {_REFRESH: refresh}
-    st.query_params.from_dict({**alerts_address.changed(asked, **changes), **kept})
+    wanted = alerts_address.changed(asked, **changes)
+    for name in alerts_address.NAMES:
+        if name in st.query_params and name not in wanted:
+            del st.query_params[name]
+    st.query_params.update(wanted)
 
 
 def coloured(colours: Any, width: int = 105) -> Any:  # noqa: ANN401  # no public name for it

@@ -40,16 +40,15 @@ def alerts(refresh_s: int | None) -> None:
     """The whole page below its title."""
     if not entry.allows("alerts"):
         return
-    said = st.query_params.to_dict()
     # After a link from this page to itself the browser still shows the address before it, and would
-    # ask for that at the next click.
-    st.query_params.from_dict(said)
-    asked = alerts_address.read(said)
+    # ask for that at the next click: it is told once more, changed or not.
+    st.query_params.update({})
+    asked = alerts_address.read(st.query_params.to_dict())
     _views(asked)
     if asked.unread:
         # Alerts of another time than somebody believes to look at would mislead.
-        said = ", ".join(_UNREAD[each] for each in asked.unread)
-        st.warning(f"The address asks for {said}.", icon=":material/link_off:")
+        named = ", ".join(_UNREAD[each] for each in asked.unread)
+        st.warning(f"The address asks for {named}.", icon=":material/link_off:")
     if asked.show is Show.NOW:
         st.fragment(alerts_live.firing, run_every=refresh_s)(asked, refresh_s)
     else:

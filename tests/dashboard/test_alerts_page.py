@@ -17,7 +17,7 @@ from engine.runtime import Runtime
 from tests.alert_past import Past, two_weeks
 from tests.dashboard.alerts import badges, cards, links, opened
 from tests.dashboard.conftest import APP
-from tests.dashboard.readiness import interpreted, labels, table, told
+from tests.dashboard.readiness import again, interpreted, labels, table, told
 from tests.dashboard.viewers import Seat
 
 SECOND = timedelta(seconds=1)
@@ -233,6 +233,25 @@ def test_history_is_what_the_tables_hold_and_filters_stand_in_the_address(
     assert moves[0]["After"] == "34 min 00 s"
     assert moves[0]["Numbers"].startswith("attempts 812, bad 3, share 0.369 %")
     assert interpreted(none).count("None in the last 1 h") == 2
+
+
+@pytest.mark.usefixtures("on_call")
+def test_filters_and_views_rewrite_the_address_and_leave_the_refresh_alone(past: Past) -> None:
+    two_weeks(past)
+    page = opened(show="History", span="30 d", alert=str(past.alert()))
+
+    page.selectbox(key="alerts_severity").set_value("HIGH")
+    again(page)
+    filtered = dict(page.query_params)
+    page.button_group(key="alerts_show").set_value(["Silences"])
+    again(page)
+
+    assert filtered == {
+        "show": "History", "span": "30 d", "severity": "HIGH", "refresh": "Paused",
+    }  # fmt: skip
+    assert dict(page.query_params) == {
+        "show": "Silences", "span": "30 d", "refresh": "Paused",
+    }  # fmt: skip
 
 
 @pytest.mark.usefixtures("on_call")
