@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import alerts_reads, alerts_words, engine_in_process, navigation, viewer
 from dashboard.memory import Known
 from dashboard.quote_words import cut
-from dashboard.wording import counted, literal
+from dashboard.wording import counted
 from engine.alerting.journal import LoggedAlert
 from engine.alerting.rules import AlertSeverity
 
@@ -52,4 +52,4 @@ def _line(critical: list[LoggedAlert], known: Known[tuple[LoggedAlert, ...]]) ->
             f" for {alerts_words.ticking(now - oldest)}",
             width="content",
         )
-        st.page_link(navigation.PATHS["alerts"], label=literal("What to do"), width="content")
+        st.page_link(navigation.PATHS["alerts"], label="What to do", width="content")

@@ -36,6 +36,7 @@ from engine.alerting.rules import Rule
 from engine.alerting.states import RuleState
 from engine.alerting.status import FiringAlert
 from engine.alerting.worst import bad_of
+from engine.correlation import accepted_correlation_id
 from engine.rollups.selection import Selection
 
 _SHOWN_MAX: Final = 12
@@ -147,10 +148,7 @@ def _alert(
     with st.container(border=True, gap="xxsmall", key=f"firing-{severity.lower()}-{number}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.badge(severity, color=alerts_words.SEVERITIES[severity])
-            st.markdown(
-                f"**{literal(cut(alert.rule_id))}** {literal(rule.name if rule else '')}",
-                width="content",
-            )
+            name_of(alert.rule_id, rule)
             st.text(f"for {alerts_words.ticking(instant - alert.fired_at)}", width="content")
             if muted:
                 st.badge("muted", color="gray", icon=":material/notifications_off:")
@@ -161,7 +159,7 @@ def _alert(
             alert.fired_at, wording.zone_of(st.context.timezone, instant), instant
         )
         st.caption(
-            f"Since {since} · {literal(cut(alert.error_code))}"
+            f"Since {since} · {alerts_words.code(alert.error_code)}"
             f" · {alerts_words.told(alert, instant)}"
         )
         st.text(alerts_words.in_hand(alert, instant))
@@ -172,13 +170,13 @@ def _alert(
                 alert_id=alert.id,
             )
             _leads(alert, rule)
-        section_of(alert.rule_id, rule)
+        section_of(rule)
 
 
 def _leads(alert: FiringAlert, rule: Rule | None) -> None:
     if not alerts_drawing.may_read():
         return
-    lookup_link.link(alert.correlation_id, literal(cut(alert.correlation_id)))
+    story_link(alert.correlation_id)
     window_link(rule, alert.fired_at)
 
 
@@ -191,15 +189,35 @@ def window_link(rule: Rule | None, fired_at: datetime) -> None:
         )
 
 
-def section_of(rule_id: str, rule: Rule | None, *, is_open: bool = False) -> None:
+def name_of(rule_id: str, rule: Rule | None) -> None:
+    """A rule's id and name; of one that is not in force a text, which may be anything.
+
+    Escaped Markdown would not do for that: what looks like an address becomes a link all the same.
+    """
+    if rule is None:
+        st.text(cut(rule_id), width="content")
+    else:
+        st.markdown(f"**{literal(rule.id)}** {literal(rule.name)}", width="content")
+
+
+def story_link(correlation_id: str) -> None:
+    """A link to the story of a correlation id; what cannot be one is only told."""
+    if accepted_correlation_id(correlation_id) is None:
+        st.text(cut(correlation_id), width="content")
+    else:
+        lookup_link.link(correlation_id, literal(correlation_id))
+
+
+def section_of(rule: Rule | None, *, is_open: bool = False) -> None:
     """What the runbook says of a rule, in place."""
-    title = (rule.runbook if rule else "") or rule_id
-    with st.expander(
-        f"Runbook {literal(cut(title))}", icon=":material/menu_book:", expanded=is_open
-    ):
+    if rule is None:
+        st.caption("The rule is not in force any more: the runbook may not have it.")
+        return
+    title = rule.runbook or rule.id
+    with st.expander(f"Runbook {literal(title)}", icon=":material/menu_book:", expanded=is_open):
         said = runbook.alert_section(title)
         if said is None:
-            st.text(runbook.not_installed(cut(title), runbook.ALERTS_NAME))
+            st.text(runbook.not_installed(title, runbook.ALERTS_NAME))
         else:
             st.markdown(said)
 

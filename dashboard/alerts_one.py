@@ -15,15 +15,12 @@ from dashboard import (
     alerts_words,
     engine_in_process,
     entry,
-    lookup_link,
     quote_drawing,
     told,
     viewer,
 )
 from dashboard.alerts_address import Asked
 from dashboard.alerts_reads import OneAlert
-from dashboard.quote_words import cut
-from dashboard.wording import literal
 from engine.alerting.acknowledging import Disposition
 
 _REMARK_MAX: Final = 2_000
@@ -51,15 +48,16 @@ def one(asked: Asked) -> None:
                 acknowledge(found)
             else:
                 st.caption("Whoever is on call takes an alert in hand here.")
-        alerts_live.section_of(found.alert.rule_id, found.rule, is_open=True)
+        alerts_live.section_of(found.rule, is_open=True)
         _came_to(found)
 
 
 def _head(asked: Asked, found: OneAlert) -> None:
     alert = found.alert
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.header(literal(cut(alert.rule_id)), anchor=False, width="content")
-        st.badge(alert.severity, color=alerts_words.SEVERITIES.get(alert.severity, "gray"))
+        alerts_live.name_of(alert.rule_id, found.rule)
+        if alert.severity in alerts_words.SEVERITIES:
+            st.badge(alert.severity, color=alerts_words.SEVERITIES[alert.severity])
         over = alert.resolved_at is not None
         st.badge("over" if over else "fires", color="blue" if over else "red")
         alerts_drawing.link(asked, "Close", alert_id=None)
@@ -73,7 +71,7 @@ def _facts(found: OneAlert) -> None:
     alerts_drawing.table(facts, "alert", "Facts of the alert", rows_max=len(facts))
     if may_read:
         with st.container(horizontal=True, vertical_alignment="center", key="alert-leads"):
-            lookup_link.link(found.alert.correlation_id, "Look its correlation id up")
+            alerts_live.story_link(found.alert.correlation_id)
             alerts_live.window_link(found.rule, found.alert.fired_at)
 
 

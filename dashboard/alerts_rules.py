@@ -117,7 +117,7 @@ def _rule(asked: Asked, book: RuleBook, rule: Rule) -> None:
                 st.badge(alerts_view.OUT_OF_FORCE, color="violet")
             alerts_drawing.link(asked, "Close", rule_id=None)
         st.text(f"Fires when {tell_condition((now or rule).condition)}.")
-        alerts_live.section_of(rule.id, rule)
+        alerts_live.section_of(rule)
         if book.made:
             st.caption("What was changed of it here")
             alerts_drawing.table(

@@ -12,12 +12,21 @@ from uuid import UUID
 
 from dashboard.quote_words import cut
 from dashboard.readiness_words import instant
-from dashboard.wording import Colour, Words, counted
+from dashboard.wording import Colour, Words, counted, literal
 from engine.alerting.durations import write_duration
 from engine.alerting.measured_words import tell_percent
-from engine.alerting.rules import AlertSeverity, Burning, Condition, Rule, Share, Standstill
+from engine.alerting.rules import (
+    AlertCode,
+    AlertSeverity,
+    Burning,
+    Condition,
+    Rule,
+    Share,
+    Standstill,
+)
 from engine.alerting.states import RuleState
 from engine.alerting.status import AlertingStatus, FiringAlert, HeartbeatStanding, Ticks
+from engine.errors import ErrorCode
 from engine.quotes.shape import parse_uuid
 
 # By the name of a severity.
@@ -39,6 +48,7 @@ NOTICE_STATES: Final[Mapping[str, Colour]] = {
     "dropped": "gray",
 }
 NOT_CONFIGURED: Final = Words("not configured", "red")
+_CODES: Final = frozenset({*(each.value for each in (*AlertCode, *ErrorCode))})
 _LEAST_GAPS: Final = 1
 _MINUTE: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)
@@ -106,6 +116,11 @@ def timing(rule: Rule) -> str:
 
 
 # --- what fires ---
+
+
+def code(said: str) -> str:
+    """A code of an alert as Markdown; one of another release may be anything, and is not told."""
+    return literal(said) if said in _CODES else "a code that this release does not know"
 
 
 def message(said: str, rule: Rule | None) -> str:
