@@ -9,7 +9,7 @@ PIP    := $(BIN)/pip --disable-pip-version-check --quiet
 BENCH_DIR   ?= /var/tmp/saveguard-bench
 BENCH_SIZES ?= 1000000 10000000
 
-.PHONY: help up test lint audit format bench bench-metrics bench-viewers bench-answer bench-soak lock clean
+.PHONY: help up test lint audit format bench bench-metrics bench-viewers bench-answer bench-soak bench-alerts lock clean
 
 help:                    ## list these commands
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' Makefile | expand -t 16
@@ -49,6 +49,10 @@ bench-answer: $(VENV)/.dev ## from Enter to the answer of a look-up, in a browse
 
 bench-soak: $(VENV)/.dev ## a page left open for half an hour, with traffic
 	"$(BIN)/python" -m bench.soak
+
+bench-alerts: $(VENV)/.dev ## 10,000 alerts under faults, and saves beside them (20 minutes)
+	"$(BIN)/python" -m bench.alert_delivery
+	"$(BIN)/python" -m bench.alert_saves
 
 lock: $(VENV)/.dev       ## resolve the dependencies anew, with hashes
 	"$(BIN)/python" -m pip install --quiet uv

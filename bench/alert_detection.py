@@ -52,13 +52,14 @@ class Month:
         pages: how often each rule fired.
         detections: of each incident by each of its rules.
         false: what fired outside of any incident.
-        reasons: of the first firing of each rule.
+        echoes: burn rates that fired again while their long window still held one.
     """
 
     attempts: int
     pages: Counter[str]
     detections: tuple[Detection, ...]
     false: tuple[tuple[str, Firing], ...]
+    echoes: int = 0
 
 
 def is_good(healthy: Sequence[Month], disturbed: Sequence[Month]) -> bool:
@@ -142,10 +143,12 @@ def _by_incident(disturbed: Sequence[Month]) -> Iterator[str]:
     found = sum(each.after is not None for month in disturbed for each in month.detections)
     of = sum(len(month.detections) for month in disturbed)
     false = sum(len(month.false) for month in disturbed)
+    echoes = sum(month.echoes for month in disturbed)
     yield (
         f"{found} of {of} detections that had to be were, and {false} alerts came outside of any"
-        " incident. Time to detect is from the first second of the incident: the middle run, and"
-        " the slowest."
+        f" incident. In {echoes} cases a burn rate fired again in a quiet night while its long"
+        " window still held one. Time to detect is from the first second of the incident: the"
+        " middle run, and the slowest."
     )
     yield ""
     yield "| Incident | Rule | Found | Time to detect | Slowest |"

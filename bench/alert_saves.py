@@ -136,7 +136,7 @@ def markdown(results: Mapping[str, Any]) -> list[str]:
     headings = ["receiver", "p50 ms", "p95 ms", "p99 ms", "p50 ratio", "p95 ratio", "p99 ratio",
                 "tries in a window"]  # fmt: skip
     told = (
-        f"{len(rounds)} rounds of windows of {results['seconds']:.0f} s, {results['alerts']} alerts"
+        f"{len(rounds)} rounds of windows of {results['seconds']:g} s, {results['alerts']} alerts"
         " waiting at the start of each; a ratio is the median of the rounds' ratios."
     )
     return [

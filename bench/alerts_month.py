@@ -32,8 +32,8 @@ _PLAIN: Final = 1.0
 
 SERVICES: Final = (
     Service("nine saves a second at noon", 1.0, {}),
-    Service("one a second", 1 / 9, {}),
-    # Nobody comes for hours, night by night.
+    # Nobody comes for half an hour of a Sunday's night, or for hours of every night.
+    Service("one a second", 1 / 9, {"HIGH-002": {"no_data_after": "1 h"}}),
     Service("nine a minute", 1 / 60, {"HIGH-002": {"no_data_after": "12 h"}}),
 )
 
@@ -80,16 +80,24 @@ def run(
             for watched, rule_id, at, lasts in STANDSTILLS
             if at + lasts <= timedelta(days=days)
         ]
+    outside = [
+        (rule_id, firing)
+        for rule_id, found in fired.items()
+        for firing in found
+        if not _is_excused(firing.began.at - START, spans[rule_id], incidents)
+    ]
+    longest = {rule.id: _longest(rule) for rule in own_rules()}
+    false = tuple(
+        (rule_id, firing)
+        for rule_id, firing in outside
+        if not _is_excused(firing.began.at - START, longest[rule_id], incidents)
+    )
     return Month(
         attempts=traffic.attempts,
         pages=Counter({rule_id: len(found) for rule_id, found in fired.items() if found}),
         detections=tuple(detections),
-        false=tuple(
-            (rule_id, firing)
-            for rule_id, found in fired.items()
-            for firing in found
-            if not _is_excused(firing.began.at - START, spans[rule_id], incidents)
-        ),
+        false=false,
+        echoes=len(outside) - len(false),
     )
 
 
@@ -108,6 +116,12 @@ def _grace(rule: Rule) -> timedelta:
     """How long after an incident it may still be in a rule's shortest window."""
     lengths = [each.length for each in samples_of(rule.condition)]
     return min(lengths, default=timedelta(0)) + rule.hold
+
+
+def _longest(rule: Rule) -> timedelta:
+    """How long after an incident it may still be in a rule's longest window."""
+    lengths = [each.length for each in samples_of(rule.condition)]
+    return max(lengths, default=timedelta(0)) + rule.hold
 
 
 def _first(found: Sequence[Firing], start: timedelta, end: timedelta) -> timedelta | None:

@@ -9,9 +9,10 @@
        └──known and false── unknown ──────────────────┘
 
 From every state but firing, numbers that cannot be known lead to unknown. A rule that fires goes on
-doing so while they are unknown: nothing says that it is over. Nor does a share that is above its
-threshold, though chance might explain it: firing takes proof, and so does being over. One that
-fires for want of numbers is resolved as soon as there are some, and begins anew if they are bad.
+doing so while there are none: nothing says that it is over. Few that are not bad do say so. A share
+that is above its threshold does not, though chance might explain it: firing takes proof, and so
+does being over. A rule that fires for want of numbers is resolved as soon as there are some, and
+begins anew if they are bad.
 
 A clock that was set back makes what is remembered lie in the future; it is then taken to be of now,
 so that a hold begins anew and nothing waits for the clock to catch up.
@@ -41,14 +42,14 @@ def evaluate(rule: Rule, measured: Measured, memory: Memory | None, now: datetim
         now: the instant of the look.
     """
     before = _not_after(memory, now) if memory else Memory(RuleState.INACTIVE, now)
-    if measured.is_true is None:
+    if measured.is_true is None and not _is_telling(before, measured):
         after, why = _unknown(rule, before, now, is_first=memory is None)
     elif before.is_no_data:
         after, why = _back(before, measured, now)
     elif measured.is_true:
         after, why = _true(rule, before, now)
     else:
-        after, why = _false(rule, before, now, is_above=measured.is_above)
+        after, why = _false(rule, before, now, is_above=bool(measured.is_above))
     is_new = after.state is not before.state
     after = replace(after, since=now if is_new else before.since)
     if after.state not in _WITH_ALERT or _begins(before, after):
@@ -57,6 +58,11 @@ def evaluate(rule: Rule, measured: Measured, memory: Memory | None, now: datetim
 
 
 _WITH_ALERT: Final = frozenset({RuleState.FIRING, RuleState.RESOLVED})
+
+
+def _is_telling(before: Memory, measured: Measured) -> bool:
+    """Whether few attempts, which would make nothing good, say whether an alert goes on."""
+    return before.state is RuleState.FIRING and measured.is_above is not None
 
 
 def _begins(before: Memory, after: Memory) -> bool:

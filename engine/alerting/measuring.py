@@ -150,9 +150,11 @@ def holds(
     return all(is_shown(each, threshold, still) for each in others)
 
 
-def are_above(condition: Share | Burning, tallies: Sequence[Tally]) -> bool:
-    """Whether all windows are above the threshold, be it by chance."""
+def are_above(condition: Share | Burning, tallies: Sequence[Tally]) -> bool | None:
+    """Whether all windows are above the threshold, be it by chance; None if one is of nothing."""
     threshold = threshold_of(condition)
+    if not all(each.of for each in tallies):
+        return None
     return all(is_above(each, threshold) for each in tallies)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.alerting.durations import write_duration
 from engine.alerting.measured_words import tell_percent
-from engine.alerting.rules import Burning, Condition, Share, Standstill
+from engine.alerting.rules import Burning, Condition, Share, Standstill, Watched
 from engine.rollups.counts import Traffic
 
 
@@ -20,7 +20,8 @@ def tell_condition(condition: Condition) -> str:
                 f" too fast over {write_duration(pair.long)} and {write_duration(pair.short)}"
             )
         case Standstill():
-            return f"the {condition.watched} has not moved for {condition.intervals} intervals"
+            done = "answered" if condition.watched is Watched.DATABASE else "moved"
+            return f"the {condition.watched} has not {done} for {condition.intervals} intervals"
 
 
 def _share(condition: Share) -> str:

@@ -31,14 +31,14 @@ class Measured:
         reason: why, in a sentence with the number that decides.
         numbers: what was counted, in JSON's own types: windows in seconds, counts, shares, and
             for an alert the p95 and p99 in milliseconds.
-        is_above: whether the numbers are above the threshold at all, be it by chance. That fires
-            no rule, but one that fires goes on doing so.
+        is_above: whether the numbers are above the threshold at all, be it by chance; None when
+            there are none. That fires no rule, but one that fires goes on doing so.
     """
 
     is_true: bool | None
     reason: str
     numbers: Mapping[str, Any] = field(default_factory=dict)
-    is_above: bool = False
+    is_above: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 Of 40 attempts in five minutes one conflict is 2.5 %, twenty-five times what HIGH-005 allows, and
 means nothing. So a sample counts when attempts that keep just to the threshold would come out so
-bad, or worse, less often than once in a million times (`CHANCE`): four conflicts of those 40, or
-fifteen of 2,700. See docs/decisions/0021-alert-rules.md for what this costs and what it saves.
+bad, or worse, less often than once in a million times (`CHANCE`), and when there are more bad ones
+than a caller makes by trying again (`FEWEST`): eight conflicts of those 40, or fifteen of 2,700.
+See docs/decisions/0021-alert-rules.md for what this costs and what it saves.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from engine.slo.bounds import at_least
 # windows that slide give chance about three tries at each: nearly a million looks. Bad attempts
 # come in clusters besides; with 1e-4 a healthy service is paged for conflicts three times a month.
 CHANCE: Final = 1e-6
+# Fewer bad attempts may all be one caller who tries again and again, whatever they are a share of.
+FEWEST: Final = 8
 # Whether a burn still goes on is asked only while the long window says that it matters: as sure as
 # objectives are judged. A single bad attempt of a quiet night would do otherwise, days after.
 STILL_CHANCE: Final = 0.05
@@ -63,6 +66,8 @@ def is_shown(tally: Tally, threshold: float, chance: float = CHANCE) -> bool:
         return False
     if threshold == 0 or chance >= 1:
         return True
+    if tally.bad < FEWEST and chance <= CHANCE:
+        return False
     # Most samples are far from the line, where two bounds will do; the sum is for those near it.
     most = _log_at_most(tally, threshold)
     if most < log(chance):

@@ -136,8 +136,8 @@ def counted(
         bad, of, samples = condition.bad, condition.of, list(samples_of(condition))
     found = [streams[Stream(each.operation, each.traffic)] for each in samples]
     bads = np.fromiter((bad.count(each) for each in found[0]), np.int64, len(found[0]))
-    alls = sum(np.fromiter((of.count(each) for each in row), np.int64, len(row)) for row in found)
-    return bads, np.asarray(alls, np.int64)
+    totals = sum(np.fromiter((of.count(each) for each in row), np.int64, len(row)) for row in found)
+    return bads, np.asarray(totals, np.int64)
 
 
 def walk(
@@ -168,7 +168,7 @@ def walk(
     ]
 
     def tallies(number: int) -> list[Tally]:
-        return [Tally(int(bads[number]), int(alls[number])) for bads, alls in windows]
+        return [Tally(int(bads[number]), int(totals[number])) for bads, totals in windows]
 
     def measured(number: int) -> Measured:
         if read is not None and not read[number]:
@@ -176,13 +176,17 @@ def walk(
         return measure_tallies(condition, tallies(number), chance=chance)
 
     # What is not above its threshold needs no exact distribution, and that is nearly everything.
-    above = [above_all(bads, alls, threshold_of(condition)) for bads, alls in windows]
+    above = [above_all(bads, totals, threshold_of(condition)) for bads, totals in windows]
     truths = np.where(windows[0][1] < least_of(condition), _TRUTHS[None], _TRUTHS[False])
     for number in np.flatnonzero(above[0]):
         truths[number] = _TRUTHS[holds(condition, tallies(int(number)), chance=chance)]
     if read is not None:
         truths[~read] = _TRUTHS[None]
-    return _walked(rule, rows, truths.astype(np.int8), np.all(above, axis=0), measured)
+    levels = np.all(above, axis=0).astype(np.int8)
+    levels[np.any([totals == 0 for _bads, totals in windows], axis=0)] = _TRUTHS[None]
+    if read is not None:
+        levels[~read] = _TRUTHS[None]
+    return _walked(rule, rows, truths.astype(np.int8), levels, measured)
 
 
 def walk_still(
@@ -205,7 +209,7 @@ def walk_still(
         return measure(condition, Readings(rows.look_at(number), moved=at))
 
     truths = [_TRUTHS[measured(number).is_true] for number in range(len(rows))]
-    return _walked(rule, rows, np.array(truths, np.int8), np.zeros(len(rows), np.bool_), measured)
+    return _walked(rule, rows, np.array(truths, np.int8), np.full(len(rows), -1, np.int8), measured)
 
 
 def firings(transitions: Sequence[Transition], until: datetime) -> tuple[Firing, ...]:
@@ -233,7 +237,7 @@ def _walked(
     rule: Rule,
     rows: Rows,
     truths: NDArray[np.int8],
-    above: NDArray[np.bool_],
+    levels: NDArray[np.int8],
     measured: Callable[[int], Measured],
 ) -> tuple[Transition, ...]:
     known = {number: truth for truth, number in _TRUTHS.items()}
@@ -244,7 +248,7 @@ def _walked(
     while number < len(rows):
         truth = known[int(truths[number])]
         now = rows.look_at(number)
-        bare = Measured(is_true=truth, reason="", is_above=bool(above[number]))
+        bare = Measured(is_true=truth, reason="", is_above=known[int(levels[number])])
         decision = evaluate(rule, bare, memory, now)
         if decision.is_new:
             numbers = measured(number)

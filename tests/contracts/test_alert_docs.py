@@ -83,6 +83,8 @@ def test_states_checks_and_fields_are_documented() -> None:
 
 def test_the_table_of_detections_has_every_rule() -> None:
     page = _page("reference/alert-detection.md")
+    # No tick can find a database that is away; the watchdog tells it, see test_alert_watchdog.py.
+    evaluated = [rule.id for rule in own_rules() if rule.id != "WATCH-001-DATABASE"]
 
-    assert [rule.id for rule in own_rules() if f"\n| {rule.id} | " not in page] == []
+    assert [rule_id for rule_id in evaluated if f"\n| {rule_id} | " not in page] == []
     assert "0 alerts came outside of any incident" in page

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import account_panel
 from dashboard.viewer import Viewer
 from engine.access.passwords import is_right
-from engine.access.roles import Role
+from engine.access.roles import PERMISSIONS, Role
 from engine.access.tables import AccountPassword
 from engine.database.migrate import owner_engine
 from engine.database.target import Target
@@ -60,7 +60,7 @@ def test_it_says_who_one_is_and_what_the_role_allows(engine: Runtime, seat: Seat
 
     assert "You are the on-call." in words(page)
     assert "Your role is **on-call**. You may:" in words(page)
-    assert words(page).count("\n- ") == 2
+    assert words(page).count("\n- ") == len(PERMISSIONS[Role.ON_CALL])
     links = {each.proto.page for each in page.get("page_link")}
     assert links == {"", "lookup", "latency", "errors", "attempts", "limits", "readiness"}
     del engine

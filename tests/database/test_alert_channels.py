@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from pathlib import Path
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from engine.access.audit import Actor, Way
@@ -15,18 +18,20 @@ from engine.access.roles import Role
 from engine.alerting.channel_status import ChannelStatus, channel_statuses
 from engine.alerting.channel_tests import TestAlert, confirm_test, put_tests
 from engine.alerting.channels.channel import ChannelName, Sent
+from engine.alerting.outbox import entries, put_in
 from engine.alerting.sender import Sender
 from engine.alerting.tables import AlertOutbox
 from engine.clock import SystemClock
 from engine.database.sessions import session_of
 from engine.database.target import Target
 from engine.errors import Refusal
+from engine.runtime import open_runtime
 from engine.settings import Settings, load_settings
-from engine.worker import all_jobs
+from engine.worker import _sending, all_jobs, open_worker
 from tests.alerting_notices import notice
 from tests.alerting_receivers import CHAT, SECRET, TOKEN, Reaction, bot_api, webhook
 from tests.database.alert_scene import FAILING, REFUSED, SENT, Scene
-from tests.database.databases import CLOCK
+from tests.database.databases import CLOCK, value
 from tests.database.people import account, trail
 from tests.database.shell import Shell
 
@@ -289,3 +294,25 @@ def test_a_worker_sends_to_each_channel_in_a_job_of_its_own(runtime: Any) -> Non
     assert [each for each in names if each.startswith("alerts to ")] == [
         "alerts to telegram", "alerts to webhook", "alerts to apprise",
     ]  # fmt: skip
+
+
+def test_a_worker_delivers_and_leaves_nothing_open(target: Target, tmp_path: Path) -> None:
+    with webhook() as hook:
+        settings = Settings(
+            data_dir=tmp_path,
+            alert_webhook_url=SecretStr(hook.url),
+            alert_webhook_secret=SecretStr(SECRET),
+        )
+        with psycopg.connect(target.app) as connection:
+            put_in(connection, entries(notice(), ["webhook"], CLOCK.now()))
+        with (
+            open_runtime(settings, target) as runtime,
+            open_worker(runtime, lambda opened: tuple(_sending(opened))),
+        ):
+            hook.wait_for(1)
+
+    assert len(hook.received) == 1
+    assert hook.faults == []
+    assert [each.name for each in enumerate_threads() if each.name.startswith("alerts to")] == []
+    # Settled before it left: nobody has to take a claim over.
+    assert value(target.app, "SELECT state FROM alert_outbox") == "delivered"

@@ -568,9 +568,14 @@ def test_what_is_handed_over_together_is_told_in_order(scene: Scene) -> None:
     scene.put(over(fired), "telegram", "webhook")
     scene.pass_time(30)
 
+    scene.apprise.answer = FAILING
     scene.run("telegram", "apprise")
+    scene.apprise.answer = SENT
+    scene.pass_time(1)
+    scene.run("apprise")
 
-    assert [each.body["kind"] for each in scene.apprise.sent] == ["firing", "resolved"]
+    told = [each.body["kind"] for each in scene.apprise.sent]
+    assert told == ["firing", "firing", "resolved"]
 
 
 def test_one_that_failed_in_doubt_is_told_to_be_over(scene: Scene) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
+from threading import Barrier
 
 import psycopg
 import pytest
@@ -126,8 +128,16 @@ def test_an_evaluator_that_stands_still_is_told_once_by_all_that_watch(
     others = [watch_of(bench, {}) for _ in range(2)]
     for _ in range(4):
         assert [watch.look(), *(each.look(0) for each in others)] == [0, 0, 0]
-    assert [watch.look(), *(each.look(0) for each in others)] == [1, 0, 0]
-    watch.look()
+    bench.clock.advance(timedelta(seconds=5))
+    meet = Barrier(3, timeout=30)
+
+    def look(each: Watch) -> int:
+        meet.wait()
+        return each.dog.run()
+
+    with ThreadPoolExecutor(3) as threads:
+        assert sum(threads.map(look, [watch, *others])) == 1
+    assert watch.look() == 0
 
     (row,) = bench.outbox("WATCH-001")
     assert (row["kind"], row["channel"]) == ("firing", "webhook")
@@ -290,6 +300,7 @@ def test_putting_down_what_stands_there_already_changes_nothing(bench: Bench, wa
 
     assert len(bench.rows("SELECT 1 FROM alert WHERE rule_id = %s", DATABASE)) == 1
     assert len(bench.outbox(DATABASE)) == 2
+    assert [each.name for each in directory.iterdir()] == ["outage.lock"]
 
 
 def test_a_channel_that_fails_is_tried_again_and_one_that_refuses_has_a_stand_in(

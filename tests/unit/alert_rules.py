@@ -15,7 +15,8 @@ SECOND: Final = timedelta(seconds=1)
 MINUTE: Final = timedelta(minutes=1)
 
 TRUE: Final = Measured(is_true=True, reason="Bad.")
-FALSE: Final = Measured(is_true=False, reason="Good.")
+FALSE: Final = Measured(is_true=False, reason="Good.", is_above=False)
+FEW: Final = Measured(is_true=None, reason="Few.", is_above=False)
 ABOVE: Final = Measured(is_true=False, reason="Good, or chance.", is_above=True)
 UNKNOWN: Final = Measured(is_true=None, reason="Nobody knows.")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import HTTPServer
@@ -522,7 +524,19 @@ def test_nothing_is_configured_unless_it_is_set() -> None:
 
 
 def test_apprise_is_not_imported_before_it_is_needed() -> None:
-    assert Door(Settings(), CLOCK).missing == "ALERT_APPRISE_URLS is not set"
+    program = (
+        "import sys, engine.worker\n"
+        "from engine.alerting.channels.opening import open_channels\n"
+        "from engine.clock import SystemClock\n"
+        "from engine.settings import Settings\n"
+        "door = open_channels(Settings(), SystemClock())['apprise']\n"
+        "print(door.missing, 'apprise' in sys.modules)"
+    )
+    said = subprocess.run(  # noqa: S603  # our own interpreter
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout
+
+    assert said == "ALERT_APPRISE_URLS is not set False\n"
 
 
 def test_a_service_of_apprise_gets_the_text() -> None:
@@ -539,6 +553,17 @@ def test_a_service_of_apprise_gets_the_text() -> None:
     assert told["title"] == "🔴 CRITICAL firing: DATABASE_TIMEOUT"
     assert told["message"].startswith("Database timeouts (CRITICAL-003)\nEnvironment: test\n")
     assert outcome(refused) == (Retry, FailureReason.NOT_TAKEN, None, True)
+
+
+def test_a_service_of_apprise_that_leads_elsewhere_is_not_followed() -> None:
+    with webhook(secret=None) as elsewhere:
+        moved = Reaction(307, b"", {"Location": f"{elsewhere.url}/x"})
+        with webhook(moved, secret=None) as receiver:
+            url = SecretStr(f"json://127.0.0.1:{receiver.port}/x")
+            result = Door(Settings(alert_apprise_urls=url), CLOCK).send(letter())
+
+    assert isinstance(result, Retry)
+    assert elsewhere.received == []
 
 
 def test_an_address_that_apprise_does_not_know_is_said_by_its_number() -> None:

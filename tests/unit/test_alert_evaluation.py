@@ -11,9 +11,9 @@ import pytest
 from engine.alerting.evaluation import SHOWN_RESOLVED, evaluate
 from engine.alerting.rules import Rule
 from engine.alerting.states import Decision, Measured, Memory, RuleState
-from tests.unit.alert_rules import ABOVE, FALSE, MINUTE, NOON, SECOND, TRUE, UNKNOWN, rule
+from tests.unit.alert_rules import ABOVE, FALSE, FEW, MINUTE, NOON, SECOND, TRUE, UNKNOWN, rule
 
-_MEASURED = {"t": TRUE, "a": ABOVE, "f": FALSE, "u": UNKNOWN}
+_MEASURED = {"t": TRUE, "a": ABOVE, "w": FEW, "f": FALSE, "u": UNKNOWN}
 _LETTERS = {
     RuleState.INACTIVE: "-",
     RuleState.PENDING: "p",
@@ -25,7 +25,7 @@ _ALERT = UUID(int=7)
 
 
 def _decisions(tested: Rule, looks: str, step: timedelta = MINUTE) -> list[Decision]:
-    """What is decided at each look, one a minute: true, above, false, unknown."""
+    """What is decided at each look, one a minute: true, above, few, false, unknown."""
     memory: Memory | None = None
     found = []
     for number, look in enumerate(looks):
@@ -57,6 +57,11 @@ def _states(decisions: Iterable[Decision]) -> str:
         ({}, "taaf", "FFFr"),
         ({"keep": 2 * MINUTE}, "taaaff", "FFFFFr"),
         ({"hold": MINUTE}, "tata", "p-p-"),
+        # Few attempts, none of them bad: nothing good begins, but an alert ends.
+        ({}, "fww", "-??"),
+        ({}, "tww", "Fr?"),
+        ({"keep": 2 * MINUTE}, "twwf", "FFrr"),
+        ({"no_data_after": 2 * MINUTE}, "fuuuw", "-??Fr"),
         ({}, "tfa", "Frr"),
         ({}, "tuuu", "FFFF"),
         ({}, "tuf", "FFr"),

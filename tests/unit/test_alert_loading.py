@@ -216,7 +216,7 @@ def test_rules_in_force_are_those_of_the_release_but_for_what_was_changed() -> N
     ("rule_id", "body", "field"),
     [
         ("HIGH-005", {"threshold": 0.002}, "threshold"),
-        ("HIGH-005", {"treshold": "0.2 %"}, "treshold"),
+        ("HIGH-005", {"limit": "0.2 %"}, "limit"),
         ("HIGH-005", {"least": "10"}, "least"),
         ("HIGH-005", {"hold": 60}, "hold"),
         ("HIGH-005", {"enabled": "no"}, "enabled"),

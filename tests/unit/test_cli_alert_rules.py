@@ -72,7 +72,7 @@ def test_test_says_what_passed_and_ends_with_1_when_something_did_not(
 
     assert code == 0
     assert "passed HIGH-005: two agents fight over one quote" in said
-    assert "2 tests of 1 rules, 0 failed" in said
+    assert "3 tests of 1 rules, 0 failed" in said
     assert failed == 1
     assert "FAILED HIGH-005: two agents fight over one quote" in told
     assert "after 35 min inactive, not firing" in told
