@@ -171,7 +171,8 @@ def _take_alerts(browser: Browser, url: str, path: Path, *, is_dark: bool) -> No
         tab.goto(f"{url}/alerts")
         # The rules need an evaluation or two.
         tab.locator("[class*='st-key-firing-critical-']").first.wait_for()
-        tab.locator(".st-key-unknown-table [role=gridcell]").first.wait_for(state="attached")
+        tab.locator(".st-key-cards").wait_for()
+        viewer.overview.await_refreshes(2)
         tab.mouse.move(0, 0)
         tab.screenshot(path=path)
 
