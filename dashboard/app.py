@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import door, engine_in_process, entry, navigation, viewer
+from dashboard import alerts_banner, door, engine_in_process, entry, navigation, viewer
 from dashboard.login import NOBODY
 
 _HERE = Path(__file__).resolve().parent
@@ -29,7 +29,7 @@ menu = {
     section: [
         st.Page(
             navigation.PATHS[each.name],
-            title=each.title,
+            title=alerts_banner.menu_title(each.title) if each.name == "alerts" else each.title,
             default=each is begin,
             # Streamlit serves it at / under any name; its own is for what leads there.
             url_path="begin" if each is begin else None,
@@ -53,6 +53,8 @@ if any(page in found for section, found in menu.items() if section):
     st.html(_HERE / "section.css")
 if engine_in_process.is_open():
     door.show_who_is_here(standing)
+    if page.url_path != "alerts":
+        st.fragment(alerts_banner.draw, run_every=alerts_banner.REFRESH_S)()
     page.run()
 else:
     st.error("This process has no engine to read from. Start the dashboard with: saveguard up")

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import io
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any, Final
 
 import psycopg
 
 from dashboard import addresses, downloads, engine_in_process
+from dashboard.long_reads import PATIENCE, long_reading
 from dashboard.memory import Known, recall
 from dashboard.viewer import Viewer
 from engine.access.audit import Actor
@@ -23,19 +20,10 @@ from engine.rollups.receipt import Receipt
 from engine.rollups.rows import Page, Place
 from engine.rollups.selection import Selection
 
-# How long rows are counted for somebody who asked for it.
-PATIENCE: Final = timedelta(seconds=30)
 # What one download has at most; it passes through this process's memory.
 CSV_ROWS: Final = 100_000
 # A file of that many rows is not kept in memory while it is written.
 _IN_MEMORY: Final = 1_000_000
-_GRACE_S: Final = 5.0
-# Long reads hold a connection of the few that all pages share: one at a time.
-_long_read = threading.BoundedSemaphore()
-
-
-class BusyError(Exception):
-    """Another long read of this process is under way."""
 
 
 def read_receipt(viewer: Viewer, selection: Selection) -> Known[Receipt]:
@@ -85,7 +73,7 @@ def recount(viewer: Viewer, selection: Selection) -> Receipt:
     """
     _ask(viewer)
     clock = engine_in_process.runtime().clock
-    with _long_reading(wait_s=0) as connection:
+    with long_reading(wait_s=0) as connection:
         return receipt.read(connection, selection, clock.now(), PATIENCE)
 
 
@@ -100,7 +88,7 @@ def csv(actor: Actor, selection: Selection) -> bytes:
         BusyError: another long read is under way.
         psycopg.Error: the database could not be asked, or was not done in time.
     """
-    with _long_reading(wait_s=PATIENCE.total_seconds()) as connection:
+    with long_reading(wait_s=PATIENCE.total_seconds()) as connection:
         return downloads.made(
             connection,
             engine_in_process.runtime().clock,
@@ -125,16 +113,3 @@ def _ask(viewer: Viewer) -> None:
     """What is known of all agents' attempts may be shared by all who pass here."""
     if not viewer.may(Permission.READ_LEDGER):
         raise PermissionError
-
-
-@contextmanager
-def _long_reading(*, wait_s: float) -> Iterator[psycopg.Connection[Any]]:
-    runtime = engine_in_process.runtime()
-    if not _long_read.acquire(timeout=wait_s):
-        raise BusyError
-    try:
-        deadline = runtime.clock.monotonic() + PATIENCE.total_seconds() + _GRACE_S
-        with runtime.read_pool.connection(deadline) as connection:
-            yield connection
-    finally:
-        _long_read.release()

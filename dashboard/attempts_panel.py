@@ -24,7 +24,8 @@ from dashboard import (
     receipt_words,
     viewer,
 )
-from dashboard.attempt_reads import CSV_ROWS, PATIENCE, BusyError
+from dashboard.attempt_reads import CSV_ROWS
+from dashboard.long_reads import PATIENCE, BusyError
 from dashboard.memory import Known
 from engine.access.audit import Actor
 from engine.rollups import rows

@@ -84,6 +84,15 @@ def recall(runtime: Runtime, question: Hashable, read: Read[T]) -> Known[T]:
     return Known(cast("T | None", value), freshness)
 
 
+def remembered(question: Hashable) -> object:
+    """The newest answer to a question, whether or not it is of the present; nobody is asked.
+
+    Returns:
+        None if there was never one.
+    """
+    return _memory().peek(question)
+
+
 class _Memory:
     """What was read last, and since when nothing can be; one for the process."""
 
@@ -105,6 +114,12 @@ class _Memory:
                 self._failed(runtime, kept, _NOT_ANSWERED)
         with self._lock:
             return kept.value, kept.freshness
+
+    def peek(self, question: Hashable) -> object:
+        """What is known without asking."""
+        with self._lock:
+            kept = self._kept.get(question)
+            return None if kept is None else kept.value
 
     def _ask(
         self, runtime: Runtime, question: Hashable, read: Read[Any]

@@ -57,6 +57,7 @@ PAGES: Final[Mapping[str, Page]] = {
         Page("lookup", "Lookup", "What became of this save?", _READ, is_for_agents=True),
         Page("latency", "Latency", "How long do saves take, and where does the time go?", _SEE),
         Page("errors", "Errors", "What goes wrong, how often, and for whom?", _SEE),
+        Page("alerts", "Alerts", "What is wrong now, since when, how bad, and what do I do?", _SEE),
         Page("attempts", "Attempts", "Which attempts is a number made of?", _READ),
         Page("readiness", "Readiness", "May this release go on, and what is left to do?", _SEE),
         # Without an address it has nothing to show.

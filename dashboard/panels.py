@@ -73,14 +73,15 @@ def overview(length: timedelta, wanted: Filter, refresh_s: int | None) -> None:
         lambda: compose(reading, refresh_s, zone, now),
     )
     status_line.draw(view.notice, view.badges, view.as_of)
-    _cards(view.cards)
+    cards(view.cards)
     _charts(view)
     _objectives(view)
     if view.shows_attempts:
         _newest(view)
 
 
-def _cards(shown: Sequence[Card]) -> None:
+def cards(shown: Sequence[Card]) -> None:
+    """Headline numbers side by side."""
     with st.container(key="cards"), st.grid(len(shown)):
         for card in shown:
             st.metric(

@@ -29,15 +29,15 @@ _NONE: Final = "none"
 # What each permission lets somebody do, in the words of a page.
 ALLOWED: Final = {
     Permission.SEE_NUMBERS: (
-        "see the numbers over all agents, and how releases stand: Overview, Latency, Errors,"
-        " Readiness"
+        "see the numbers over all agents, what fires, and how releases stand: Overview, Latency,"
+        " Errors, Alerts, Readiness"
     ),
     Permission.READ_LEDGER: (
         "read any agent's attempts, quotes and log lines: Lookup, Attempts, Quote, Limits"
     ),
     Permission.SEE_PERSONAL_DATA: "see clients' names and addresses, and notes, on Quote",
-    Permission.HANDLE_ALERTS: "acknowledge and silence alerts, and test their channels",
-    Permission.CHANGE_RULES: "change alert rules",
+    Permission.HANDLE_ALERTS: "acknowledge and silence alerts, and test their channels, on Alerts",
+    Permission.CHANGE_RULES: "change alert rules, on Alerts",
     Permission.SIGN_OFF: "make releases, and vouch, waive and sign on Readiness",
     Permission.MANAGE_ACCESS: (
         "change accounts, roles, keys and limits, and read the audit trail: People, Audit trail"

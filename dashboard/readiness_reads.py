@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-import psycopg
-from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from dashboard import engine_in_process
 from dashboard.memory import Known, recall
+from dashboard.session_reads import in_session
 from dashboard.viewer import Viewer
 from engine.access.roles import Permission
-from engine.database.sessions import session_of
 from engine.readiness.box_history import Said, box_history
 from engine.readiness.contacts import Roster, roster_of
 from engine.readiness.fingerprints import fingerprints_now
@@ -121,17 +119,7 @@ def _ask(viewer: Viewer, question: Hashable, read: Callable[[Session], T]) -> Kn
     if not viewer.may(Permission.SEE_NUMBERS):
         raise PermissionError
     runtime = engine_in_process.runtime()
-    return recall(runtime, ("readiness", question), lambda _: _in_session(runtime, read))
-
-
-def _in_session(runtime: Runtime, read: Callable[[Session], T]) -> T:
-    try:
-        with session_of(runtime.target) as session:
-            return read(session)
-    except DBAPIError as error:
-        if isinstance(error.orig, psycopg.Error):
-            raise error.orig from error
-        raise
+    return recall(runtime, ("readiness", question), lambda _: in_session(runtime, read))
 
 
 def _listed(session: Session) -> tuple[Listed, ...]:

@@ -18,11 +18,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
+import psycopg
 from playwright.sync_api import Browser
 
 from dashboard.panels import ROW_HEIGHT
 from engine.clock import SystemClock
+from engine.database.cluster import Cluster
 from engine.settings import Settings
+from tests.alert_past import Past, timeouts, two_weeks
 from tests.browser.chromium import LAPTOP, open_browser
 from tests.browser.latency_page import LatencyPage
 from tests.browser.overview_page import looking_on
@@ -58,6 +61,7 @@ def main() -> None:
         saveguard.lose_a_race()
         _staff(saveguard)
         _ready(saveguard)
+        _burst(saveguard)
         take(saveguard.url, given.into, pages)
 
 
@@ -161,6 +165,18 @@ def _take_readiness(browser: Browser, url: str, path: Path, *, is_dark: bool) ->
         tab.screenshot(path=path)
 
 
+def _take_alerts(browser: Browser, url: str, path: Path, *, is_dark: bool) -> None:
+    with looking_on(browser, url, size=_WIDE, is_dark=is_dark, zone="Europe/Paris") as viewer:
+        tab = viewer.overview.tab
+        tab.goto(f"{url}/alerts")
+        # The rules need an evaluation or two.
+        tab.locator("[class*='st-key-firing-critical-']").first.wait_for()
+        tab.locator(".st-key-cards").wait_for()
+        viewer.overview.await_refreshes(2)
+        tab.mouse.move(0, 0)
+        tab.screenshot(path=path)
+
+
 def _taken_when_filled(name: str, table: str) -> _Taker:
     """Of a page that stands still, once a table of it is there."""
 
@@ -181,6 +197,7 @@ _TAKERS: Final[Mapping[str, _Taker]] = {
     "lookup": _take_lookup,
     "quote": _take_quote,
     "attempts": _take_attempts,
+    "alerts": _take_alerts,
     "readiness": _take_readiness,
     "people": _take_people,
     "audit": _taken_when_filled("audit", "audit"),
@@ -220,6 +237,14 @@ def _ready(saveguard: Saveguard) -> None:
     # It exits 1 where a box is red, as one may be.
     with suppress(subprocess.CalledProcessError):
         command(place, "readiness", "run", "--release", "2026.48")
+
+
+def _burst(saveguard: Saveguard) -> None:
+    """Two weeks with an alert now and then; and attempts that ran into a lock, a moment ago."""
+    conninfo = Cluster(saveguard.data_dir / "postgresql").conninfo("saveguard")
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        two_weeks(Past(connection, SystemClock().now()))
+        timeouts(connection, 3)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
@@ -16,6 +17,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 from psycopg import sql
+from psycopg.types.json import Jsonb
 from sqlmodel import Session
 
 from dashboard.navigation import PAGES
@@ -26,6 +28,7 @@ from engine.database.migrate import owner_engine
 from engine.payload import encode
 from engine.quotes.clients import add_client
 from engine.quotes.shape import ITEM_FIELDS, ITEM_NAMES, QUOTE_FIELDS
+from tests.alert_past import Past
 from tests.api.test_bad_fields import ITEMS
 from tests.browser.chromium import LAPTOP
 from tests.browser.expanders import open_expander
@@ -44,6 +47,8 @@ _TEXTS: Final = (
 )
 # Shown by whatever shows a text at all.
 _SIGNS: Final = (f"window.{OWNED}=9", ":red-badge[badge]")
+# Shown by whatever shows only the beginning of a text.
+_START: Final = 20
 # Pages beside those that show names of people, or what somebody did.
 _TELLING: Final = frozenset({"people", "audit"})
 # What the text would have made of a page that reads it as anything but text.
@@ -88,11 +93,13 @@ class Watch:
 
 @dataclass(frozen=True)
 class Poisoned:
-    """A quote, and the attempt that made it, with hostile text in every field."""
+    """A quote, the attempt that made it, and an alert, with hostile text in every field."""
 
     quote_id: UUID
     attempt_id: UUID
+    alert_id: UUID
     sign: str
+    start: str
 
 
 @pytest.fixture
@@ -154,8 +161,9 @@ def _poison(saveguard: Saveguard, text: str, sign: str) -> Poisoned:
             "SELECT id FROM attempt WHERE quote_id = %s", [quote_id]
         ).fetchone() or (None,)
         _add_event(connection, agent.account_id, text)
+        alert_id = _add_alert(connection, text)
     assert attempt_id is not None
-    return Poisoned(quote_id, attempt_id, sign)
+    return Poisoned(quote_id, attempt_id, alert_id, sign, text[:_START])
 
 
 def _laden(text: str) -> dict[str, Any]:
@@ -206,6 +214,30 @@ def _add_event(connection: psycopg.Connection[Any], account_id: UUID, text: str)
     )
 
 
+def _add_alert(connection: psycopg.Connection[Any], text: str) -> UUID:
+    """An alert that is over, with the text in all that was said of it; its id."""
+    past = Past(connection, CLOCK.now())
+    silence_id = past.silence({"rule": text}, reason=text, made_by=text)
+    alert_id = past.alert(
+        rule_id=text,
+        lasted=timedelta(minutes=5),
+        severity="CRITICAL",
+        error_code=text,
+        correlation_id=text,
+        message=text,
+        numbers=Jsonb({text: text}),
+        acknowledged_at=past.now,
+        acknowledged_by=text,
+        disposition="real",
+        remark=text,
+        muted_by=Jsonb({"silence": str(silence_id)}),
+    )
+    body = Jsonb({"ruleId": text, "severity": text})
+    outbox_id = past.notice(alert_id, "webhook", answer=text, receipt=text, body=body)
+    past.tried(outbox_id, answer=text)
+    return alert_id
+
+
 def test_hostile_text_in_every_stored_field_stays_text_on_every_page(
     tab: Page, saveguard: Saveguard, watch: Watch
 ) -> None:
@@ -222,6 +254,10 @@ def test_hostile_text_in_every_stored_field_stays_text_on_every_page(
         show.click()
         expect(tab.locator(".st-key-personal-data")).to_contain_text(each.sign)
         _check(tab)
+        _open(tab, saveguard, "alerts", alert=str(each.alert_id))
+        said = tab.locator(".st-key-alert-table [role=gridcell]")
+        expect(said.filter(has_text=each.start).first).to_have_count(1)
+        _check(tab)
         _open(tab, saveguard, "lookup", correlation_id=str(each.attempt_id))
         expect(tab.locator(".st-key-story")).to_contain_text(each.sign)
         _check(tab)
@@ -229,6 +265,11 @@ def test_hostile_text_in_every_stored_field_stays_text_on_every_page(
     _open(tab, saveguard, "attempts", **window)
     expect(tab.locator("[role=gridcell]").filter(has_text=_SIGNS[1]).first).to_have_count(1)
     _check(tab)
+    for view in ("History", "Deliveries", "Silences"):
+        _open(tab, saveguard, "alerts", show=view, span="1 h")
+        started = tab.locator("[role=gridcell]").filter(has_text=poisoned[1].start)
+        expect(started.first).to_have_count(1)
+        _check(tab)
     for page in set(PAGES) - {"quote", "lookup", "attempts"}:
         _open(tab, saveguard, page)
         if page in _TELLING:

@@ -11,6 +11,7 @@ from typing import Final
 
 from engine.quotes.shape import ITEM_NAMES, QUOTE_FIELDS
 from tests.canaries.planting import (
+    ALERTS,
     FORM,
     IDEMPOTENCY_KEY,
     MOVES,
@@ -95,6 +96,13 @@ ALLOWED: Final[Mapping[str, AbstractSet[str]]] = {
     "page people": {PEOPLE[each] for each in ("account.email", "account.name", "agent.name")},
     "page audit": {PEOPLE["account.email"]},
     "table audit_event.actor": {PEOPLE["account.email"]},
+    # Whoever is on call reads what was said of an alert; each stands in the place that is its own.
+    "page alerts": {*ALERTS},
+    "table alert.message": {ALERTS[0]},
+    "table alert.remark": {ALERTS[1]},
+    "table alert_silence.reason": {ALERTS[2]},
+    "table alert_outbox.answer": {ALERTS[3]},
+    "table alert_delivery.answer": {ALERTS[3]},
     # What was filled in stands in the form that is shown again, the password never.
     "answer of the form to sign in": {FORM, WRONG_ADDRESS, PEOPLE["account.email"]},
     "answer at the door": {FORM},

@@ -26,6 +26,13 @@ SETTINGS: Final = (
     "the secret of the webhook",
     "an address of Apprise",
 )
+# What people and channels have said of alerts.
+ALERTS: Final = (
+    "the message of an alert",
+    "a note on an alert",
+    "the reason of a silence",
+    "the answer of a channel",
+)
 # Of a person: table.column → kind.
 PEOPLE: Final = {
     f"{table}.{column}": f"{table} {column}"
@@ -99,7 +106,7 @@ QUOTE: Final = _quote_kinds()
 def planted() -> dict[str, str]:
     """Every canary that the scene plants, by its kind."""
     kinds = [
-        *QUOTE, *SETTINGS, *PEOPLE.values(), IDEMPOTENCY_KEY, REFUSED_FIELD, REFUSED_VALUE,
+        *QUOTE, *SETTINGS, *ALERTS, *PEOPLE.values(), IDEMPOTENCY_KEY, REFUSED_FIELD, REFUSED_VALUE,
         SECOND_TRIP, PASSWORD, WRONG_PASSWORD, WRONG_ADDRESS, FORM, "a body that is no JSON",
         "a path", "a setting of the wrong kind",
         *(f"header {name}" for name in HEADERS), "header Host",

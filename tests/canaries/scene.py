@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import argon2
 import httpx
@@ -25,10 +26,11 @@ import streamlit as st
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 from streamlit.testing.v1 import AppTest
 
 import dashboard.__main__  # noqa: F401  # adds its commands to the group
-from dashboard import engine_in_process, lookup_export, memory
+from dashboard import alerts_address, engine_in_process, lookup_export, memory
 from dashboard.login import Login
 from dashboard.navigation import PAGES
 from engine.access import passwords
@@ -50,6 +52,7 @@ from engine.rollups.grid import Window
 from engine.rollups.selection import Filter, Selection
 from engine.runtime import PROCESS_LOG, Runtime, log_file
 from engine.settings import Settings, load_settings
+from tests.alert_past import Past
 from tests.alerting_receivers import Reaction, Request, webhook
 from tests.api import provocations
 from tests.api.caller import Caller, calling, client_of
@@ -58,6 +61,7 @@ from tests.api.service import CLOCK, QUOTES, Service, cloned, served
 from tests.api.wire import hear_once, request
 from tests.canaries.canaries import canary
 from tests.canaries.planting import (
+    ALERTS,
     FORM,
     HEADERS,
     IDEMPOTENCY_KEY,
@@ -229,7 +233,8 @@ def _drive(
         quote_id, correlation_id = _save(caller)
         _send_what_is_refused(caller, quote_id)
         _sign_in(patch, caller, seen)
-        _show_pages(patch, service, seen, "", quote_id, correlation_id)
+        alert_id = _plant_alert(service)
+        _show_pages(patch, service, seen, "", quote_id, correlation_id, alert_id)
         _look_at_objects(service, seen)
     _provoke(provoked, server, seen)
     _export(service, seen)
@@ -238,7 +243,8 @@ def _drive(
         stage.caller.http.get("/readyz")
         stage.caller.http.get("/metrics")
         _note_files(service.runtime.settings.data_dir / "journal", seen)
-        _show_pages(patch, provoked, seen, ", without a database", quote_id, correlation_id)
+        gone = ", without a database"
+        _show_pages(patch, provoked, seen, gone, quote_id, correlation_id, alert_id)
     return correlation_id
 
 
@@ -275,6 +281,24 @@ def _plant_people(caller: Caller) -> None:
             agency.account_id,
             hash_api_key(KEYS[kind]),
         )
+
+
+def _plant_alert(service: Service) -> UUID:
+    """An alert that somebody has silenced, noted and been told of; its id."""
+    message, note, reason, answer = (canary(each) for each in ALERTS)
+    with psycopg.connect(service.runtime.target.owner, autocommit=True) as connection:
+        past = Past(connection, CLOCK.now())
+        silence_id = past.silence({"rule": "HIGH-003"}, reason=reason)
+        alert_id = past.alert(
+            "HIGH-003",
+            lasted=timedelta(minutes=5),
+            message=message,
+            because="because",
+            remark=note,
+            muted_by=Jsonb({"silence": str(silence_id)}),
+        )
+        past.tried(past.notice(alert_id, "webhook", answer=answer), answer=answer)
+    return alert_id
 
 
 def _sign_in(patch: pytest.MonkeyPatch, caller: Caller, seen: Seen) -> None:
@@ -432,21 +456,27 @@ def _show_pages(
     state: str,
     quote_id: str,
     correlation_id: str,
+    alert_id: UUID,
 ) -> None:
     """Every page as a viewer gets it."""
     for patience in ("_GLANCE_S", "_PATIENCE_S"):
         patch.setattr(memory, patience, _PATIENCE_S)
-    addresses = {
-        "lookup": {"correlation_id": correlation_id},
-        "quote": {"quote": quote_id, "unchanged": "shown"},
+    addresses: dict[str, list[dict[str, str]]] = {
+        "lookup": [{"correlation_id": correlation_id}],
+        "quote": [{"quote": quote_id, "unchanged": "shown"}],
+        "alerts": [
+            {"alert": str(alert_id)},
+            *({"show": view.value} for view in alerts_address.Show),
+        ],
     }
     st.cache_resource.clear()
     engine_in_process.provide(service.runtime)
     try:
-        for name in PAGES:
+        visits = [(name, each) for name in PAGES for each in addresses.get(name, [{}])]
+        for name, address in visits:
             page = AppTest.from_file(str(APP), default_timeout=30)
             page.switch_page(f"../pages/{name}.py")
-            for key, value in addresses.get(name, {}).items():
+            for key, value in address.items():
                 page.query_params[key] = value
             page.run()
             assert not page.exception, page.exception

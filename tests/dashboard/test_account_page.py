@@ -62,7 +62,7 @@ def test_it_says_who_one_is_and_what_the_role_allows(engine: Runtime, seat: Seat
     assert "Your role is **on-call**. You may:" in words(page)
     assert words(page).count("\n- ") == len(PERMISSIONS[Role.ON_CALL])
     links = {each.proto.page for each in page.get("page_link")}
-    assert links == {"", "lookup", "latency", "errors", "attempts", "limits", "readiness"}
+    assert links == {"", "lookup", "latency", "errors", "alerts", "attempts", "limits", "readiness"}
     del engine
 
 

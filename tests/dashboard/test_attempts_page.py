@@ -17,6 +17,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard import addresses, attempt_reads
+from dashboard.long_reads import BusyError
 from engine.access.roles import Role
 from engine.attempts.outcome import UNKNOWN_AGENT
 from engine.attempts.outcome import Path as SavePath
@@ -370,7 +371,7 @@ def test_only_one_long_read_is_under_way(engine: Any, monkeypatch: pytest.Monkey
     refused: list[bool] = []
 
     def meanwhile(*_args: Any) -> None:
-        with pytest.raises(attempt_reads.BusyError):
+        with pytest.raises(BusyError):
             attempt_reads.recount(OPERATOR, selection)
         refused.append(True)
 

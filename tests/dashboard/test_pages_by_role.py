@@ -26,7 +26,7 @@ from tests.support import new_agency
 
 _OF_EVERYBODY: Final = {"account"}
 _OF_AGENTS: Final = {"lookup", "quote"}
-_OF_VIEWERS: Final = {"overview", "latency", "errors", "readiness"}
+_OF_VIEWERS: Final = {"overview", "latency", "errors", "alerts", "readiness"}
 _OF_ON_CALL: Final = _OF_VIEWERS | {"lookup", "attempts", "quote", "limits"}
 _OF_ADMINS: Final = _OF_ON_CALL | {"people", "audit"}
 # By role, and whether it is an agent's.
@@ -53,6 +53,7 @@ _PANELS: Final = {
     "lookup": "lookup_panels.lookup()",
     "latency": "latency_panels.latency(timedelta(minutes=5), Filter(), None)",
     "errors": "errors_panels.errors(timedelta(minutes=5), Filter(), None, None)",
+    "alerts": "alerts_panel.alerts(None)",
     "readiness": "readiness_panel.readiness()",
     "attempts": "attempts_panel.attempts()",
     "quote": "quote_panels.quote()",
