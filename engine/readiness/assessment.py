@@ -70,6 +70,7 @@ class Evidence:
         numbers: what was measured.
         is_gate_shut: whether no word helps until a machine sees something else.
         is_overtaken: whether there is more since, so that it would.
+        started_at: when it began; None where that is when it was over.
     """
 
     item_id: str
@@ -82,6 +83,12 @@ class Evidence:
     numbers: Mapping[str, Any] = field(default_factory=dict)
     is_gate_shut: bool = False
     is_overtaken: bool = False
+    started_at: datetime | None = None
+
+    @property
+    def began_at(self) -> datetime:
+        """From when on something may have happened that it did not see."""
+        return self.ended_at if self.started_at is None else min(self.started_at, self.ended_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +232,7 @@ def _said(item: Item, evidence: Evidence, known: Known, now: datetime) -> tuple[
     if evidence.verdict is not Verdict.PASSING:
         return _UNPROVED[evidence.verdict], evidence.reason
     reopened = known.contradictions.get(item.id)
-    if reopened is not None and reopened.seen_at > evidence.ended_at:
+    if reopened is not None and reopened.seen_at > evidence.began_at:
         return State.FAILING, f"Reopened: {reopened.reason}"
     why_stale = _why_stale(item, evidence, known.fingerprints, now)
     if why_stale is not None:
@@ -269,11 +276,17 @@ def _follows(
 
 
 def needs_second(item: Item, exemption: Exemption) -> bool:
-    """Whether an exemption counts only once somebody else has agreed.
+    """Whether an exemption counts only once somebody else has agreed."""
+    return exemption.state is State.WAIVED or not is_for_one(item)
 
-    A waiver does; and that a box does not apply which a machine would have decided.
+
+def is_for_one(item: Item) -> bool:
+    """Whether one person alone says that a box does not apply.
+
+    Not where a machine would have decided it, nor where several people would: else one of them
+    would speak for the others.
     """
-    return exemption.state is State.WAIVED or item.kind is not Kind.ATTESTED
+    return item.kind is Kind.ATTESTED and item.signatures == 1 and not item.is_of_each
 
 
 def waits_for_second(item: Item, exemption: Exemption, now: datetime) -> bool:

@@ -202,7 +202,8 @@ class _Reader:
         phase_id, title = _named(self._group, text)
         if len(phase_id) > _NAME_MAX:
             raise ChecklistError(
-                f"line {number + 1}: the phase would have a name of more than {_NAME_MAX} characters"
+                f"line {number + 1}: the phase would have a name of more than {_NAME_MAX}"
+                " characters"
             )
         self._boxes, self._phase_id, self._above = [], phase_id, []
         self._found.append((phase_id, self._group, title, _window(number, text), self._boxes))

@@ -235,6 +235,7 @@ def _evidence(
             digest=record.digest.hex(),
             runner=record.recorded_by,
             numbers=body["numbers"],
+            started_at=read_instant(body["startedAt"]),
         )
         words = boxes.setdefault(item.id, _Words(item, on_call))
         if body["attested"]:
@@ -347,6 +348,7 @@ class _Words:
             reason=f"{self._said(same, newest)} (vouched for by {names})",
             # It is as old as the oldest word that it needs; a look behind it grows no older.
             ended_at=min(each.ended_at for each in [*same, *self._aging(newest)]),
+            started_at=min(each.began_at for each in [*same, *self._aging(newest)]),
         )
 
     def _missing(self, same: Sequence[Evidence]) -> tuple[Verdict, str] | None:

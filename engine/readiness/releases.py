@@ -185,10 +185,17 @@ def deployed_release(session: Session, environment: str) -> UUID | None:
 
 
 def current_releases(session: Session, environment: str) -> Sequence[UUID]:
-    """What an environment runs, and the releases that were made since and are on their way."""
+    """What an environment runs, and the releases that are on their way.
+
+    One that was never deployed may still be, also where one that was made later has overtaken it.
+    """
     made = _made_for(session, environment)
     running = deployed_release(session, environment)
-    return made if running is None else made[made.index(running) :]
+    if running is None:
+        return made
+    deployed = {each.release_id for each in records_of_kind(session, RecordKind.DEPLOYMENT)}
+    since = made[made.index(running) :]
+    return [each for each in made if each in since or each not in deployed]
 
 
 def _made_for(session: Session, environment: str) -> list[UUID]:
