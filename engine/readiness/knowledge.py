@@ -31,6 +31,7 @@ from engine.readiness.tables import ReadinessRecord
 # Of the numbers of a look at a gate: the digest of what people vouch for, which their words name.
 SEEN: Final = "seen"
 _OF_FEEDBACK: Final = "feedback.sign"
+_MORE: Final = "There is more since a machine looked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,11 +217,13 @@ def _evidence(
     found: dict[str, Evidence] = {}
     ids: dict[str, UUID] = {}
     boxes: dict[str, _Words] = {}
+    said_at: datetime | None = None
     for record in records:
         if _is(record, RecordKind.FEEDBACK):
+            said_at = record.recorded_at
             for words in boxes.values():
                 if words.item.probe == _OF_FEEDBACK and words.item.id in found:
-                    found[words.item.id] = words.reopened("There is more since a machine looked")
+                    found[words.item.id] = words.reopened(_MORE)
             continue
         item = release.items.get(record.item_id or "")
         if item is None:
@@ -241,7 +244,11 @@ def _evidence(
         if body["attested"]:
             evidence = words.heard(_in_its_time(evidence, item, release), record.account_id)
         else:
+            began_at = evidence.began_at
             evidence = words.looked(_in_its_time(evidence, item, release))
+            if item.probe == _OF_FEEDBACK and said_at is not None and began_at < said_at:
+                # It came while the machine looked, which may have been too late for it.
+                evidence = words.reopened(_MORE)
         found[item.id], ids[item.id] = evidence, record.id
     gates = {name: each.gate for name, each in boxes.items() if each.gate is not None}
     return found, ids, gates

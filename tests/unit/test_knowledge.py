@@ -281,3 +281,6 @@ def test_feedback_that_comes_after_a_look_asks_for_another_one() -> None:
     assert state(knowledge_of([*records, more]), box) is State.UNKNOWN
     again = [*records, more, evidence(box, NOW - MINUTE)]
     assert state(knowledge_of(again), box) is State.PASSING
+    # Under way when it came: nobody knows whether it was seen.
+    slow = [*records, more, evidence(box, NOW - MINUTE, took=2 * HOUR)]
+    assert state(knowledge_of(slow), box) is State.UNKNOWN
