@@ -214,7 +214,7 @@ def counts(standings: Mapping[str, Standing]) -> Mapping[State, int]:
 def _decided(item: Item, known: Known, now: datetime, absent: Mapping[str, str]) -> Standing:
     exempt = _exempt(item, known, now)
     evidence = known.evidence.get(item.id)
-    if exempt is not None:
+    if exempt is not None and not _is_refuted(exempt, evidence):
         return Standing(item, exempt.state, _exempt_reason(exempt), evidence)
     if evidence is None:
         why = absent.get(item.probe or "", _NEVER[item.kind])
@@ -300,6 +300,12 @@ def _exempt(item: Item, known: Known, now: datetime) -> Exemption | None:
     if found is None or (found.expires_at is not None and found.expires_at <= now):
         return None
     return None if needs_second(item, found) and found.second is None else found
+
+
+def _is_refuted(exempt: Exemption, evidence: Evidence | None) -> bool:
+    """Whether a box that is said not to apply was looked at since, and is red: it does apply."""
+    is_red = evidence is not None and evidence.verdict is Verdict.FAILING
+    return is_red and exempt.state is State.NOT_APPLICABLE
 
 
 def _exempt_reason(exempt: Exemption) -> str:

@@ -25,8 +25,11 @@ from typing import Final
 # What ends a text is taken off afterwards: a pattern that leaves it out looks at every stretch of
 # spaces again and again, for hours in a file of our size.
 _HEADING: Final = re.compile(r"(#{1,6})\s+(.*)")
-_FENCE: Final = re.compile(r"\s*(```|~~~)")
+# What opens one has no more of its own signs after it: else it is code within a line.
+_FENCE: Final = re.compile(r"\s*(`{3,}(?=[^`]*$)|~{3,})")
 _BOX: Final = re.compile(r"(?P<indent>[ \t]*)[-*+] \[(?P<mark>[ xX])\] (?P<text>.*)")
+# What is drawn as a box, be it of another list or in a quotation.
+_LIKE_A_BOX: Final = re.compile(r"[ \t>]*([-*+]|\d{1,9}[.)])[ \t]+\[[ \txX]\]([ \t]|$)")
 _NUMBERED: Final = re.compile(r"Phase\s+(\d+)\s*:\s*(.*)", re.IGNORECASE)
 _WINDOW: Final = re.compile(
     r"\((?:(\d+)\s*[-\u2013]\s*(\d+)|after\s+(\d+))\s+(minute|hour|day)s?\)", re.IGNORECASE
@@ -148,12 +151,8 @@ def read_checklist(markdown: str) -> Checklist:
             too long, or a phase that ends after more than a year.
     """
     reader = _Reader()
-    is_code = False
-    for number, line in enumerate(markdown.splitlines()):
-        if _FENCE.match(line):
-            is_code = not is_code
-        elif not is_code:
-            reader.line(number, line)
+    for number, line in _outside_of_code(markdown):
+        reader.line(number, line)
     phases = tuple(phase for phase in reader.phases() if phase.boxes)
     if not phases:
         raise ChecklistError("there is no box (- [ ] …) under a heading of the third level")
@@ -162,6 +161,33 @@ def read_checklist(markdown: str) -> Checklist:
     if twice is not None:
         raise ChecklistError(f"two phases would have the name {twice or 'of no word at all'}")
     return Checklist(reader.title, phases, markdown)
+
+
+def refuse_what_is_overlooked(markdown: str) -> None:
+    """Refuses a text of which somebody would see more boxes than are read.
+
+    Raises:
+        ChecklistError: a line is drawn as a box, and is none of ours.
+    """
+    for number, line in _outside_of_code(markdown):
+        if _LIKE_A_BOX.match(line) and not _BOX.fullmatch(line):
+            raise ChecklistError(
+                f"line {number + 1}: a box is written as - [ ], and a word after it"
+            )
+
+
+def _outside_of_code(markdown: str) -> Iterator[tuple[int, str]]:
+    """The lines that stand in no code fence, with their numbers from 0."""
+    fence = ""
+    for number, line in enumerate(markdown.splitlines()):
+        signs = line.strip()
+        if fence:
+            if len(signs) >= len(fence) and set(signs) == set(fence):
+                fence = ""
+        elif found := _FENCE.match(line):
+            fence = found[1]
+        else:
+            yield number, line
 
 
 class _Reader:

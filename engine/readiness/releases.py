@@ -19,7 +19,12 @@ from engine.access.permits import Permit
 from engine.access.roles import Permission
 from engine.clock import Clock
 from engine.errors import ErrorCode, Refusal
-from engine.readiness.checklist import Checklist, ChecklistError, read_checklist
+from engine.readiness.checklist import (
+    Checklist,
+    ChecklistError,
+    read_checklist,
+    refuse_what_is_overlooked,
+)
 from engine.readiness.items import attested_items, read_items
 from engine.readiness.records import (
     RecordKind,
@@ -249,6 +254,7 @@ def _checklist(file: bytes | None) -> tuple[str, str]:
             read_items(own_items(), read_checklist(markdown))
         else:
             markdown = _markdown(file)
+            refuse_what_is_overlooked(markdown)
             attested_items(_bounded(read_checklist(markdown)))
     except ChecklistError as error:
         return "", f"The checklist cannot be read: {error}."

@@ -11,7 +11,13 @@ import pytest
 
 import engine.readiness
 from engine.readiness.assessment import Known, State, assess, counts
-from engine.readiness.checklist import Checklist, ChecklistError, Window, read_checklist
+from engine.readiness.checklist import (
+    Checklist,
+    ChecklistError,
+    Window,
+    read_checklist,
+    refuse_what_is_overlooked,
+)
 from engine.readiness.items import Kind, attested_items, read_items
 from engine.readiness.rendering import Mark, render
 
@@ -141,6 +147,34 @@ def test_any_checklist_of_the_shape_is_read() -> None:
     assert kinds == {
         "BEFORE-7.1": Kind.DERIVED, "BEFORE-7.1.1": Kind.ATTESTED, "GO-1": Kind.ATTESTED,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["-  [ ] a", "1. [x] a", "2) [ ] a", "> - [x] a", "-\t[ ] a", "- [x]"],
+)
+def test_what_is_drawn_as_a_box_and_would_not_be_read_is_refused(line: str) -> None:
+    with pytest.raises(ChecklistError, match="line 3: a box is written as"):
+        refuse_what_is_overlooked(f"### P\n- [ ] a\n{line}\n")
+
+
+def test_of_our_own_checklist_nothing_is_overlooked_nor_of_a_link() -> None:
+    refuse_what_is_overlooked(MARKDOWN)
+    refuse_what_is_overlooked("- [x](there) and [ ] alone\n```\n1. [x] code\n```\n")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "```one``` in a line",
+        "~~~\n```\n~~~",
+        "```\n~~~\n```",
+        "````\n```\n````",
+        "```sh\n- [ ] b\n```",
+    ],
+)
+def test_boxes_after_code_are_read(code: str) -> None:
+    assert [box.text for box in read_checklist(f"### P\n{code}\n- [ ] a\n").boxes] == ["a"]
 
 
 @pytest.mark.timeout(30)  # of the hours that a pattern with a lazy middle would take
