@@ -68,12 +68,22 @@ def sign(
     )
 
 
-def attest(release_id: UUID, box_id: str, comment: str, *, is_good: bool) -> Outcome[UUID]:
-    """Vouches for a box, or against it."""
+def attest(
+    release_id: UUID, box_id: str, comment: str, seen: str, *, is_good: bool
+) -> Outcome[UUID]:
+    """Vouches for a box, if a machine has seen the same of it as was read; or against it."""
     return _act(
         release_id,
         lambda session, clock, actor, readiness, fingerprints: signoff.attest(
-            session, clock, actor, readiness, box_id, comment, fingerprints, is_good=is_good
+            session,
+            clock,
+            actor,
+            readiness,
+            box_id,
+            comment,
+            fingerprints,
+            is_good=is_good,
+            seen=seen,
         ),
     )
 

@@ -89,7 +89,7 @@ def _chosen(looking: Viewer, found: Readiness, standing: Standing) -> None:
         quote_drawing.table(
             readiness_view.box_facts(found, box_id), "box", "Facts of the box", _FACTS
         )
-        numbers = readiness_view.numbers(standing)
+        numbers = readiness_view.numbers(standing, has_rows=looking.may(Permission.READ_LEDGER))
         if not numbers.empty:
             quote_drawing.table(numbers, "numbers", "Numbers of the box", _FACTS)
         witness = next((each.witness for each in said if each.witness), "")

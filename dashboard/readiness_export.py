@@ -50,8 +50,9 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
             Permission.SEE_NUMBERS,
             "The checklist as it is, with its boxes ticked and a footnote for each.",
         ),
+        # The numbers of evidence name attempts, quotes and agents.
         "json": Form(
-            "JSON", "json", "application/json", Permission.SEE_NUMBERS, "All that is known."
+            "JSON", "json", "application/json", Permission.READ_LEDGER, "All that is known."
         ),
         "html": Form(
             "Report", "html", "text/html", Permission.SEE_NUMBERS, "To read and to print."

@@ -21,11 +21,11 @@ from dashboard import (
 )
 from dashboard.actions import Outcome
 from dashboard.wording import literal
-from engine.readiness.assessment import Standing, waits_for_second
+from engine.readiness.assessment import Standing, is_for_one, waits_for_second
 from engine.readiness.box_history import Said
 from engine.readiness.items import Kind
 from engine.readiness.looking import Readiness
-from engine.readiness.signoff import WAIVER_MAX
+from engine.readiness.signoff import WAIVER_MAX, seen_at_gate
 from engine.readiness.standing import Meaning, PhaseStanding
 
 _WORDS_MAX: Final = 2_000
@@ -114,15 +114,15 @@ def attest(readiness: Readiness, standing: Standing) -> None:
             f"Vouch for {literal(item.id)}",
             icon=":material/how_to_reg:",
             on_click=_attest,
-            args=(readiness.release.id, item.id, key),
+            args=(readiness.release.id, item.id, key, seen_at_gate(readiness, item.id)),
         )
 
 
-def _attest(release_id: UUID, box_id: str, key: str) -> None:
+def _attest(release_id: UUID, box_id: str, key: str, seen: str) -> None:
     state: Any = st.session_state
     is_good = state[f"word_{key}"] == _IS_SO
     done = readiness_actions.attest(
-        release_id, box_id, state[f"said_{key}"].strip(), is_good=is_good
+        release_id, box_id, state[f"said_{key}"].strip(), seen, is_good=is_good
     )
     told.leave(
         done, f"Your word {'for' if is_good else 'against'} {box_id} was put down.", place=BOX
@@ -149,18 +149,18 @@ def exempt(readiness: Readiness, standing: Standing) -> None:
         st.text_area("Reason", key=f"reason_{key}", max_chars=_WORDS_MAX, height=80)
         st.caption(
             "A waiver counts once somebody else has agreed, and is shown apart: not proved. So does"
-            " that a box does not apply which a machine would decide."
+            " that a box does not apply which a machine or several people would decide."
         )
         st.form_submit_button(
             f"Exempt {literal(box_id)}",
             icon=":material/event_busy:",
             on_click=_exempt,
             args=(readiness.release.id, box_id, key),
-            kwargs={"is_decided": standing.item.kind is not Kind.ATTESTED},
+            kwargs={"is_alone": is_for_one(standing.item)},
         )
 
 
-def _exempt(release_id: UUID, box_id: str, key: str, *, is_decided: bool) -> None:
+def _exempt(release_id: UUID, box_id: str, key: str, *, is_alone: bool) -> None:
     state: Any = st.session_state
     days: int = state[f"days_{key}"]
     # The engine wants an end within its limit, reckoned a moment later.
@@ -169,7 +169,7 @@ def _exempt(release_id: UUID, box_id: str, key: str, *, is_decided: bool) -> Non
     done = readiness_actions.exempt(release_id, box_id, state[f"reason_{key}"].strip(), life)
     told.leave(
         done,
-        (apart if is_decided else f"{box_id} does not apply.")
+        (f"{box_id} does not apply." if is_alone else apart)
         if life is None
         else f"A waiver of {box_id} for {days} days waits for somebody else to agree.",
         place=BOX,

@@ -202,10 +202,19 @@ def box_link(readiness: Readiness, box_id: str, *, has_words: bool = False) -> B
     return BoxLink(box_id, phase.id, literal(said), words.ICONS[state])
 
 
-def numbers(standing: Standing) -> pd.DataFrame:
-    """What was measured for a box's last evidence."""
+def numbers(standing: Standing, *, has_rows: bool) -> pd.DataFrame:
+    """What was measured for a box's last evidence.
+
+    Args:
+        standing: of the box.
+        has_rows: whether lists are shown, which name attempts, quotes and agents.
+    """
     found = {} if standing.evidence is None else standing.evidence.numbers
-    return _facts((cut(name), _told(value)) for name, value in found.items())
+    return _facts(
+        (cut(name), _told(value))
+        for name, value in found.items()
+        if has_rows or not isinstance(value, Mapping | list)
+    )
 
 
 def history(said: Sequence[Said]) -> pd.DataFrame:

@@ -70,6 +70,7 @@ class Evidence:
         numbers: what was measured.
         is_gate_shut: whether no word helps until a machine sees something else.
         is_overtaken: whether there is more since, so that it would.
+        started_at: when it began; None where that is when it was over.
     """
 
     item_id: str
@@ -82,6 +83,12 @@ class Evidence:
     numbers: Mapping[str, Any] = field(default_factory=dict)
     is_gate_shut: bool = False
     is_overtaken: bool = False
+    started_at: datetime | None = None
+
+    @property
+    def began_at(self) -> datetime:
+        """From when on something may have happened that it did not see."""
+        return self.ended_at if self.started_at is None else min(self.started_at, self.ended_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +214,7 @@ def counts(standings: Mapping[str, Standing]) -> Mapping[State, int]:
 def _decided(item: Item, known: Known, now: datetime, absent: Mapping[str, str]) -> Standing:
     exempt = _exempt(item, known, now)
     evidence = known.evidence.get(item.id)
-    if exempt is not None:
+    if exempt is not None and not _is_refuted(exempt, evidence):
         return Standing(item, exempt.state, _exempt_reason(exempt), evidence)
     if evidence is None:
         why = absent.get(item.probe or "", _NEVER[item.kind])
@@ -225,7 +232,7 @@ def _said(item: Item, evidence: Evidence, known: Known, now: datetime) -> tuple[
     if evidence.verdict is not Verdict.PASSING:
         return _UNPROVED[evidence.verdict], evidence.reason
     reopened = known.contradictions.get(item.id)
-    if reopened is not None and reopened.seen_at > evidence.ended_at:
+    if reopened is not None and reopened.seen_at > evidence.began_at:
         return State.FAILING, f"Reopened: {reopened.reason}"
     why_stale = _why_stale(item, evidence, known.fingerprints, now)
     if why_stale is not None:
@@ -269,11 +276,17 @@ def _follows(
 
 
 def needs_second(item: Item, exemption: Exemption) -> bool:
-    """Whether an exemption counts only once somebody else has agreed.
+    """Whether an exemption counts only once somebody else has agreed."""
+    return exemption.state is State.WAIVED or not is_for_one(item)
 
-    A waiver does; and that a box does not apply which a machine would have decided.
+
+def is_for_one(item: Item) -> bool:
+    """Whether one person alone says that a box does not apply.
+
+    Not where a machine would have decided it, nor where several people would: else one of them
+    would speak for the others.
     """
-    return exemption.state is State.WAIVED or item.kind is not Kind.ATTESTED
+    return item.kind is Kind.ATTESTED and item.signatures == 1 and not item.is_of_each
 
 
 def waits_for_second(item: Item, exemption: Exemption, now: datetime) -> bool:
@@ -287,6 +300,12 @@ def _exempt(item: Item, known: Known, now: datetime) -> Exemption | None:
     if found is None or (found.expires_at is not None and found.expires_at <= now):
         return None
     return None if needs_second(item, found) and found.second is None else found
+
+
+def _is_refuted(exempt: Exemption, evidence: Evidence | None) -> bool:
+    """Whether a box that is said not to apply was looked at since, and is red: it does apply."""
+    is_red = evidence is not None and evidence.verdict is Verdict.FAILING
+    return is_red and exempt.state is State.NOT_APPLICABLE
 
 
 def _exempt_reason(exempt: Exemption) -> str:

@@ -22,9 +22,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-_HEADING: Final = re.compile(r"(#{1,6})\s+(.*?)\s*")
-_FENCE: Final = re.compile(r"\s*(```|~~~)")
-_BOX: Final = re.compile(r"(?P<indent>[ \t]*)[-*+] \[(?P<mark>[ xX])\] (?P<text>.*?)\s*")
+# What ends a text is taken off afterwards: a pattern that leaves it out looks at every stretch of
+# spaces again and again, for hours in a file of our size.
+_HEADING: Final = re.compile(r"(#{1,6})\s+(.*)")
+# What opens one has no more of its own signs after it: else it is code within a line.
+_FENCE: Final = re.compile(r"\s*(`{3,}(?=[^`]*$)|~{3,})")
+_BOX: Final = re.compile(r"(?P<indent>[ \t]*)[-*+] \[(?P<mark>[ xX])\] (?P<text>.*)")
+# What is drawn as a box, be it of another list or in a quotation.
+_LIKE_A_BOX: Final = re.compile(r"[ \t>]*([-*+]|\d{1,9}[.)])[ \t]+\[[ \txX]\]([ \t]|$)")
 _NUMBERED: Final = re.compile(r"Phase\s+(\d+)\s*:\s*(.*)", re.IGNORECASE)
 _WINDOW: Final = re.compile(
     r"\((?:(\d+)\s*[-\u2013]\s*(\d+)|after\s+(\d+))\s+(minute|hour|day)s?\)", re.IGNORECASE
@@ -35,6 +40,12 @@ _UNIT: Final = {
     "day": timedelta(days=1),
 }
 _TAB: Final = 4
+# A name is part of the id of each of its boxes; who assesses a box goes down to those under it.
+_NAME_MAX: Final = 40
+_DEPTH_MAX: Final = 10
+# Nobody watches a release for longer; an instant so far after its deployment may not exist.
+_WINDOW_MAX: Final = timedelta(days=366)
+_DIGITS_MAX: Final = 9
 _GROUP_LEVEL, _PHASE_LEVEL = 2, 3
 
 
@@ -135,16 +146,13 @@ def read_checklist(markdown: str) -> Checklist:
     """Reads a checklist.
 
     Raises:
-        ChecklistError: it has no boxes, a box outside of a phase, two phases of one name, or a
-            box that stands deeper than one level under the one above.
+        ChecklistError: it has no boxes, a box outside of a phase, two phases of one name, a
+            box that stands deeper than one level under the one above, or too deep, a name that is
+            too long, or a phase that ends after more than a year.
     """
     reader = _Reader()
-    is_code = False
-    for number, line in enumerate(markdown.splitlines()):
-        if _FENCE.match(line):
-            is_code = not is_code
-        elif not is_code:
-            reader.line(number, line)
+    for number, line in _outside_of_code(markdown):
+        reader.line(number, line)
     phases = tuple(phase for phase in reader.phases() if phase.boxes)
     if not phases:
         raise ChecklistError("there is no box (- [ ] …) under a heading of the third level")
@@ -153,6 +161,33 @@ def read_checklist(markdown: str) -> Checklist:
     if twice is not None:
         raise ChecklistError(f"two phases would have the name {twice or 'of no word at all'}")
     return Checklist(reader.title, phases, markdown)
+
+
+def refuse_what_is_overlooked(markdown: str) -> None:
+    """Refuses a text of which somebody would see more boxes than are read.
+
+    Raises:
+        ChecklistError: a line is drawn as a box, and is none of ours.
+    """
+    for number, line in _outside_of_code(markdown):
+        if _LIKE_A_BOX.match(line) and not _BOX.fullmatch(line):
+            raise ChecklistError(
+                f"line {number + 1}: a box is written as - [ ], and a word after it"
+            )
+
+
+def _outside_of_code(markdown: str) -> Iterator[tuple[int, str]]:
+    """The lines that stand in no code fence, with their numbers from 0."""
+    fence = ""
+    for number, line in enumerate(markdown.splitlines()):
+        signs = line.strip()
+        if fence:
+            if len(signs) >= len(fence) and set(signs) == set(fence):
+                fence = ""
+        elif found := _FENCE.match(line):
+            fence = found[1]
+        else:
+            yield number, line
 
 
 class _Reader:
@@ -171,7 +206,7 @@ class _Reader:
         """Takes one line that is not code."""
         heading = _HEADING.fullmatch(line)
         if heading is not None:
-            self._heading(len(heading[1]), heading[2])
+            self._heading(number, len(heading[1]), heading[2].rstrip())
             return
         box = _BOX.fullmatch(line)
         if box is not None:
@@ -182,7 +217,7 @@ class _Reader:
         for phase_id, group, title, window, boxes in self._found:
             yield Phase(phase_id, group, title, window, tuple(boxes))
 
-    def _heading(self, level: int, text: str) -> None:
+    def _heading(self, number: int, level: int, text: str) -> None:
         if level > _PHASE_LEVEL:
             return
         if level < _PHASE_LEVEL:
@@ -191,8 +226,13 @@ class _Reader:
             self._boxes = None
             return
         phase_id, title = _named(self._group, text)
+        if len(phase_id) > _NAME_MAX:
+            raise ChecklistError(
+                f"line {number + 1}: the phase would have a name of more than {_NAME_MAX}"
+                " characters"
+            )
         self._boxes, self._phase_id, self._above = [], phase_id, []
-        self._found.append((phase_id, self._group, title, _window(text), self._boxes))
+        self._found.append((phase_id, self._group, title, _window(number, text), self._boxes))
         self._counts = {}
 
     def _box(self, number: int, box: re.Match[str]) -> None:
@@ -203,13 +243,24 @@ class _Reader:
             self._above.pop()
         if indent and not self._above:
             raise ChecklistError(f"line {number + 1}: a box that stands under none")
+        if len(self._above) >= _DEPTH_MAX:
+            raise ChecklistError(
+                f"line {number + 1}: boxes stand under {_DEPTH_MAX} others at most"
+            )
         parent_id = self._above[-1][1] if self._above else None
         counted = parent_id or self._phase_id
         self._counts[counted] = self._counts.get(counted, 0) + 1
         separator = "." if parent_id or any(letter.isdigit() for letter in counted) else "-"
         box_id = f"{counted}{separator}{self._counts[counted]}"
         self._boxes.append(
-            Box(box_id, box["text"], box["mark"] != " ", parent_id, number, box.start("mark"))
+            Box(
+                box_id,
+                box["text"].rstrip(),
+                box["mark"] != " ",
+                parent_id,
+                number,
+                box.start("mark"),
+            )
         )
         self._above.append((indent, box_id))
 
@@ -231,11 +282,19 @@ def _plain(text: str) -> str:
     return re.sub(r"[^\w\s&/,:()'.+-]", "", without).strip()
 
 
-def _window(text: str) -> Window | None:
+def _window(number: int, text: str) -> Window | None:
     found = _WINDOW.search(text)
     if found is None:
         return None
     unit = _UNIT[found[4].lower()]
     if found[3] is not None:
-        return Window(int(found[3]) * unit, None)
-    return Window(int(found[1]) * unit, int(found[2]) * unit)
+        return Window(_span(number, found[3], unit), None)
+    return Window(_span(number, found[1], unit), _span(number, found[2], unit))
+
+
+def _span(number: int, count: str, unit: timedelta) -> timedelta:
+    if len(count) > _DIGITS_MAX or int(count) * unit > _WINDOW_MAX:
+        raise ChecklistError(
+            f"line {number + 1}: a phase ends {_WINDOW_MAX.days} days after the deployment at most"
+        )
+    return int(count) * unit

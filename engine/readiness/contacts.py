@@ -121,11 +121,14 @@ class Roster:
 
     @property
     def on_call(self) -> frozenset[str]:
-        """The e-mail addresses of those who are on call, in lower case."""
+        """The e-mail addresses of those who are on call, in lower case.
+
+        Whoever has none is there by their role: nobody can speak for them, so that they are missed.
+        """
         return frozenset(
-            each.email.strip().casefold()
+            each.email.strip().casefold() or each.role.casefold()
             for each in self.contacts
-            if each.part == "on-call" and each.email.strip()
+            if each.part == "on-call"
         )
 
     def judged(self) -> tuple[Judged, ...]:

@@ -66,7 +66,10 @@ class Fact:
 
 
 def contradicted(fact: Fact, standings: Mapping[str, Standing]) -> tuple[str, ...]:
-    """The boxes that are green by evidence of before, and which the fact contradicts."""
+    """The boxes that are green by evidence of before, and which the fact contradicts.
+
+    What happens while a look is under way may have come too late for it.
+    """
     probes = CONTRADICTED.get(fact.name, frozenset())
     if _RULE.fullmatch(fact.name):
         probes |= CONTRADICTED[_SOME_RULE]
@@ -76,7 +79,7 @@ def contradicted(fact: Fact, standings: Mapping[str, Standing]) -> tuple[str, ..
         if standing.item.probe in probes
         and standing.state is State.PASSING
         and standing.evidence is not None
-        and standing.evidence.ended_at < fact.happened_at
+        and standing.evidence.began_at < fact.happened_at
     )
 
 

@@ -31,6 +31,7 @@ from engine.readiness.tables import ReadinessRecord
 # Of the numbers of a look at a gate: the digest of what people vouch for, which their words name.
 SEEN: Final = "seen"
 _OF_FEEDBACK: Final = "feedback.sign"
+_MORE: Final = "There is more since a machine looked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,10 @@ def _is_carried(record: ReadinessRecord, release: Release) -> bool:
     item = release.items.get(record.item_id or "")
     if record.release_id == release.id or item is None or _opens(item, release) is not None:
         return False
-    return Dependency.RELEASE not in item.depends_on and not body_of(record)["attested"]
+    body = body_of(record)
+    # Of another checklist: what has the same id there may be another box.
+    is_alike = body["numbers"].get("probe", item.probe) == item.probe
+    return is_alike and Dependency.RELEASE not in item.depends_on and not body["attested"]
 
 
 def _opens(item: Item, release: Release) -> timedelta | None:
@@ -216,11 +220,13 @@ def _evidence(
     found: dict[str, Evidence] = {}
     ids: dict[str, UUID] = {}
     boxes: dict[str, _Words] = {}
+    said_at: datetime | None = None
     for record in records:
         if _is(record, RecordKind.FEEDBACK):
+            said_at = record.recorded_at
             for words in boxes.values():
                 if words.item.probe == _OF_FEEDBACK and words.item.id in found:
-                    found[words.item.id] = words.reopened("There is more since a machine looked")
+                    found[words.item.id] = words.reopened(_MORE)
             continue
         item = release.items.get(record.item_id or "")
         if item is None:
@@ -235,12 +241,17 @@ def _evidence(
             digest=record.digest.hex(),
             runner=record.recorded_by,
             numbers=body["numbers"],
+            started_at=read_instant(body["startedAt"]),
         )
         words = boxes.setdefault(item.id, _Words(item, on_call))
         if body["attested"]:
             evidence = words.heard(_in_its_time(evidence, item, release), record.account_id)
         else:
+            began_at = evidence.began_at
             evidence = words.looked(_in_its_time(evidence, item, release))
+            if item.probe == _OF_FEEDBACK and said_at is not None and began_at < said_at:
+                # It came while the machine looked, which may have been too late for it.
+                evidence = words.reopened(_MORE)
         found[item.id], ids[item.id] = evidence, record.id
     gates = {name: each.gate for name, each in boxes.items() if each.gate is not None}
     return found, ids, gates
@@ -347,6 +358,7 @@ class _Words:
             reason=f"{self._said(same, newest)} (vouched for by {names})",
             # It is as old as the oldest word that it needs; a look behind it grows no older.
             ended_at=min(each.ended_at for each in [*same, *self._aging(newest)]),
+            started_at=min(each.began_at for each in [*same, *self._aging(newest)]),
         )
 
     def _missing(self, same: Sequence[Evidence]) -> tuple[Verdict, str] | None:

@@ -19,7 +19,12 @@ from engine.access.permits import Permit
 from engine.access.roles import Permission
 from engine.clock import Clock
 from engine.errors import ErrorCode, Refusal
-from engine.readiness.checklist import Checklist, ChecklistError, read_checklist
+from engine.readiness.checklist import (
+    Checklist,
+    ChecklistError,
+    read_checklist,
+    refuse_what_is_overlooked,
+)
 from engine.readiness.items import attested_items, read_items
 from engine.readiness.records import (
     RecordKind,
@@ -185,10 +190,17 @@ def deployed_release(session: Session, environment: str) -> UUID | None:
 
 
 def current_releases(session: Session, environment: str) -> Sequence[UUID]:
-    """What an environment runs, and the releases that were made since and are on their way."""
+    """What an environment runs, and the releases that are on their way.
+
+    One that was never deployed may still be, also where one that was made later has overtaken it.
+    """
     made = _made_for(session, environment)
     running = deployed_release(session, environment)
-    return made if running is None else made[made.index(running) :]
+    if running is None:
+        return made
+    deployed = {each.release_id for each in records_of_kind(session, RecordKind.DEPLOYMENT)}
+    since = made[made.index(running) :]
+    return [each for each in made if each in since or each not in deployed]
 
 
 def _made_for(session: Session, environment: str) -> list[UUID]:
@@ -242,6 +254,7 @@ def _checklist(file: bytes | None) -> tuple[str, str]:
             read_items(own_items(), read_checklist(markdown))
         else:
             markdown = _markdown(file)
+            refuse_what_is_overlooked(markdown)
             attested_items(_bounded(read_checklist(markdown)))
     except ChecklistError as error:
         return "", f"The checklist cannot be read: {error}."

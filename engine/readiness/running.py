@@ -86,6 +86,9 @@ def run(
         )
         begin(item)
         question = Question(runtime, release, item, phase, memory)
+        with session_of(runtime.target) as session:
+            # Of before the look: what changes meanwhile it may not have seen.
+            fingerprints = fingerprints_now(session, runtime.settings, release)
         started_at = runtime.clock.now()
         result = _another_code(question) or look_at(question)
         with session_of(runtime.target) as session:
@@ -98,6 +101,7 @@ def run(
                 item.id,
                 result,
                 started_at,
+                fingerprints,
             )
         found[item.id] = result
         progress(item, result, len(found), len(items))
@@ -114,6 +118,7 @@ def put_down_found(
     item_id: str,
     found: Found,
     started_at: datetime,
+    fingerprints: Mapping[Dependency, str] | None = None,
 ) -> UUID:
     """Puts down what was found of a box, as evidence; returns the record's id.
 
@@ -126,7 +131,10 @@ def put_down_found(
         item_id: of the box.
         found: what was found.
         started_at: when the look began.
+        fingerprints: of things as they were then; as they are now unless given.
     """
+    if fingerprints is None:
+        fingerprints = fingerprints_now(session, settings, release)
     record = put_down(
         session,
         clock,
@@ -140,7 +148,7 @@ def put_down_found(
             found.reason,
             started_at=started_at,
             ended_at=clock.now(),
-            fingerprints=fingerprints_now(session, settings, release),
+            fingerprints=fingerprints,
             numbers={**_probe_of(release, item_id), **found.numbers},
             witness=found.witness,
             is_attested=False,

@@ -139,6 +139,7 @@ def attest(
     fingerprints: Mapping[Dependency, str],
     *,
     is_good: bool = True,
+    seen: str | None = None,
 ) -> UUID | Refusal:
     """Puts down somebody's word for a box that takes one; against it, if it is not good.
 
@@ -151,6 +152,12 @@ def attest(
         comment: what was done to know it.
         fingerprints: of things as they are.
         is_good: False when it is known not to be so.
+        seen: what a machine had seen when they read it, see `seen_at_gate`; None where nobody read.
+
+    Returns:
+        The record's id. QUOTE_CONFLICT_VERSION when a machine has seen something else since;
+        AUTHORIZATION_FAILED for who may not; QUOTE_STATE_INVALID where nobody's word is taken;
+        QUOTE_VALIDATION_FAILED for words that do not fit.
     """
     item = readiness.release.items.get(item_id)
     is_of_each = item is not None and item.is_of_each
@@ -164,6 +171,7 @@ def attest(
         (None if is_of_each and permit.account is not None else _not_by(permit, readiness))
         or _not_attested(readiness, item_id, is_good=is_good)
         or (_gate_shut(readiness, item, fingerprints) if is_good else None)
+        or (_CHANGED if is_good and seen not in {None, seen_at_gate(readiness, item_id)} else None)
         or (_not_on_call(session, readiness, permit) if is_of_each else None)
         or _words_fault(comment, is_needed=True)
     )
@@ -432,11 +440,16 @@ def _not_on_call(session: Session, readiness: Readiness, permit: Permit) -> Refu
     return None if account is not None and account.email.casefold() in on_call else _NOT_ASKED
 
 
+def seen_at_gate(readiness: Readiness, item_id: str) -> str:
+    """The digest of what people vouch for where a machine looks before them; empty elsewhere."""
+    looked = readiness.knowledge.gates.get(item_id)
+    return "" if looked is None else str(looked.numbers.get(SEEN, ""))
+
+
 def _seen(readiness: Readiness, item_id: str) -> dict[str, Any]:
     """What a word is for, where a machine has looked at it before: its digest."""
-    looked = readiness.knowledge.gates.get(item_id)
-    seen = None if looked is None else looked.numbers.get(SEEN)
-    return {} if seen is None else {SEEN: seen}
+    seen = seen_at_gate(readiness, item_id)
+    return {SEEN: seen} if seen else {}
 
 
 def _not_exempt(item: Item | None) -> Refusal | None:

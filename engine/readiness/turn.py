@@ -24,6 +24,9 @@ CONNECTIONS: Final = 4
 # Somebody in front of a screen waits for that; a worker comes again in a minute.
 PATIENCE: Final = timedelta(seconds=5)
 _PAUSE_S: Final = 0.25
+# What is found by a clock that is ahead overtakes later looks, and its record can never be proved.
+_OFF_MAX: Final = timedelta(minutes=1)
+_DATABASE_TIME: Final = text("SELECT clock_timestamp()")
 _NAMED: Final = "saveguard look "
 _TRY: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('saveguard.readiness.look'))")
 # Held while probes run, which takes as long as it takes; nothing is read in the transaction, so
@@ -64,10 +67,17 @@ def turn(target: Target, clock: Clock, name: str, patience: timedelta = PATIENCE
 
     Raises:
         UnderWayError: somebody else looks.
+        SetupError: this clock is not the database's.
         sqlalchemy.exc.DBAPIError: the database could not be asked.
     """
     with session_of(target) as alone:
         alone.execute(_WAIT, {"name": f"{_NAMED}{name}"})
+        off = abs(clock.now() - alone.execute(_DATABASE_TIME).scalar_one())
+        if off > _OFF_MAX:
+            raise SetupError(
+                f"this clock and the database's are {off.total_seconds():.0f} seconds apart:"
+                " nothing is looked at until they agree"
+            )
         give_up = clock.monotonic() + patience.total_seconds()
         while alone.execute(_TRY).scalar() is not True:
             if clock.monotonic() >= give_up:

@@ -46,12 +46,13 @@ _EXPLAINED: Final = [
 ]
 _TRY_NOTING: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('saveguard.readiness.note'))")
 # Live attempts that ended with the catch-all code, or with one that this release does not know; by
-# the index of the few that have a code.
+# the index of the few that have a code. One that began before may have ended since.
 _UNEXPLAINED: Final = text("""
-    SELECT error_code, count(*), max(started_at)
+    SELECT error_code, count(*), max(started_at + duration_us * interval '1 microsecond')
     FROM attempt
     WHERE error_code IS NOT NULL AND error_code <> ALL(:explained)
-        AND started_at > :since AND source = :live
+        AND started_at > CAST(:since AS timestamptz) - interval '5 minutes'
+        AND started_at + duration_us * interval '1 microsecond' > :since AND source = :live
     GROUP BY error_code
     ORDER BY error_code
 """)
@@ -181,10 +182,10 @@ def _unexplained(session: Session, runtime: Runtime, readiness: Readiness) -> It
 
 
 def _oldest(readiness: Readiness) -> datetime | None:
-    """When the oldest evidence was taken that an unexplained code would contradict."""
+    """When the oldest look began that an unexplained code would contradict."""
     # A fact that is newer than all evidence finds every box that facts of its name contradict.
     everything = Fact(UNEXPLAINED, readiness.read_at + timedelta(days=1), "")
     evidence = (
         readiness.standings[box].evidence for box in contradicted(everything, readiness.standings)
     )
-    return min((each.ended_at for each in evidence if each is not None), default=None)
+    return min((each.began_at for each in evidence if each is not None), default=None)

@@ -10,8 +10,11 @@ from psycopg.rows import dict_row
 from streamlit.testing.v1 import AppTest
 
 from dashboard.viewer import Viewer
+from engine.access.audit import terminal_actor
 from engine.access.roles import Role
 from engine.database.sessions import session_of
+from engine.readiness.probes.probe import failing
+from engine.readiness.running import put_down_found
 from engine.readiness.signoff import attest
 from engine.runtime import Runtime
 from tests.dashboard.going_on import going_on_meanwhile
@@ -109,6 +112,23 @@ def test_a_machine_looks_at_one_box_and_its_evidence_is_shown(engine: Runtime, s
     assert (record["What"], record["Came to"]) == ("look", "passing")
     assert table(page, "Numbers of the box")
     assert page.code
+
+
+def test_what_a_look_names_is_for_who_may_read_attempts(engine: Runtime, seat: Seat) -> None:
+    made = desk(engine, seat(Role.LEAD))
+    broken = failing("DI-1 is broken", checked=9, offenders=["quote 7"])
+    with session_of(engine.target) as session:
+        put_down_found(
+            session, engine.clock, engine.settings, terminal_actor(engine.clock, "ops"),
+            made.now().release, "PRE-1.9", broken, engine.clock.now(),
+        )  # fmt: skip
+
+    for role, sees in ((Role.ON_CALL, True), (Role.VIEWER, False)):
+        seat(role)
+        numbers = table(at(made, "PRE-1", "PRE-1.9"), "Numbers of the box")
+
+        assert {"checked": "9"}.items() <= {row["Fact"]: row["Value"] for row in numbers}.items()
+        assert ("quote 7" in str(numbers)) is sees
 
 
 def test_a_release_that_goes_elsewhere_is_not_looked_at_here(engine: Runtime, seat: Seat) -> None:

@@ -206,10 +206,12 @@ def test_each_form_of_a_release_is_made_on_the_click_for_who_may(
         name: written(acting(lead), made.release_id, name).decode()
         for name in readiness_export.FORMS
     }
-    refused = written(acting(viewer), made.release_id, "bundle").decode()
+    refused = [
+        written(acting(viewer), made.release_id, name).decode() for name in ("bundle", "json")
+    ]
 
     assert files["markdown"].startswith("# ")
     assert json.loads(files["json"])["release"]["name"] == "2026.48"
     assert files["html"].lstrip().startswith("<!")
     assert json.loads(files["bundle"])["payloadType"] == "application/vnd.in-toto+json"
-    assert refused.startswith("AUTHORIZATION_FAILED: ")
+    assert all(each.startswith("AUTHORIZATION_FAILED: ") for each in refused)

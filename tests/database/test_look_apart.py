@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from engine.access.audit import Action, Subject, event
+from engine.clock import FrozenClock
 from engine.database.sessions import session_of
 from engine.database.target import Target
 from engine.errors import SetupError
@@ -138,6 +140,17 @@ def test_a_process_that_looks_ends_with_the_one_that_started_it_and_gives_its_tu
     # The block has closed the pipe, as the end of this process would; nobody has killed it.
     assert child.returncode == 1
     with turn.turn(look.runtime.target, look.clock, "worker", NOW):
+        pass
+
+
+@pytest.mark.parametrize(("minutes", "is_taken"), [(-2, False), (0, True), (2, False)])
+def test_nothing_is_looked_at_by_a_clock_that_is_not_the_databases(
+    runtime: Runtime, minutes: float, *, is_taken: bool
+) -> None:
+    clock = FrozenClock(runtime.clock.now() + timedelta(minutes=minutes))
+    refused = pytest.raises(SetupError, match="seconds apart: nothing is looked at")
+
+    with nullcontext() if is_taken else refused, turn.turn(runtime.target, clock, "worker", NOW):
         pass
 
 

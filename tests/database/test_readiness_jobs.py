@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from engine.access.audit import Actor, terminal_actor
@@ -144,6 +145,15 @@ def test_a_release_whose_last_window_is_over_or_that_another_has_followed_is_lef
     with session_of(runtime.target) as session:
         assert deployed_release(session, HERE) == release_id
         assert list(current_releases(session, HERE)) == [release_id, later]
+    # Made before, and not deployed yet: overtaken, and still on its way.
+    deploy(runtime, later, timedelta(seconds=1))
+    waiting = released(runtime.target, runtime.clock, actor, environment=HERE, name="waiting")
+    newest = released(runtime.target, runtime.clock, actor, environment=HERE, name="newest")
+    deploy(runtime, newest, timedelta(0))
+    with session_of(runtime.target) as session:
+        assert list(current_releases(session, HERE)) == [waiting, newest]
+    deploy(runtime, newest, timedelta(hours=51))
+    deploy(runtime, later, timedelta(hours=49))
 
     deploy(runtime, release_id, timedelta(hours=50))
     assert look_again(runtime) == 0
@@ -199,6 +209,67 @@ def test_a_code_that_nobody_explains_reopens_a_green_box_once(
     assert state(runtime, release_id, "PRE-1.1")[0] is State.PASSING
     assert watching.note_contradictions(runtime) == 0
     assert len(kinds(runtime, release_id, RecordKind.CONTRADICTION)) == int(is_reopened)
+
+
+@pytest.mark.parametrize(
+    ("began", "is_reopened"), [(-MINUTE, False), (MINUTE, True)], ids=["before", "meanwhile"]
+)
+def test_a_code_that_comes_while_a_look_is_under_way_reopens_its_box(
+    runtime: Runtime,
+    release_id: UUID,
+    found: dict[str, Found],
+    began: timedelta,
+    *,
+    is_reopened: bool,
+) -> None:
+    found["taxonomy.registry"] = passing("18 codes")
+    release = readiness_of(runtime.target, runtime.settings, runtime.clock, release_id).release
+    started_at = runtime.clock.now() - 2 * MINUTE
+    with session_of(runtime.target) as session:
+        running.put_down_found(
+            session, runtime.clock, runtime.settings, terminal_actor(runtime.clock, "ops"),
+            release, "PRE-1.1", found["taxonomy.registry"], started_at,
+        )  # fmt: skip
+    write(
+        runtime.target.app,
+        attempt(started_at + began, outcome=5, error_code=INTERNAL),
+    )
+
+    assert watching.note_contradictions(runtime) == int(is_reopened)
+    assert watching.note_contradictions(runtime) == 0
+    assert (state(runtime, release_id, "PRE-1.1")[0] is State.FAILING) is is_reopened
+
+
+def test_a_code_of_an_attempt_that_began_before_a_look_and_ended_after_it_reopens_its_box(
+    runtime: Runtime, release_id: UUID, found: dict[str, Found]
+) -> None:
+    found["taxonomy.registry"] = passing("18 codes")
+    began = runtime.clock.now()
+    look_at(runtime, release_id, "PRE-1.1")
+    lasted = int(MINUTE.total_seconds() * 1_000_000)
+    write(
+        runtime.target.app,
+        attempt(began, outcome=5, error_code=INTERNAL, duration_us=lasted),
+    )
+
+    assert watching.note_contradictions(runtime) == 1
+
+
+def test_what_changes_while_a_look_is_under_way_makes_its_evidence_stale(
+    runtime: Runtime, release_id: UUID, found: dict[str, Found], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found["mig.applied"] = passing("At the newest revision")
+
+    def change(_question: object) -> Found:
+        with psycopg.connect(runtime.target.owner, autocommit=True) as connection:
+            connection.execute("CREATE VIEW meanwhile AS SELECT 1 AS one")
+        return found["mig.applied"]
+
+    monkeypatch.setattr(running, "look_at", change)
+
+    look_at(runtime, release_id, "PRE-2.1")
+
+    assert state(runtime, release_id, "PRE-2.1")[0] is State.STALE
 
 
 def test_a_sweep_that_finds_a_rule_broken_reopens_what_rests_on_it(

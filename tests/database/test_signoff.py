@@ -81,6 +81,9 @@ class Desk:
             }
             return signoff.sign(session, self.clock, actor, readiness, phase, **(said | changes))
 
+    def seen_at_gate(self, box: str) -> str:
+        return signoff.seen_at_gate(self.readiness(), box)
+
     def attest(
         self, actor: Actor, box: str, comment: str = "I have read it", **changes: Any
     ) -> UUID | Refusal:
@@ -102,7 +105,7 @@ class Desk:
         with self.read() as (session, readiness, _):
             return signoff.revoke(session, self.clock, actor, readiness, record_id, why)
 
-    def found(self, box: str, verdict: Verdict = Verdict.PASSING) -> UUID:
+    def found(self, box: str, verdict: Verdict = Verdict.PASSING, **numbers: str) -> UUID:
         """A machine has looked."""
         with self.read() as (session, readiness, now):
             return put_down(
@@ -119,7 +122,7 @@ class Desk:
                     started_at=self.clock.now(),
                     ended_at=self.clock.now(),
                     fingerprints=now,
-                    numbers={},
+                    numbers=numbers,
                     witness="",
                     is_attested=False,
                 ),
@@ -463,6 +466,17 @@ def test_that_a_machines_box_does_not_apply_counts_once_a_second_person_has_agre
     assert ours.state("PRE-1.1") is State.NOT_APPLICABLE
 
 
+@pytest.mark.parametrize("box", ["PRE-10.8", "PRE-6.6"])
+def test_that_a_box_of_several_people_does_not_apply_is_not_said_by_one_of_them(
+    ours: Desk, box: str
+) -> None:
+    apart = ours.exempt(ours.lead, box, None)
+    assert ours.state(box) is State.UNKNOWN
+
+    assert isinstance(ours.second(ours.somebody(), apart), UUID)
+    assert ours.state(box) is State.NOT_APPLICABLE
+
+
 def test_nobody_says_or_agrees_that_a_red_box_does_not_apply(ours: Desk) -> None:
     apart = ours.exempt(ours.lead, "PRE-1.1", None)
     ours.found("PRE-1.1", Verdict.FAILING)
@@ -571,6 +585,34 @@ def test_nobody_vouches_for_what_has_changed_since_a_machine_looked(
 
     assert isinstance(refusal, Refusal)
     assert "has changed since" in refusal.message
+
+
+def test_a_word_is_for_what_was_read_and_not_for_what_a_machine_has_seen_since(
+    ours: Desk,
+) -> None:
+    ours.found("PRE-6.1", seen="three pages")
+    read = ours.seen_at_gate("PRE-6.1")
+    ours.found("PRE-6.1", seen="four pages")
+
+    assert code(ours.attest(ours.lead, "PRE-6.1", seen=read)) is CONFLICT
+    assert isinstance(ours.attest(ours.lead, "PRE-6.1", seen="four pages"), UUID)
+    against = ours.attest(ours.lead, "PRE-6.1", "It is old", is_good=False, seen=read)
+    assert isinstance(against, UUID)
+
+
+def test_whoever_is_on_call_without_an_address_is_missed(ours: Desk) -> None:
+    ada = acting(account(ours.target, ours.clock, Role.ON_CALL, email="ada@agency.travel"))
+    people = [
+        Contact("on-call", "primary", "Ada", "+351 210 000 000", "ada@agency.travel"),
+        Contact("on-call", "secondary", "Rui", "+351 210 000 001"),
+    ]
+    with session_of(ours.target) as session:
+        set_contacts(session, ours.clock, ours.lead, "staging", people)
+    ours.found("PRE-6.6")
+
+    assert isinstance(ours.attest(ada, "PRE-6.6"), UUID)
+
+    assert ours.state("PRE-6.6") is State.INSUFFICIENT
 
 
 def test_each_who_is_on_call_vouches_for_themselves_lead_or_not_and_nobody_else_does(

@@ -73,6 +73,7 @@ def evidence(
     numbers: Mapping[str, Any] | None = None,
     by: str = "ops",
     account_id: UUID | None = None,
+    took: timedelta = timedelta(0),
 ) -> ReadinessRecord:
     """A look at a box, or somebody's word for it."""
     body = evidence_body(
@@ -80,7 +81,7 @@ def evidence(
         CLOCK.uuid7(),
         verdict,
         reason,
-        started_at=at,
+        started_at=at - took,
         ended_at=at,
         fingerprints=THINGS if things is None else things,
         numbers=numbers or {},

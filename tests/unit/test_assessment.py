@@ -262,3 +262,17 @@ def test_a_derived_box_cannot_be_green_by_evidence_of_its_own() -> None:
     known = Known({"READY-1": evidence("READY-1")}, {}, {}, THINGS)
 
     assert assess({"READY-1": top, "PRE-1.1": item()}, known, NOW)["READY-1"].state is State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state"),
+    [
+        (Verdict.FAILING, State.FAILING),
+        (Verdict.UNKNOWN, State.NOT_APPLICABLE),
+        (Verdict.PASSING, State.NOT_APPLICABLE),
+    ],
+)
+def test_what_does_not_apply_does_once_it_is_found_red(verdict: Verdict, state: State) -> None:
+    apart = waiver(state=State.NOT_APPLICABLE, expires_at=None)
+
+    assert standing(item(), evidence(verdict=verdict), exemptions=(apart,)).state is state

@@ -11,7 +11,13 @@ import pytest
 
 import engine.readiness
 from engine.readiness.assessment import Known, State, assess, counts
-from engine.readiness.checklist import Checklist, ChecklistError, Window, read_checklist
+from engine.readiness.checklist import (
+    Checklist,
+    ChecklistError,
+    Window,
+    read_checklist,
+    refuse_what_is_overlooked,
+)
 from engine.readiness.items import Kind, attested_items, read_items
 from engine.readiness.rendering import Mark, render
 
@@ -144,6 +150,43 @@ def test_any_checklist_of_the_shape_is_read() -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    ["-  [ ] a", "1. [x] a", "2) [ ] a", "> - [x] a", "-\t[ ] a", "- [x]"],
+)
+def test_what_is_drawn_as_a_box_and_would_not_be_read_is_refused(line: str) -> None:
+    with pytest.raises(ChecklistError, match="line 3: a box is written as"):
+        refuse_what_is_overlooked(f"### P\n- [ ] a\n{line}\n")
+
+
+def test_of_our_own_checklist_nothing_is_overlooked_nor_of_a_link() -> None:
+    refuse_what_is_overlooked(MARKDOWN)
+    refuse_what_is_overlooked("- [x](there) and [ ] alone\n```\n1. [x] code\n```\n")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "```one``` in a line",
+        "~~~\n```\n~~~",
+        "```\n~~~\n```",
+        "````\n```\n````",
+        "```sh\n- [ ] b\n```",
+    ],
+)
+def test_boxes_after_code_are_read(code: str) -> None:
+    assert [box.text for box in read_checklist(f"### P\n{code}\n- [ ] a\n").boxes] == ["a"]
+
+
+@pytest.mark.timeout(30)  # of the hours that a pattern with a lazy middle would take
+def test_spaces_in_a_heading_or_a_box_are_read_at_once_however_many() -> None:
+    spaces = " " * 120_000
+
+    read = read_checklist(f"### Two{spaces}words\n- [ ] a{spaces}b{spaces}\n")
+
+    assert [(each.id, each.text) for each in read.boxes] == [("WORDS-1", f"a{spaces}b")]
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", "no box"),
@@ -152,7 +195,13 @@ def test_any_checklist_of_the_shape_is_read() -> None:
         ("## Pre\n### Phase 1: x\n  - [ ] a", "line 3: a box that stands under none"),
         ("## P\n### Phase 1: x\n- [ ] a\n### Phase 1: y\n- [ ] b", "the name P-1"),
         ("## P\n### ✅\n- [ ] a", "of no word"),
+        (f"### {'long' * 11}\n- [ ] a", "line 1: the phase would have a name of more than 40"),
+        ("### P\n" + "".join(f"{' ' * n}- [ ] a\n" for n in range(11)), "line 12: boxes stand"),
+        ("### P (after 999999999 days)\n- [ ] a", "line 1: a phase ends 366 days after"),
+        ("### P (0-99999999999999 hours)\n- [ ] a", "line 1: a phase ends 366 days after"),
+        (f"### P (0-{'9' * 5_000} days)\n- [ ] a", "line 1: a phase ends 366 days after"),
     ],
+    ids=range(11),
 )
 def test_what_is_no_checklist_is_refused_with_the_reason(text: str, words: str) -> None:
     with pytest.raises(ChecklistError, match=words):

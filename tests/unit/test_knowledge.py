@@ -46,6 +46,17 @@ def test_nothing_is_green_of_a_new_release() -> None:
 
 
 @pytest.mark.parametrize(
+    ("probe", "carried"), [("mig.fingerprint", State.PASSING), ("mig.other", State.UNKNOWN)]
+)
+def test_evidence_of_what_looks_for_another_box_of_the_same_id_is_not_carried_over(
+    probe: str, carried: State
+) -> None:
+    other = evidence(SCHEMA_BOX, NOW - HOUR, of=OTHER, numbers={"probe": probe})
+
+    assert state(knowledge_of([released()], [other]), SCHEMA_BOX) is carried
+
+
+@pytest.mark.parametrize(
     ("box", "age", "of_the_other"),
     [
         (SCHEMA_BOX, HOUR, State.PASSING),
@@ -281,3 +292,6 @@ def test_feedback_that_comes_after_a_look_asks_for_another_one() -> None:
     assert state(knowledge_of([*records, more]), box) is State.UNKNOWN
     again = [*records, more, evidence(box, NOW - MINUTE)]
     assert state(knowledge_of(again), box) is State.PASSING
+    # Under way when it came: nobody knows whether it was seen.
+    slow = [*records, more, evidence(box, NOW - MINUTE, took=2 * HOUR)]
+    assert state(knowledge_of(slow), box) is State.UNKNOWN
