@@ -100,7 +100,10 @@ def judged(
         return failing(reason, witness, **numbers)
     if min(rows.values()) < LARGE:
         told = ", ".join(f"{table} has {count} rows" for table, count in rows.items())
-        reason = f"Every read has its index, but plans mean nothing below {LARGE} rows: {told}"
+        reason = (
+            f"Every read has its index, but plans mean nothing below {LARGE} rows: {told}, as far"
+            " as the planner knows"
+        )
         return insufficient(reason, witness, **numbers)
     return passing(
         f"{len(planned)} statements, none reads a table of {LARGE} rows from end to end",
