@@ -25,6 +25,7 @@ from engine.alerting.composing import compose
 from engine.alerting.deciding import Verdict
 from engine.alerting.evidence import Clerk, bounded
 from engine.alerting.judging import judge, no_evidence
+from engine.alerting.loading import own_rules
 from engine.alerting.measuring import Readings, samples_of_all
 from engine.alerting.outbox import put_in
 from engine.alerting.records import Tick
@@ -44,6 +45,8 @@ from engine.settings import Settings
 _COUNTING_MS: Final = 4_000
 # From the first look to the commit; then the lock is free for another process.
 _TICK_S: Final = 15.0
+# For so many ticks in a row no process of another release has looked: a quarter of an hour.
+_OTHERS_TICKS: Final = 90
 
 RulesOf = Callable[[psycopg.Connection[Any]], Sequence[Rule]]
 
@@ -197,8 +200,22 @@ class Evaluator:
         )
         records.write_tick(connection, tick)
         put_down(connection, settings, judged.verdicts, now, tick=judged.number)
-        gone = known.memories.keys() - {rule.id for rule in rules}
-        records.retire(connection, sorted(gone), known, now, judged.number, self._clock.uuid7)
+        gone = _gone(rules, known, judged.number)
+        records.retire(connection, gone, known, now, judged.number, self._clock.uuid7)
+
+
+def _gone(rules: Sequence[Rule], known: Remembered, number: int) -> list[str]:
+    """Rules that are remembered and not in force any more, by their ids.
+
+    One that this release does not have may be another's that evaluates, too, as while a new one is
+    rolled out. Ended here and begun there, it would page with every other tick.
+    """
+    own = {rule.id for rule in own_rules()}
+    return sorted(
+        rule_id
+        for rule_id in known.memories.keys() - {rule.id for rule in rules}
+        if rule_id in own or number - known.looked_at[rule_id] > _OTHERS_TICKS
+    )
 
 
 def put_down(
