@@ -72,8 +72,7 @@ class OutageTeller:
             How many notices went out.
 
         Raises:
-            OSError: the file cannot be written; then nothing is sent, or it would be sent again
-                and again.
+            OSError: the file that is there cannot be read.
         """
         with self._file.held() as is_ours:
             if not is_ours:
