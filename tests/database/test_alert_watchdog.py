@@ -12,6 +12,7 @@ from threading import Barrier
 import psycopg
 import pytest
 
+from engine.alerting import records
 from engine.alerting.channels.channel import (
     Channel,
     ChannelName,
@@ -445,4 +446,24 @@ def test_a_disk_that_fills_up_in_the_middle_of_it_keeps_nothing_from_being_told(
     watch.look()
 
     assert watch.letters == [("telegram", DATABASE), ("webhook", DATABASE)]
+    assert [each["state"] for each in bench.outbox(DATABASE)] == ["delivered", "delivered"]
+
+
+def test_a_lock_of_the_tick_that_somebody_keeps_is_told_straight_to_the_channels(
+    bench: Bench, watch: Watch
+) -> None:
+    """No tick can be taken, and no notice of it put into the outbox either."""
+    bench.tick()
+    watch.look()
+    with psycopg.connect(bench.runtime.target.app) as other:
+        other.execute(records.LOCK)
+        for _ in range(9):
+            assert watch.look() == 0
+        assert watch.look() == 2
+        assert watch.look() == 0
+    assert watch.letters == [("telegram", DATABASE), ("webhook", DATABASE)]
+    (letter,) = watch.receivers[ChannelName.WEBHOOK].letters
+    assert "lock of the tick" in letter.body["message"]
+
+    assert watch.evaluator.run() == 1
     assert [each["state"] for each in bench.outbox(DATABASE)] == ["delivered", "delivered"]
