@@ -169,3 +169,35 @@ def test_old_ticks_are_forgotten_but_never_the_newest(bench: Bench) -> None:
     bench.clock.advance(timedelta(days=200))
     forget()
     assert numbers(bench) == [4]
+
+
+def test_what_was_told_long_ago_is_forgotten_but_no_alert_and_nothing_of_one_that_still_fires(
+    bench: Bench,
+) -> None:
+    bench.fail(ErrorCode.DATABASE_TIMEOUT)
+    bench.tick()
+    counted = "SELECT count(*) AS of_alerts FROM alert_transition WHERE alert_id IS NOT NULL"
+
+    def forget() -> tuple[int, int, int]:
+        with psycopg.connect(bench.runtime.target.owner) as owner:
+            owner.execute("UPDATE alert_outbox SET state = 'delivered'")
+            owner.execute(
+                """
+                INSERT INTO alert_delivery SELECT id, 1, made_at, made_at, 'sent' FROM alert_outbox
+                ON CONFLICT DO NOTHING
+                """
+            )
+            records.forget_old_ticks(owner, bench.clock.now())
+        silent = bench.rows("SELECT 1 FROM alert_transition WHERE alert_id IS NULL")
+        return len(bench.outbox()), len(bench.rows("SELECT 1 FROM alert_delivery")), len(silent)
+
+    told, tries, silent = forget()
+    assert told == tries > 0 < silent
+    kept = bench.rows(counted)
+    bench.clock.advance(timedelta(days=91))
+    assert forget() == (told, tries, 0)
+    with psycopg.connect(bench.runtime.target.owner) as owner:
+        owner.execute("UPDATE alert SET resolved_at = fired_at")
+    assert forget() == (0, 0, 0)
+    assert bench.rows(counted) == kept
+    assert bench.alert("CRITICAL-003")["resolved_at"] is not None
