@@ -32,7 +32,8 @@ from engine.alerting.records import Tick
 from engine.alerting.remembered import LastTick, Remembered, last_tick, remembered
 from engine.alerting.rules import Rule
 from engine.alerting.rules_in_force import read_rules_in_force
-from engine.alerting.states import RuleState
+from engine.alerting.states import Memory, RuleState
+from engine.alerting.telling import of_end
 from engine.alerting.ticking import due_after, is_due
 from engine.clock import Clock
 from engine.database.pool import EngineConnection, Pool
@@ -202,6 +203,7 @@ class Evaluator:
         put_down(connection, settings, judged.verdicts, now, tick=judged.number)
         gone = _gone(rules, known, judged.number)
         records.retire(connection, gone, known, now, judged.number, self._clock.uuid7)
+        put_in(connection, compose(settings, list(_taken_away(gone, known, now)), now))
 
 
 def _gone(rules: Sequence[Rule], known: Remembered, number: int) -> list[str]:
@@ -216,6 +218,25 @@ def _gone(rules: Sequence[Rule], known: Remembered, number: int) -> list[str]:
         for rule_id in known.memories.keys() - {rule.id for rule in rules}
         if rule_id in own or number - known.looked_at[rule_id] > _OTHERS_TICKS
     )
+
+
+def _taken_away(gone: Sequence[str], known: Remembered, now: datetime) -> Iterator[Verdict]:
+    """The alerts that end with their rule, for those who were told that they began.
+
+    Of another release's rule nobody here knows whom it tells.
+    """
+    for rule in own_rules():
+        alert = known.alerts.get(rule.id) if rule.id in gone else None
+        if alert is not None:
+            yield Verdict(
+                rule=rule,
+                memory=Memory(RuleState.INACTIVE, now),
+                reason=records.NOT_IN_FORCE,
+                numbers=alert.numbers,
+                alert=alert,
+                is_over=True,
+                told=of_end(alert.told_at),
+            )
 
 
 def put_down(

@@ -108,7 +108,7 @@ def retire(
     tick: int,
     new_id: Callable[[], UUID],
 ) -> None:
-    """Ends what rules are in that are not in force any more; nobody is told, nothing is over.
+    """Ends what rules are in that are not in force any more.
 
     Args:
         connection: in the transaction that has the lock.
