@@ -17,6 +17,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 from psycopg import errors
+from psycopg_pool import PoolTimeout
 
 from engine.alerting import readings as reading
 from engine.alerting import records
@@ -37,6 +38,7 @@ from engine.alerting.telling import of_end
 from engine.alerting.ticking import due_after, is_due
 from engine.clock import Clock
 from engine.database.pool import EngineConnection, Pool
+from engine.errors import SetupError
 from engine.rollups.restored import RestoredError
 from engine.rollups.series import looking
 from engine.settings import Settings
@@ -108,7 +110,14 @@ class Evaluator:
         """
         if not self._is_time():
             return 0
-        judged = self.tick()
+        try:
+            judged = self.tick()
+        except (psycopg.Error, PoolTimeout, SetupError):
+            raise
+        except Exception:
+            # A mistake of ours will be the same again: it costs a tick, twice a second.
+            self._due_at = self._clock.now() + self._settings.alert_interval
+            raise
         if judged is None:
             return 0
         _log(judged)

@@ -16,6 +16,7 @@ import pytest
 
 from engine.alerting import records
 from engine.alerting.evaluator import Evaluator
+from engine.alerting.rules import Rule
 from engine.database.target import Target
 from engine.errors import ErrorCode
 from engine.settings import Settings
@@ -201,3 +202,21 @@ def test_what_was_told_long_ago_is_forgotten_but_no_alert_and_nothing_of_one_tha
     assert forget() == (0, 0, 0)
     assert bench.rows(counted) == kept
     assert bench.alert("CRITICAL-003")["resolved_at"] is not None
+
+
+def test_a_tick_that_fails_by_a_mistake_of_ours_is_tried_again_when_the_next_is_due(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(_connection: object) -> list[Rule]:
+        raise ValueError("of ours")
+
+    monkeypatch.setattr(bench.evaluator, "_rules_of", mistaken)
+    with pytest.raises(ValueError, match="of ours"):
+        bench.evaluator.run()
+    assert bench.evaluator.run() == 0
+    bench.clock.advance(timedelta(seconds=10))
+    with pytest.raises(ValueError, match="of ours"):
+        bench.evaluator.run()
+    monkeypatch.undo()
+    bench.clock.advance(timedelta(seconds=10))
+    assert bench.evaluator.run() == 1
