@@ -146,6 +146,17 @@ def test_what_is_shown_is_what_the_exact_distribution_says_of_eight_or_more(
         assert not shown or is_shown(Tally(min(bad + 1, tally.of), tally.of), threshold)
 
 
+def test_four_critical_errors_of_four_are_enough_and_seven_conflicts_of_seven_are_not() -> None:
+    conditions = {rule.id: rule.condition for rule in own_rules()}
+    critical, conflicts = conditions["CRITICAL-001"], conditions["HIGH-005"]
+    assert isinstance(critical, Share)
+    assert isinstance(conflicts, Share)
+
+    assert holds(critical, [Tally(4, 4)]) is True
+    assert holds(critical, [Tally(3, 3)]) is None
+    assert holds(conflicts, [Tally(7, 7)]) is None
+
+
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 4, 5, 6, 7])
 def test_a_single_bad_attempt_makes_no_rate_rule_true(number: int) -> None:
     rates = [rule.condition for rule in own_rules() if not _is_any(rule)]
