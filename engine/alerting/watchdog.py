@@ -40,6 +40,10 @@ _PATIENCE_S: Final = 5.0
 _INTERVALS: Final = 2
 # Twice as long as a tick may have its lock: whoever has it then evaluates nothing.
 _STUCK_S: Final = 30.0
+# Whoever has not looked for so long, and for so many intervals, was not running: a machine that
+# slept finds broken lines when it wakes up, and they say nothing of the time in between.
+_SLEPT: Final = timedelta(minutes=1)
+_SLEPT_INTERVALS: Final = 4
 _STUCK: Final = "Somebody has the lock of the tick and evaluates nothing; nobody else can."
 
 
@@ -85,7 +89,7 @@ class Watchdog:
         self._rules_of = rules_of
         self._process_id = clock.uuid7()
         self._began = clock.monotonic()
-        self._answered_at = clock.now()
+        self._answered_at = self._looked_at = clock.now()
 
     def run(self) -> int:
         """Looks once; how many notices it made or sent.
@@ -94,6 +98,10 @@ class Watchdog:
             psycopg.Error: the database has refused what we asked.
             OSError: the data directory cannot be used.
         """
+        now, before = self._clock.now(), self._looked_at
+        if now - before > max(_SLEPT, _SLEPT_INTERVALS * self._settings.alert_interval):
+            self._answered_at = now
+        self._looked_at = now
         try:
             done = self._look()
         except _StuckError as stuck:

@@ -467,3 +467,18 @@ def test_a_lock_of_the_tick_that_somebody_keeps_is_told_straight_to_the_channels
 
     assert watch.evaluator.run() == 1
     assert [each["state"] for each in bench.outbox(DATABASE)] == ["delivered", "delivered"]
+
+
+def test_a_process_that_slept_accuses_no_database_of_the_time_in_between(
+    bench: Bench, watch: Watch
+) -> None:
+    bench.tick()
+    watch.look()
+    watch.gate.is_away = True  # the line that it had is broken
+    watch.look(3 * 3_600)
+    for _ in range(4):
+        watch.look()
+    assert watch.letters == []
+
+    watch.look()
+    assert watch.letters == [("telegram", DATABASE), ("webhook", DATABASE)]
