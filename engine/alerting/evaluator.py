@@ -17,6 +17,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 from psycopg import errors
+from psycopg_pool import PoolTimeout
 
 from engine.alerting import readings as reading
 from engine.alerting import records
@@ -25,16 +26,19 @@ from engine.alerting.composing import compose
 from engine.alerting.deciding import Verdict
 from engine.alerting.evidence import Clerk, bounded
 from engine.alerting.judging import judge, no_evidence
+from engine.alerting.loading import own_rules
 from engine.alerting.measuring import Readings, samples_of_all
 from engine.alerting.outbox import put_in
 from engine.alerting.records import Tick
 from engine.alerting.remembered import LastTick, Remembered, last_tick, remembered
 from engine.alerting.rules import Rule
 from engine.alerting.rules_in_force import read_rules_in_force
-from engine.alerting.states import RuleState
+from engine.alerting.states import Memory, RuleState
+from engine.alerting.telling import of_end
 from engine.alerting.ticking import due_after, is_due
 from engine.clock import Clock
 from engine.database.pool import EngineConnection, Pool
+from engine.errors import SetupError
 from engine.rollups.restored import RestoredError
 from engine.rollups.series import looking
 from engine.settings import Settings
@@ -44,6 +48,8 @@ from engine.settings import Settings
 _COUNTING_MS: Final = 4_000
 # From the first look to the commit; then the lock is free for another process.
 _TICK_S: Final = 15.0
+# For so many ticks in a row no process of another release has looked: a quarter of an hour.
+_OTHERS_TICKS: Final = 90
 
 RulesOf = Callable[[psycopg.Connection[Any]], Sequence[Rule]]
 
@@ -104,7 +110,14 @@ class Evaluator:
         """
         if not self._is_time():
             return 0
-        judged = self.tick()
+        try:
+            judged = self.tick()
+        except (psycopg.Error, PoolTimeout, SetupError):
+            raise
+        except Exception:
+            # A mistake of ours will be the same again: it costs a tick, twice a second.
+            self._due_at = self._clock.now() + self._settings.alert_interval
+            raise
         if judged is None:
             return 0
         _log(judged)
@@ -197,8 +210,42 @@ class Evaluator:
         )
         records.write_tick(connection, tick)
         put_down(connection, settings, judged.verdicts, now, tick=judged.number)
-        gone = known.memories.keys() - {rule.id for rule in rules}
-        records.retire(connection, sorted(gone), known, now, judged.number, self._clock.uuid7)
+        gone = _gone(rules, known, judged.number)
+        records.retire(connection, gone, known, now, judged.number, self._clock.uuid7)
+        put_in(connection, compose(settings, list(_taken_away(gone, known, now)), now))
+
+
+def _gone(rules: Sequence[Rule], known: Remembered, number: int) -> list[str]:
+    """Rules that are remembered and not in force any more, by their ids.
+
+    One that this release does not have may be another's that evaluates, too, as while a new one is
+    rolled out. Ended here and begun there, it would page with every other tick.
+    """
+    own = {rule.id for rule in own_rules()}
+    return sorted(
+        rule_id
+        for rule_id in known.memories.keys() - {rule.id for rule in rules}
+        if rule_id in own or number - known.looked_at[rule_id] > _OTHERS_TICKS
+    )
+
+
+def _taken_away(gone: Sequence[str], known: Remembered, now: datetime) -> Iterator[Verdict]:
+    """The alerts that end with their rule, for those who were told that they began.
+
+    Of another release's rule nobody here knows whom it tells.
+    """
+    for rule in own_rules():
+        alert = known.alerts.get(rule.id) if rule.id in gone else None
+        if alert is not None:
+            yield Verdict(
+                rule=rule,
+                memory=Memory(RuleState.INACTIVE, now),
+                reason=records.NOT_IN_FORCE,
+                numbers=alert.numbers,
+                alert=alert,
+                is_over=True,
+                told=of_end(alert.told_at),
+            )
 
 
 def put_down(

@@ -15,10 +15,19 @@ from typing import Any, Final, NamedTuple
 from engine.alerting.measured_words import tell_burning, tell_share_of, tell_still
 from engine.alerting.rules import Burning, Condition, Rule, Share, Standstill, Watched
 from engine.alerting.states import Measured
-from engine.alerting.tallies import CHANCE, STILL_CHANCE, Tally, is_above, is_shown
+from engine.alerting.tallies import (
+    CHANCE,
+    FEWEST,
+    FEWEST_CRITICAL,
+    STILL_CHANCE,
+    Tally,
+    is_above,
+    is_shown,
+)
 from engine.quotes.lifecycle import Operation
 from engine.rollups.counts import Counts, Traffic
 from engine.rollups.histogram import percentiles_us
+from engine.rollups.parts import CRITICAL_ERRORS
 
 _PERCENTILES: Final = (0.95, 0.99)
 
@@ -129,6 +138,12 @@ def least_of(condition: Share | Burning) -> int:
     return max(condition.least, 1 if threshold_of(condition) else 0)
 
 
+def fewest_of(condition: Share | Burning) -> int:
+    """The bad attempts below which a condition is not true, unless it is about any at all."""
+    bad = condition.bad if isinstance(condition, Share) else condition.objective.bad
+    return FEWEST_CRITICAL if bad.key == CRITICAL_ERRORS.key else FEWEST
+
+
 def holds(
     condition: Share | Burning, tallies: Sequence[Tally], *, chance: float = CHANCE
 ) -> bool | None:
@@ -141,7 +156,7 @@ def holds(
     """
     first, *others = tallies
     threshold = threshold_of(condition)
-    if not is_shown(first, threshold, chance):
+    if not is_shown(first, threshold, chance, fewest_of(condition)):
         return None if first.of < least_of(condition) else False
     if not all(each.of for each in others):
         return None

@@ -62,50 +62,51 @@ class OutageTeller:
         self._settings = settings
         self._clock = clock
 
-    def down(self, since: datetime) -> int:
+    def down(self, since: datetime, *, why: str = "") -> int:
         """Tells it, once it has been so for long enough, until every channel has it.
 
         Args:
             since: when the database answered last.
+            why: what it is, if not that it does not answer.
 
         Returns:
             How many notices went out.
 
         Raises:
-            OSError: the file cannot be written; then nothing is sent, or it would be sent again
-                and again.
+            OSError: the file that is there cannot be read.
         """
         with self._file.held() as is_ours:
             if not is_ours:
                 return 0
             outage = self._file.read()
             if outage is None:
-                outage = self._begin(since)
+                outage = self._begin(since, why)
             if outage is None:
                 return 0
             return sum(self._send(outage, copy) for copy in list(outage.copies))
 
-    def _begin(self, since: datetime) -> Outage | None:
+    def _begin(self, since: datetime, why: str) -> Outage | None:
         now, settings = self._clock.now(), self._settings
         rule = database_rule()
         moved = Moved(since, settings.alert_interval)
         measured = measure(rule.condition, Readings(now, {}, {Watched.DATABASE: moved}))
         if not measured.is_true:
             return None
+        reason = why or measured.reason
         outage = Outage(
             alert_id=self._clock.uuid7(),
             transition_id=self._clock.uuid7(),
             rule_id=rule.id,
             since=since,
             fired_at=now,
-            reason=measured.reason,
+            reason=reason,
             numbers=dict(measured.numbers),
             body={},
             copies=[],
         )
         notice = notice_of(
-            settings, rule, outage.alert(rule), NoticeKind.FIRING, measured.reason,
-            measured.numbers, now,
+            settings, rule, outage.alert(rule), NoticeKind.FIRING, reason, measured.numbers,
+            now,
         )  # fmt: skip
         for entry in entries(notice, rule.channels, now):
             outage.body = dict(entry.body)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from engine.alerting.deciding import OpenAlert, message
 from engine.alerting.rules import AlertCode, Rule
@@ -99,21 +100,28 @@ class OutageFile:
         """
         self._directory = directory
         self._path = directory / _FILE
+        # What the disk does not take: it is full, perhaps, and that is why the database is away.
+        self._unwritten: Outage | None = None
 
     @property
     def is_there(self) -> bool:
         """Whether something was told that no table has yet."""
-        return self._path.exists()
+        return self._unwritten is not None or self._path.exists()
 
     @contextmanager
     def held(self) -> Iterator[bool]:
         """Whether it is ours until the block ends; another process may have it.
 
-        Raises:
-            OSError: the directory cannot be written.
+        Where no lock can be made each process has its own, in memory: an outage that several tell
+        of is better than one that nobody does.
         """
-        self._directory.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self._directory / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self._directory / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            _warn(error)
+            yield True
+            return
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -126,9 +134,11 @@ class OutageFile:
 
     def read(self) -> Outage | None:
         """What was told; None when nothing is there. A file that cannot be read is put aside."""
+        if self._unwritten is not None:
+            return self._unwritten
         try:
             written = self._path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         try:
             return msgspec.json.decode(written, type=Outage)
@@ -137,11 +147,17 @@ class OutageFile:
             return None
 
     def write(self, outage: Outage) -> None:
-        """Puts it there, whole or not at all.
+        """Puts it there, whole or not at all; what the disk does not take is kept in memory."""
+        try:
+            self._put(outage)
+        except OSError as error:
+            if self._unwritten is None:
+                _warn(error)
+            self._unwritten = outage
+        else:
+            self._unwritten = None
 
-        Raises:
-            OSError: it could not be written.
-        """
+    def _put(self, outage: Outage) -> None:
         unfinished = self._path.with_suffix(".new")
         file = os.open(unfinished, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         with os.fdopen(file, "wb") as writing:
@@ -152,11 +168,19 @@ class OutageFile:
 
     def put_aside(self) -> None:
         """Keeps it under another name, for people: nothing of ours can go on with it."""
-        self._path.rename(self._path.with_suffix(".aside"))
+        self._unwritten = None
+        with suppress(FileNotFoundError, NotADirectoryError):
+            self._path.rename(self._path.with_suffix(".aside"))
 
     def remove(self) -> None:
         """Takes it away: the tables have it."""
-        self._path.unlink(missing_ok=True)
+        self._unwritten = None
+        with suppress(NotADirectoryError):
+            self._path.unlink(missing_ok=True)
+
+
+def _warn(error: OSError) -> None:
+    structlog.get_logger().warning("outage_kept_in_memory", error=type(error).__name__)
 
 
 def outage_directory(settings: Settings, journal_directory: Path) -> Path:

@@ -108,7 +108,7 @@ def retire(
     tick: int,
     new_id: Callable[[], UUID],
 ) -> None:
-    """Ends what rules are in that are not in force any more; nobody is told, nothing is over.
+    """Ends what rules are in that are not in force any more.
 
     Args:
         connection: in the transaction that has the lock.
@@ -140,12 +140,16 @@ def retire(
 def forget_old_ticks(connection: psycopg.Connection[Any], now: datetime) -> int:
     """Deletes ticks that are older than what is kept, some at a time; never the newest.
 
-    What they decided stays. Processes that have not watched for as long go along.
+    Alerts stay, and how they began and ended. What was told of them long ago goes along, as do
+    transitions of no alert (nights without attempts make a thousand a day), and processes that
+    have not watched for as long.
 
     Returns:
         How many ticks.
     """
     connection.execute(_FORGET_WATCHERS, [now - KEPT])
+    connection.execute(_FORGET_TRANSITIONS, [now - KEPT, _FORGOTTEN_AT_ONCE])
+    connection.execute(_FORGET_NOTICES, [now - KEPT, _FORGOTTEN_AT_ONCE])
     return connection.execute(_FORGET_TICKS, [now - KEPT, _FORGOTTEN_AT_ONCE]).rowcount
 
 
@@ -282,3 +286,43 @@ _FORGET_TICKS: Final = """
     )
 """
 _FORGET_WATCHERS: Final = "DELETE FROM alert_watcher WHERE seen_at < %s"
+_FORGET_TRANSITIONS: Final = """
+    DELETE FROM alert_transition
+    WHERE id IN (
+        SELECT id
+        FROM alert_transition
+        WHERE happened_at < %s AND alert_id IS NULL
+        ORDER BY happened_at
+        LIMIT %s
+    )
+"""
+_FORGET_NOTICES: Final = """
+    -- That it is over is told to those who were told that it began, however long ago.
+    WITH old AS MATERIALIZED (
+        SELECT id
+        FROM alert_outbox AS o
+        WHERE made_at < %s
+            AND state NOT IN ('waiting', 'sending')
+            AND NOT EXISTS (
+                SELECT
+                FROM alert AS a
+                WHERE a.resolved_at IS NULL
+                    AND (
+                        a.id = o.alert_id
+                        OR o.body -> 'others' @> jsonb_build_array(
+                            jsonb_build_object('alertId', a.id::text)
+                        )
+                    )
+            )
+        ORDER BY made_at
+        LIMIT %s
+    ),
+    tries AS (
+        DELETE FROM alert_delivery AS d
+        USING old
+        WHERE d.outbox_id = old.id
+    )
+    DELETE FROM alert_outbox AS o
+    USING old
+    WHERE o.id = old.id
+"""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -41,11 +41,13 @@ class Remembered:
         memories: of each rule, by its id.
         alerts: those that fire, by the id of their rule.
         silences: those that nobody has ended and that have not expired.
+        looked_at: the number of the tick that looked at a rule last, by its id.
     """
 
     memories: Mapping[str, Memory]
     alerts: Mapping[str, OpenAlert]
     silences: Sequence[Silence]
+    looked_at: Mapping[str, int] = field(default_factory=dict)
 
 
 def last_tick(connection: psycopg.Connection[Any]) -> LastTick | None:
@@ -56,16 +58,17 @@ def last_tick(connection: psycopg.Connection[Any]) -> LastTick | None:
 
 def remembered(connection: psycopg.Connection[Any], now: datetime) -> Remembered:
     """What is known from the ticks before, and the silences of now."""
-    memories = {
-        rule_id: Memory(RuleState(state), *rest)
-        for rule_id, state, *rest in connection.execute(_STATES)
-    }
+    memories: dict[str, Memory] = {}
+    looked_at: dict[str, int] = {}
+    for rule_id, tick, state, *rest in connection.execute(_STATES):
+        memories[rule_id] = Memory(RuleState(state), *rest)
+        looked_at[rule_id] = tick
     alerts = {alert.rule_id: alert for alert in map(_open_alert, connection.execute(_OPEN_ALERTS))}
     silences = [
         Silence(silence_id, Matcher.of(matcher), expires_at)
         for silence_id, matcher, expires_at in connection.execute(_SILENCES, [now])
     ]
-    return Remembered(memories, alerts, silences)
+    return Remembered(memories, alerts, silences, looked_at)
 
 
 def _open_alert(row: Sequence[Any]) -> OpenAlert:
@@ -79,7 +82,7 @@ def _open_alert(row: Sequence[Any]) -> OpenAlert:
 
 _LAST_TICK: Final = "SELECT number, due_at, started_at FROM alert_tick ORDER BY number DESC LIMIT 1"
 _STATES: Final = """
-    SELECT rule_id, state, since, true_since, last_true, unknown_since, alert_id, is_no_data
+    SELECT rule_id, tick, state, since, true_since, last_true, unknown_since, alert_id, is_no_data
     FROM alert_state
 """
 _OPEN_ALERTS: Final = """

@@ -42,6 +42,8 @@ from engine.settings import Settings
 _RUN_S: Final = 2.0
 _BRING_BACK_EVERY_S: Final = 60.0
 _DATABASE_S: Final = 5.0
+# Longer than pacing ever takes: the channel has asked to be left alone, once for all that wait.
+_LONG_WAIT_S: Final = 60.0
 # What was set aside for so long tells of things long past.
 _STALE: Final = patience(NoticeKind.FIRING, has_stand_in=False).age
 _OVERDUE: Final = patience(NoticeKind.FIRING, has_stand_in=True).age
@@ -131,7 +133,8 @@ class Delivery:
             if not self._deliver_one():
                 break
             done += 1
-        if self._failures >= self._sender.timing.forgiven:
+        is_failing = self._failures >= self._sender.timing.forgiven
+        if is_failing or self.channel.wait() > _LONG_WAIT_S:
             done += self._give_up()
         return done
 

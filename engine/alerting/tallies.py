@@ -24,6 +24,9 @@ from engine.slo.bounds import at_least
 CHANCE: Final = 1e-6
 # Fewer bad attempts may all be one caller who tries again and again, whatever they are a share of.
 FEWEST: Final = 8
+# Of what loses saves whoever tries, so many: four critical errors of four attempts are all there is
+# on thin traffic, and eight would take hours.
+FEWEST_CRITICAL: Final = 4
 # Whether a burn still goes on is asked only while the long window says that it matters: as sure as
 # objectives are judged. A single bad attempt of a quiet night would do otherwise, days after.
 STILL_CHANCE: Final = 0.05
@@ -54,19 +57,20 @@ def above_all(bad: NDArray[np.int64], of: NDArray[np.int64], threshold: float) -
 
 
 @lru_cache(maxsize=4096)
-def is_shown(tally: Tally, threshold: float, chance: float = CHANCE) -> bool:
+def is_shown(tally: Tally, threshold: float, chance: float = CHANCE, fewest: int = FEWEST) -> bool:
     """Whether a share is above a threshold and chance does not explain it.
 
     Args:
         tally: the sample.
         threshold: between 0 and 1.
         chance: how likely a sample may be that still counts; 1 takes every one as it is.
+        fewest: with fewer bad ones it is never shown.
     """
     if not is_above(tally, threshold):
         return False
     if threshold == 0 or chance >= 1:
         return True
-    if tally.bad < FEWEST and chance <= CHANCE:
+    if tally.bad < fewest and chance <= CHANCE:
         return False
     # Most samples are far from the line, where two bounds will do; the sum is for those near it.
     most = _log_at_most(tally, threshold)

@@ -11,7 +11,7 @@ tells it, once, and again when the repeat interval is over.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import psycopg
@@ -38,6 +38,21 @@ from engine.settings import Settings
 _PATIENCE_S: Final = 5.0
 # As many intervals as the evaluator may miss: a process that has just started knows nothing yet.
 _INTERVALS: Final = 2
+# Twice as long as a tick may have its lock: whoever has it then evaluates nothing.
+_STUCK_S: Final = 30.0
+# Whoever has not looked for so long, and for so many intervals, was not running: a machine that
+# slept finds broken lines when it wakes up, and they say nothing of the time in between.
+_SLEPT: Final = timedelta(minutes=1)
+_SLEPT_INTERVALS: Final = 4
+_STUCK: Final = "Somebody has the lock of the tick and evaluates nothing; nobody else can."
+
+
+class _StuckError(Exception):
+    """Nobody can evaluate, nor write down that nobody does."""
+
+    def __init__(self, since: datetime) -> None:
+        super().__init__(_STUCK)
+        self.since = since
 
 
 class Watchdog:
@@ -74,7 +89,7 @@ class Watchdog:
         self._rules_of = rules_of
         self._process_id = clock.uuid7()
         self._began = clock.monotonic()
-        self._answered_at = clock.now()
+        self._answered_at = self._looked_at = clock.now()
 
     def run(self) -> int:
         """Looks once; how many notices it made or sent.
@@ -83,8 +98,14 @@ class Watchdog:
             psycopg.Error: the database has refused what we asked.
             OSError: the data directory cannot be used.
         """
+        now, before = self._clock.now(), self._looked_at
+        if now - before > max(_SLEPT, _SLEPT_INTERVALS * self._settings.alert_interval):
+            self._answered_at = now
+        self._looked_at = now
         try:
             done = self._look()
+        except _StuckError as stuck:
+            return self._teller.down(stuck.since, why=_STUCK)
         except (psycopg.Error, PoolTimeout) as error:
             if not is_away(error):
                 raise
@@ -124,9 +145,9 @@ class Watchdog:
                 return 0
             return self._tell_standstill(connection)
 
-    def _is_late(self, last: LastTick | None) -> bool:
-        """Whether the evaluator has missed two ticks while this process watched."""
-        allowed_s = (_INTERVALS * self._settings.alert_interval).total_seconds()
+    def _is_late(self, last: LastTick | None, more_s: float = 0.0) -> bool:
+        """Whether the evaluator has missed two ticks while this process watched, and some time."""
+        allowed_s = (_INTERVALS * self._settings.alert_interval).total_seconds() + more_s
         if self._clock.monotonic() - self._began <= allowed_s:
             return False
         if last is None:
@@ -136,7 +157,11 @@ class Watchdog:
     def _tell_standstill(self, connection: psycopg.Connection[Any]) -> int:
         with connection.transaction():
             if not records.lock(connection):
-                return 0  # somebody evaluates, or tells it already
+                # Somebody evaluates, or tells it already; but not for as long as this.
+                last = last_tick(connection)
+                if self._is_late(last, _STUCK_S):
+                    raise _StuckError(self._moved(last).at or self._clock.now())
+                return 0
             last, now = last_tick(connection), self._clock.now()
             if not self._is_late(last):
                 return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -283,7 +284,7 @@ def test_a_preview_shows_what_a_silence_would_have_hidden(bench: Bench, session:
     assert seen(Matcher(rule=RULE)) == []
 
 
-def test_a_rule_that_is_not_in_force_any_more_is_closed_and_nobody_is_told(
+def test_a_rule_that_is_not_in_force_any_more_is_closed_and_whoever_was_told_hears_of_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.fail(TIMEOUT)
@@ -297,4 +298,29 @@ def test_a_rule_that_is_not_in_force_any_more_is_closed_and_nobody_is_told(
     assert bench.alert(RULE)["resolved_at"] is not None
     assert RULE not in bench.states()
     assert transitions(bench)[-1]["reason"] == "The rule is not in force any more."
-    assert told(bench) == before
+    ended = [each for each in bench.outbox(RULE) if each["kind"] == "resolved"]
+    assert [each["channel"] for each in ended] == ["telegram", "webhook"]
+    assert ended[0]["body"]["message"].endswith("The rule is not in force any more.")
+    assert len(told(bench)) == len(before) + len(ended)
+
+
+def test_two_releases_that_evaluate_in_turn_page_once_for_what_only_one_of_them_knows(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new release is rolled out: its rule and the old one's silence about it take turns."""
+    newer = [
+        *own_rules(),
+        replace(next(rule for rule in own_rules() if rule.id == RULE), id="CRITICAL-099"),
+    ]
+    bench.fail(TIMEOUT)
+    for rules in (newer, own_rules()) * 3:
+        monkeypatch.setattr(bench.evaluator, "_rules_of", lambda _connection, now=rules: now)
+        bench.tick()
+
+    alerts = bench.rows("SELECT resolved_at FROM alert WHERE rule_id = 'CRITICAL-099'")
+    assert [each["resolved_at"] for each in alerts] == [None]
+    monkeypatch.setattr("engine.alerting.evaluator._OTHERS_TICKS", 3)
+    for _ in range(4):
+        bench.tick()
+    alerts = bench.rows("SELECT resolved_at FROM alert WHERE rule_id = 'CRITICAL-099'")
+    assert [each["resolved_at"] is None for each in alerts] == [False]

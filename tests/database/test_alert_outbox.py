@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
@@ -13,7 +14,7 @@ from structlog.testing import capture_logs
 
 from engine.alerting.channels.channel import ChannelName, FailureReason, Retry, Sent
 from engine.alerting.claims import _CLAIM, Tried, claim, settle
-from engine.alerting.notices import Notice, NoticeKind
+from engine.alerting.notices import Notice, NoticeKind, body_of
 from engine.alerting.outbox import entries, put_in
 from tests.alerting_notices import AT, HOSTILE, notice
 from tests.database.alert_scene import (
@@ -428,6 +429,22 @@ def test_what_waits_behind_others_on_a_channel_that_fails_is_handed_over_in_time
     assert len(scene.webhook.sent) < 40
 
 
+def test_what_waits_on_a_channel_that_wants_to_be_left_alone_for_long_is_handed_over_in_time(
+    scene: Scene,
+) -> None:
+    """The Bot API may ask for an hour; one try says so for all that wait."""
+    scene.telegram.seconds = 3_600
+    scene.put_many(3, "telegram", "webhook")
+
+    scene.run("telegram")
+    assert [state for channel, _, state in scene.states() if channel == "apprise"] == []
+    scene.pass_time(301)
+    scene.run("telegram")
+
+    assert len([state for channel, _, state in scene.states() if channel == "apprise"]) == 3
+    assert scene.telegram.sent == []
+
+
 # What is not configured.
 
 
@@ -557,6 +574,21 @@ def test_whoever_stood_in_for_the_beginning_hears_of_the_end(scene: Scene) -> No
 
     assert [each.body["kind"] for each in scene.telegram.sent] == ["firing"]
     assert [each.body["kind"] for each in scene.apprise.sent] == ["firing", "resolved"]
+
+
+def test_whoever_stood_in_for_a_group_hears_that_each_of_it_is_over(scene: Scene) -> None:
+    first, second = notice(), notice(severity="HIGH")
+    scene.webhook.missing = "ALERT_WEBHOOK_URL is not set"
+    scene.put(replace(first, others=(body_of(second),)), "webhook")
+    scene.pass_time(30)
+    scene.run("webhook", "telegram")
+    scene.put(over(second), "webhook")
+    scene.pass_time(30)
+
+    scene.run("webhook", "telegram")
+
+    told = [(each.body["kind"], each.body["alertId"]) for each in scene.telegram.sent]
+    assert told == [("firing", str(first.alert_id)), ("resolved", str(second.alert_id))]
 
 
 def test_what_is_handed_over_together_is_told_in_order(scene: Scene) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from engine.alerting import records
 from engine.alerting.evaluator import Evaluator
+from engine.alerting.rules import Rule
 from engine.database.target import Target
 from engine.errors import ErrorCode
 from engine.settings import Settings
@@ -169,3 +170,53 @@ def test_old_ticks_are_forgotten_but_never_the_newest(bench: Bench) -> None:
     bench.clock.advance(timedelta(days=200))
     forget()
     assert numbers(bench) == [4]
+
+
+def test_what_was_told_long_ago_is_forgotten_but_no_alert_and_nothing_of_one_that_still_fires(
+    bench: Bench,
+) -> None:
+    bench.fail(ErrorCode.DATABASE_TIMEOUT)
+    bench.tick()
+    counted = "SELECT count(*) AS of_alerts FROM alert_transition WHERE alert_id IS NOT NULL"
+
+    def forget() -> tuple[int, int, int]:
+        with psycopg.connect(bench.runtime.target.owner) as owner:
+            owner.execute("UPDATE alert_outbox SET state = 'delivered'")
+            owner.execute(
+                """
+                INSERT INTO alert_delivery SELECT id, 1, made_at, made_at, 'sent' FROM alert_outbox
+                ON CONFLICT DO NOTHING
+                """
+            )
+            records.forget_old_ticks(owner, bench.clock.now())
+        silent = bench.rows("SELECT 1 FROM alert_transition WHERE alert_id IS NULL")
+        return len(bench.outbox()), len(bench.rows("SELECT 1 FROM alert_delivery")), len(silent)
+
+    told, tries, silent = forget()
+    assert told == tries > 0 < silent
+    kept = bench.rows(counted)
+    bench.clock.advance(timedelta(days=91))
+    assert forget() == (told, tries, 0)
+    with psycopg.connect(bench.runtime.target.owner) as owner:
+        owner.execute("UPDATE alert SET resolved_at = fired_at")
+    assert forget() == (0, 0, 0)
+    assert bench.rows(counted) == kept
+    assert bench.alert("CRITICAL-003")["resolved_at"] is not None
+
+
+def test_a_tick_that_fails_by_a_mistake_of_ours_is_tried_again_when_the_next_is_due(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(_connection: object) -> list[Rule]:
+        raise ValueError("of ours")
+
+    monkeypatch.setattr(bench.evaluator, "_rules_of", mistaken)
+    with pytest.raises(ValueError, match="of ours"):
+        bench.evaluator.run()
+    assert bench.evaluator.run() == 0
+    bench.clock.advance(timedelta(seconds=10))
+    with pytest.raises(ValueError, match="of ours"):
+        bench.evaluator.run()
+    monkeypatch.undo()
+    bench.clock.advance(timedelta(seconds=10))
+    assert bench.evaluator.run() == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from threading import Barrier
 import psycopg
 import pytest
 
+from engine.alerting import records
 from engine.alerting.channels.channel import (
     Channel,
     ChannelName,
@@ -404,3 +406,79 @@ def test_a_tick_waits_for_what_was_told_of_an_outage_but_not_for_long(
         assert watch.evaluator.run() == 0
         bench.clock.advance(timedelta(seconds=10))
         assert watch.evaluator.run() == 1
+
+
+def test_an_outage_is_told_once_though_the_data_directory_takes_no_file(
+    bench: Bench, watch: Watch
+) -> None:
+    """A full disk: the database is on it, too."""
+    directory = outage_directory(bench.runtime.settings, bench.runtime.journal.directory)
+    directory.parent.parent.mkdir(parents=True, exist_ok=True)
+    directory.parent.write_bytes(b"no directory")
+    bench.tick()
+    watch.look()
+    watch.gate.is_away = True
+    watch.look(30)
+    watch.look()
+    watch.look()
+    assert watch.letters == [("telegram", DATABASE), ("webhook", DATABASE)]
+
+    watch.gate.is_away = False
+    watch.look()
+    watch.look()
+    assert [each["state"] for each in bench.outbox(DATABASE)] == ["delivered", "delivered"]
+    assert bench.states()[DATABASE] == "firing"
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_it_keeps_nothing_from_being_told(
+    bench: Bench, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_self: OutageFile, _outage: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    watch.look()
+    watch.gate.is_away = True
+    with monkeypatch.context() as patch:
+        patch.setattr(OutageFile, "_put", full)
+        watch.look(30)
+        watch.look()
+    watch.gate.is_away = False
+    watch.look()
+
+    assert watch.letters == [("telegram", DATABASE), ("webhook", DATABASE)]
+    assert [each["state"] for each in bench.outbox(DATABASE)] == ["delivered", "delivered"]
+
+
+def test_a_lock_of_the_tick_that_somebody_keeps_is_told_straight_to_the_channels(
+    bench: Bench, watch: Watch
+) -> None:
+    """No tick can be taken, and no notice of it put into the outbox either."""
+    bench.tick()
+    watch.look()
+    with psycopg.connect(bench.runtime.target.app) as other:
+        other.execute(records.LOCK)
+        for _ in range(9):
+            assert watch.look() == 0
+        assert watch.look() == 2
+        assert watch.look() == 0
+    assert watch.letters == [("telegram", DATABASE), ("webhook", DATABASE)]
+    (letter,) = watch.receivers[ChannelName.WEBHOOK].letters
+    assert "lock of the tick" in letter.body["message"]
+
+    assert watch.evaluator.run() == 1
+    assert [each["state"] for each in bench.outbox(DATABASE)] == ["delivered", "delivered"]
+
+
+def test_a_process_that_slept_accuses_no_database_of_the_time_in_between(
+    bench: Bench, watch: Watch
+) -> None:
+    bench.tick()
+    watch.look()
+    watch.gate.is_away = True  # the line that it had is broken
+    watch.look(3 * 3_600)
+    for _ in range(4):
+        watch.look()
+    assert watch.letters == []
+
+    watch.look()
+    assert watch.letters == [("telegram", DATABASE), ("webhook", DATABASE)]

@@ -321,7 +321,7 @@ def test_https_will_do_and_plain_text_on_loopback(url: str) -> None:
     "leads_to",
     ["169.254.169.254", "169.254.0.1", "fe80::1", "fd00:ec2::254", "100.100.100.200",
      "168.63.129.16", "0.0.0.0", "::", "224.0.0.1", "::ffff:169.254.169.254",  # noqa: S104
-     "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1"],
+     "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "192.0.0.192", "fd20:ce::254"],
 )  # fmt: skip
 def test_nothing_is_sent_where_the_machine_itself_answers(
     monkeypatch: pytest.MonkeyPatch, leads_to: str

@@ -22,7 +22,7 @@ from engine.alerting.measuring import (
 )
 from engine.alerting.rules import Burning, Rule, Share, Standstill, Watched
 from engine.alerting.specimens import comprises, of_code
-from engine.alerting.tallies import CHANCE, Tally, is_shown
+from engine.alerting.tallies import CHANCE, FEWEST, Tally, is_shown
 from engine.errors import ErrorCode
 from engine.quotes.lifecycle import Operation
 from engine.rollups import parts
@@ -128,7 +128,7 @@ def test_a_burn_rate_holds_when_both_windows_burn_and_the_long_one_is_no_chance(
     st.integers(0, 5_000),
     st.sampled_from([0.0, 0.001, 0.01, 0.05, 0.144, 0.72]),
 )
-def test_what_is_shown_is_what_the_exact_distribution_says(
+def test_what_is_shown_is_what_the_exact_distribution_says_of_eight_or_more(
     bad: int, good: int, threshold: float
 ) -> None:
     tally = Tally(bad, bad + good)
@@ -140,9 +140,21 @@ def test_what_is_shown_is_what_the_exact_distribution_says(
     elif threshold == 0:
         assert shown == (bad > 0)
     else:
-        assert shown == (at_least(bad, tally.of, threshold) < CHANCE)
+        unlikely = at_least(bad, tally.of, threshold) < CHANCE
+        assert shown == (unlikely and bad >= FEWEST)
         # More bad ones among as many attempts are never less of a reason.
         assert not shown or is_shown(Tally(min(bad + 1, tally.of), tally.of), threshold)
+
+
+def test_four_critical_errors_of_four_are_enough_and_seven_conflicts_of_seven_are_not() -> None:
+    conditions = {rule.id: rule.condition for rule in own_rules()}
+    critical, conflicts = conditions["CRITICAL-001"], conditions["HIGH-005"]
+    assert isinstance(critical, Share)
+    assert isinstance(conflicts, Share)
+
+    assert holds(critical, [Tally(4, 4)]) is True
+    assert holds(critical, [Tally(3, 3)]) is None
+    assert holds(conflicts, [Tally(7, 7)]) is None
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 4, 5, 6, 7])

@@ -17,7 +17,16 @@ Address = IPv4Address | IPv6Address
 
 # Metadata services that are not on a link-local address.
 _METADATA: Final = tuple(
-    map(ip_network, ("100.100.100.200/32", "168.63.129.16/32", "fd00:ec2::254/128"))
+    map(
+        ip_network,
+        (
+            "100.100.100.200/32",
+            "168.63.129.16/32",
+            "192.0.0.192/32",
+            "fd00:ec2::254/128",
+            "fd20:ce::254/128",
+        ),
+    )
 )
 _NAT64: Final = ip_network("64:ff9b::/96")
 _HTTP: Final = {"https": 443, "http": 80}
