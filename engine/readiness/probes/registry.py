@@ -8,6 +8,8 @@ from typing import Final
 
 from engine.readiness.probes import (
     aftermath,
+    alert_rules,
+    alert_ticks,
     codes,
     contract,
     counters,
@@ -75,8 +77,12 @@ PROBES: Final[Mapping[str, Probe]] = MappingProxyType(
         "mig.fingerprint": schema.fingerprint,
         "mig.index": schema.index,
         "model.drift": models.drift,
+        "mon.boot": alert_ticks.boot,
+        "mon.heartbeat": alert_ticks.heartbeat,
+        "mon.ticks": alert_ticks.ticks,
         "perf.series": series.performance,
         "retry.inject": retries.inject,
+        "rules.lint": alert_rules.lint,
         "sec.authn": security.authn,
         "sec.authz": security.authz,
         "sec.ratelimit": rate_limit.ratelimit,
