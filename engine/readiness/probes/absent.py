@@ -22,9 +22,6 @@ ABSENT: Final[Mapping[str, str]] = MappingProxyType(
             _ALERTING: (
                 "alert.nonce",
                 "alert.schema",
-                "alerts.census",
-                "alerts.critical",
-                "alerts.quiet",
                 "hook.lint",
                 "notify.team",
                 "oncall.page",

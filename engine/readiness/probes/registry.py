@@ -10,6 +10,7 @@ from engine.readiness.probes import (
     aftermath,
     alert_rules,
     alert_ticks,
+    alerts,
     codes,
     contract,
     counters,
@@ -42,6 +43,9 @@ from engine.readiness.probes.probe import Probe
 
 PROBES: Final[Mapping[str, Probe]] = MappingProxyType(
     {
+        "alerts.census": alerts.census,
+        "alerts.critical": alerts.critical,
+        "alerts.quiet": alerts.quiet,
         "api.patch.pack": contract.patch_pack,
         "api.post.pack": contract.post_pack,
         "boot.clean": processes.boot,
