@@ -21,7 +21,6 @@ ABSENT: Final[Mapping[str, str]] = MappingProxyType(
         for why, probes in {
             _ALERTING: (
                 "alert.nonce",
-                "alert.schema",
                 "hook.lint",
                 "notify.team",
                 "oncall.page",

@@ -9,6 +9,7 @@ from typing import Final
 from engine.readiness.probes import (
     aftermath,
     alert_rules,
+    alert_schema,
     alert_ticks,
     alerts,
     codes,
@@ -43,6 +44,7 @@ from engine.readiness.probes.probe import Probe
 
 PROBES: Final[Mapping[str, Probe]] = MappingProxyType(
     {
+        "alert.schema": alert_schema.schema,
         "alerts.census": alerts.census,
         "alerts.critical": alerts.critical,
         "alerts.quiet": alerts.quiet,
