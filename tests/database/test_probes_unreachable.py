@@ -22,8 +22,8 @@ from engine.runtime import Runtime
 from tests.database.releases import Lookout
 from tests.faults.proxy import free_port
 
-# These ask no database: the process's own settings, and the logs of the host.
-_WITHOUT: Final = {"env.model", "boot.clean"}
+# These ask no database: the process's own settings, the logs of the host, and the receivers.
+_WITHOUT: Final = {"env.model", "boot.clean", "hook.lint", "tg.getchat", "tg.getme"}
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ from typing import Final
 
 from engine.readiness.probes import (
     aftermath,
+    alert_channels,
     alert_rules,
     alert_schema,
+    alert_tests,
     alert_ticks,
     alerts,
     codes,
@@ -44,6 +46,7 @@ from engine.readiness.probes.probe import Probe
 
 PROBES: Final[Mapping[str, Probe]] = MappingProxyType(
     {
+        "alert.nonce": alert_tests.nonce,
         "alert.schema": alert_schema.schema,
         "alerts.census": alerts.census,
         "alerts.critical": alerts.critical,
@@ -71,6 +74,7 @@ PROBES: Final[Mapping[str, Probe]] = MappingProxyType(
         "flow.ppp": smoke.flow,
         "fuzz.contract": fuzz.fuzz,
         "hist.register": races.register,
+        "hook.lint": alert_channels.hook,
         "inv.lastmod": integrity.last_modified,
         "inv.sweep": integrity.sweep,
         "inv.version": integrity.version,
@@ -100,6 +104,8 @@ PROBES: Final[Mapping[str, Probe]] = MappingProxyType(
         "state.matrix": states.matrix,
         "state.race": races.state,
         "taxonomy.registry": codes.registry,
+        "tg.getchat": alert_channels.chat,
+        "tg.getme": alert_channels.bot,
         "train.quiz": gates.team,
         "ui.fresh": series.fresh,
         "window.complete": series.complete,
