@@ -16,6 +16,7 @@ from engine.readiness.assessment import Verdict
 from engine.readiness.probes.alert_schema import ASKED
 from engine.settings import Settings
 from tests.database.alerting import Bench, alert_bench
+from tests.database.attempt_rows import AGENTS
 from tests.database.releases import Lookout
 from tests.sabotage import sabotage
 
@@ -58,10 +59,17 @@ def test_what_a_real_alert_was_delivered_with_is_whole_and_is_what_the_ledger_ha
         bench.clock.advance(timedelta(seconds=290))
         bench.save(100)
         bench.tick()
+    for _ in range(14):
+        bench.attempts(300, duration_us=2_000_000)
+        turned_away = {"outcome": 3, "agent_id": AGENTS[0], "duration_us": 0}
+        bench.fail(ErrorCode.AUTHENTICATION_FAILED, 300, **turned_away)
+        bench.tick(60)
     bench.rows(DELIVER)
 
     found = fields(look)
 
+    rules = {each["body"]["ruleId"] for each in bench.outbox()}
+    assert rules >= {RULE, "MEDIUM-003", "BURN-latency_p95-2", "WATCH-001"}
     assert {each.verdict for each in undelivered.values()} == {Verdict.INSUFFICIENT}
     assert {each.verdict for each in found.values()} == {Verdict.PASSING}, found
     assert found["metrics"].numbers["countedAgain"] > 1

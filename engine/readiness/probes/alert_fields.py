@@ -11,15 +11,18 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from engine.alerting.notices import NoticeKind
-from engine.alerting.rules import AlertCode, AlertSeverity, Rule, Standstill
+from engine.alerting.rules import AlertCode, AlertSeverity, Burning, Rule, Share
 from engine.errors import TAXONOMY
+from engine.rollups.counts import Traffic
 
 # Of a notice: told so long after its alert began (or ended) it would mislead.
 _APART_MAX: Final = timedelta(minutes=1)
 _CODES: Final = frozenset({*(code.value for code in TAXONOMY), *(code.value for code in AlertCode)})
 _MARKUP: Final = re.compile(r"<[A-Za-z/!]")
 # What a rule that counts attempts is told with when it fires; watchdogs count none.
-_COUNTED: Final = ("attempts", "bad", "share", "threshold", "window_s", "p95_ms", "p99_ms")
+_COUNTED: Final = ("attempts", "bad", "share", "threshold", "window_s")
+# Those besides that tell of live attempts; callers who were turned away need not have been timed.
+_TIMED: Final = ("p95_ms", "p99_ms")
 # Shorter ones stand in a sentence by chance.
 _SECRET_LENGTH_MIN: Final = 8
 
@@ -80,12 +83,12 @@ def metrics(sent: Sent) -> str | None:
     told = sent.notice.get("metrics")
     if not isinstance(told, Mapping):
         return "is no object"
-    if _is_counted(sent):
-        missing = [each for each in _COUNTED if not _is_number(told.get(each))]
-        if missing:
-            return f"has no {missing[0]}"
-    elif sent.notice.get("kind") == NoticeKind.FIRING.value and not told:
-        return "is empty" if sent.notice.get("errorCode") != AlertCode.NO_DATA.value else None
+    needed = _needed(sent)
+    missing = [each for each in needed if not _is_number(told.get(each))]
+    if missing:
+        return f"has no {missing[0]}"
+    if not told and _is_of_watchdog(sent):
+        return "is empty"
     attempts, bad, share = (told.get(each) for each in ("attempts", "bad", "share"))
     if not (_is_number(attempts) and _is_number(bad)) or share is None:
         return None
@@ -146,15 +149,21 @@ def instant_of(told: object) -> datetime | None:
         return None
 
 
-def _is_counted(sent: Sent) -> bool:
-    """Whether it tells that a rule fires because of what was counted."""
-    rule = sent.rule
-    return (
-        sent.notice.get("kind") == NoticeKind.FIRING.value
-        and sent.notice.get("errorCode") != AlertCode.NO_DATA.value
-        and rule is not None
-        and not isinstance(rule.condition, Standstill)
-    )
+def _needed(sent: Sent) -> tuple[str, ...]:
+    """The numbers without which nobody could judge why a rule fires; none of a watchdog."""
+    condition = None if sent.rule is None else sent.rule.condition
+    is_first = sent.notice.get("kind") == NoticeKind.FIRING.value
+    if not is_first or sent.notice.get("errorCode") == AlertCode.NO_DATA.value:
+        return ()
+    if isinstance(condition, Share) and condition.traffic is not Traffic.LIVE:
+        return _COUNTED
+    return (*_COUNTED, *_TIMED) if isinstance(condition, Share | Burning) else ()
+
+
+def _is_of_watchdog(sent: Sent) -> bool:
+    """Whether it tells that something stands still, which takes a number as well."""
+    is_first = sent.notice.get("kind") == NoticeKind.FIRING.value
+    return is_first and sent.notice.get("errorCode") == AlertCode.WATCHDOG_STALLED.value
 
 
 def _is_number(told: object) -> bool:

@@ -18,6 +18,7 @@ from engine.alerting.channels.webhook import payload
 from engine.alerting.notices import NoticeKind
 from engine.alerting.rules import AlertCode, Share
 from engine.attempts import lookup
+from engine.attempts.words import printable
 from engine.readiness.probes.alert_fields import CHECKS, Sent, instant_of
 from engine.readiness.probes.alerting import rules_and_status
 from engine.readiness.probes.asking import SHOWN, rows
@@ -77,7 +78,9 @@ def schema(question: Question) -> Found:
     numbers: dict[str, Any] = {"alerts": len(sent), "field": name}
     if name == "correlationId":
         asked = list(dict.fromkeys(str(each.notice.get(name)) for each in sent))[:_ASKED_MAX]
-        faults += [f"{each[:80]} leads nowhere" for each in asked if not _leads(question, each)]
+        faults += [
+            f"{printable(each)[:80]} leads nowhere" for each in asked if not _leads(question, each)
+        ]
         numbers["lookedUp"] = len(asked)
     if name == "metrics":
         again = [each for each in sent if _can_be_counted(each)][:_ASKED_MAX]
