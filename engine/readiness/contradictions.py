@@ -15,9 +15,15 @@ from typing import Final
 
 from engine.readiness.assessment import Evidence, Standing, State, Verdict
 from engine.readiness.items import Item
+from engine.readiness.probes.objectives import ASKED
 
 # The name of every fact of an attempt that nobody has an explanation for.
 UNEXPLAINED: Final = "unexplained code"
+# The names of every critical alert that fired, of one that critical codes made fire besides, and of
+# every change of an alert rule.
+CRITICAL_ALERT: Final = "critical alert"
+CRITICAL_CODES: Final = "critical codes"
+RULE_CHANGED: Final = "alert rule changed"
 # What a broken rule is called when its number is not known.
 _SOME_RULE: Final = "integrity rule"
 _SWEEPS: Final = frozenset({"inv.sweep", "inv.version", "inv.lastmod"})
@@ -29,6 +35,9 @@ CONTRADICTED: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         UNEXPLAINED: frozenset(
             {"taxonomy.registry", "fuzz.contract", "codes.census", "ledger.critical", "slo.stable"}
         ),
+        CRITICAL_ALERT: frozenset({"alerts.critical", "alerts.quiet", "alerts.census"}),
+        CRITICAL_CODES: frozenset({"ledger.critical"}),
+        RULE_CHANGED: frozenset({"rules.lint"}),
         _SOME_RULE: frozenset({"inv.sweep"}),
         "DI-1": frozenset({"inv.version", "lock.race", "hist.register"}),
         "DI-2": frozenset({"inv.version", "inv.lastmod", "hist.register", "txn.killpoints"}),
@@ -50,6 +59,11 @@ CONTRADICTED: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 )
 
 
+# What the windows and hours of all objectives say; a single one's bound is told by its box.
+_OF_ANY_OBJECTIVE: Final = frozenset({"slo.windows", "slo.stable"})
+_OF_ONE_OBJECTIVE: Final = "slo.bound"
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """Something that happened.
@@ -58,11 +72,13 @@ class Fact:
         name: as in `CONTRADICTED`.
         happened_at: when it was known.
         reason: what it is, in a sentence.
+        objectives: keys of those that it speaks against.
     """
 
     name: str
     happened_at: datetime
     reason: str
+    objectives: frozenset[str] = frozenset()
 
 
 def contradicted(fact: Fact, standings: Mapping[str, Standing]) -> tuple[str, ...]:
@@ -73,14 +89,22 @@ def contradicted(fact: Fact, standings: Mapping[str, Standing]) -> tuple[str, ..
     probes = CONTRADICTED.get(fact.name, frozenset())
     if _RULE.fullmatch(fact.name):
         probes |= CONTRADICTED[_SOME_RULE]
+    if fact.objectives:
+        probes |= _OF_ANY_OBJECTIVE
     return tuple(
         item_id
         for item_id, standing in standings.items()
-        if standing.item.probe in probes
+        if (standing.item.probe in probes or _speaks_of(standing.item, fact))
         and standing.state is State.PASSING
         and standing.evidence is not None
         and standing.evidence.began_at < fact.happened_at
     )
+
+
+def _speaks_of(item: Item, fact: Fact) -> bool:
+    """Whether a box holds one of the objectives that a fact speaks against."""
+    objective = ASKED.get(item.id) if item.probe == _OF_ONE_OBJECTIVE else None
+    return objective is not None and objective.key in fact.objectives
 
 
 def broken_rules(items: Mapping[str, Item], evidence: Mapping[str, Evidence]) -> Iterator[Fact]:

@@ -112,7 +112,7 @@ def _steps(
                 else f"Agree that {box} does not apply, as {exemption.granted_by} has said"
             )
             yield Action(ActionKind.SECOND, (box,), words)
-        elif standing.item.kind is Kind.DRILL and standing.state in _TO_BE_RUN:
+        elif _is_to_be_drilled(standing, runnable):
             words = f"Run the drill {standing.item.probe}, or put its evidence down"
             together.setdefault((ActionKind.DRILL, words), []).append(box)
         elif _is_looked_at_by_nothing(standing):
@@ -133,6 +133,14 @@ def _helps_to_run(standing: Standing, runnable: Collection[str]) -> bool:
         return False
     evidence = standing.evidence
     return evidence is None or evidence.is_overtaken or standing.state is State.STALE
+
+
+def _is_to_be_drilled(standing: Standing, runnable: Collection[str]) -> bool:
+    """Whether a drill was not run, or not all of it where a machine looks at what came of it."""
+    if standing.item.kind is not Kind.DRILL:
+        return False
+    is_partly_run = standing.state is State.INSUFFICIENT and standing.item.id in runnable
+    return is_partly_run or standing.state in _TO_BE_RUN
 
 
 def _is_looked_at_by_nothing(standing: Standing) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import psycopg
@@ -37,12 +37,18 @@ def nothing(_item: Item, _found: Found, _done: int, _total: int) -> None:
     """Progress that nobody watches."""
 
 
+_BY_MACHINE: Final = frozenset({Kind.AUTOMATIC, Kind.DRILL})
+
+
 def runnable(release: Release) -> tuple[Item, ...]:
-    """The boxes that a machine can look at by itself, or the gates of, in their order."""
+    """The boxes that a machine can look at by itself, or the gates of, in their order.
+
+    Of a drill that a person runs elsewhere, such as test alerts, a probe looks at what came of it.
+    """
     return tuple(
         item
         for item in release.items.values()
-        if (item.kind is Kind.AUTOMATIC or item.gate is Gate.LOOK) and item.probe in PROBES
+        if (item.kind in _BY_MACHINE or item.gate is Gate.LOOK) and item.probe in PROBES
     )
 
 

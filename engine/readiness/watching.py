@@ -14,9 +14,12 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from engine.access.audit import Actor, terminal_actor
+from engine.alerting.loading import own_rules
+from engine.alerting.rules import AlertSeverity
 from engine.attempts.outcome import Source
 from engine.database.sessions import session_of
 from engine.errors import TAXONOMY, ErrorCode
+from engine.readiness.alert_facts import fact_of_change, facts_of_alert
 from engine.readiness.apart import run_apart
 from engine.readiness.contradictions import (
     UNEXPLAINED,
@@ -55,6 +58,20 @@ _UNEXPLAINED: Final = text("""
         AND started_at + duration_us * interval '1 microsecond' > :since AND source = :live
     GROUP BY error_code
     ORDER BY error_code
+""")
+
+_CRITICAL_ALERTS: Final = text("""
+    SELECT rule_id, fired_at, message
+    FROM alert
+    WHERE severity = :critical AND environment = :environment AND fired_at > :since
+    ORDER BY fired_at, id
+""")
+_CHANGED_RULES: Final = text("""
+    SELECT rule_id, max(made_at)
+    FROM alert_rule_change
+    WHERE made_at > :since
+    GROUP BY rule_id
+    ORDER BY rule_id
 """)
 
 
@@ -141,6 +158,7 @@ def _note(session: Session, runtime: Runtime, readiness: Readiness) -> int:
     facts = [
         *broken_rules(readiness.release.items, known.evidence),
         *_unexplained(session, runtime, readiness),
+        *_of_alerting(session, runtime),
     ]
     # One reason a box is enough: it is open then.
     reopened = {box: fact for fact in facts for box in contradicted(fact, readiness.standings)}
@@ -179,6 +197,19 @@ def _unexplained(session: Session, runtime: Runtime, readiness: Readiness) -> It
             f"{count} live attempts have ended with {name} since, the last of them"
             f" at {last_at:%Y-%m-%d %H:%M:%S} UTC",
         )
+
+
+def _of_alerting(session: Session, runtime: Runtime) -> Iterator[Fact]:
+    values = {
+        "since": runtime.clock.now() - _BACK,
+        "critical": AlertSeverity.CRITICAL.name,
+        "environment": runtime.settings.environment,
+    }
+    rules = {rule.id: rule for rule in own_rules()}
+    for rule_id, fired_at, message in session.execute(_CRITICAL_ALERTS, values):
+        yield from facts_of_alert(rule_id, rules.get(rule_id), fired_at, message)
+    for rule_id, made_at in session.execute(_CHANGED_RULES, values):
+        yield fact_of_change(rule_id, made_at)
 
 
 def _oldest(readiness: Readiness) -> datetime | None:

@@ -315,7 +315,8 @@ def test_answers_that_take_a_second_are_red() -> None:
 def test_a_box_that_nothing_looks_for_yet_says_why(runtime: Runtime) -> None:
     standings = Lookout(runtime).readiness.standings
 
-    assert standings["PRE-4.3"].reason.startswith("Nothing alerts yet")
+    assert standings["PRE-10.7"].reason.startswith("Nothing tells the team of a release yet")
+    assert "No test page goes to one person yet" in standings["PRE-10.10"].reason
     assert standings["PRE-9.6"].reason.startswith("Nothing records memory and CPU")
     assert standings["PRE-3.13"].reason.startswith("Nothing drives drills yet")
     assert standings["PRE-5.2"].reason == "Never looked at for this release"

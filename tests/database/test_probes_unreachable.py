@@ -22,8 +22,17 @@ from engine.runtime import Runtime
 from tests.database.releases import Lookout
 from tests.faults.proxy import free_port
 
-# These ask no database: the process's own settings, and the logs of the host.
-_WITHOUT: Final = {"env.model", "boot.clean"}
+# These ask no database, but settings, logs, documents, receivers, and the release itself.
+_WITHOUT: Final = {
+    "boot.clean",
+    "docs.gate",
+    "docs.runbook",
+    "env.model",
+    "hook.lint",
+    "tg.getchat",
+    "tg.getme",
+    "window.record",
+}
 
 
 @pytest.fixture

@@ -28,7 +28,9 @@ from engine.runtime import Runtime
 from engine.settings import Settings
 from engine.worker import all_jobs
 from tests.database.attempt_rows import attempt, write
+from tests.database.databases import run as execute
 from tests.database.releases import lead, readiness_of, released
+from tests.database.watched import alerted
 
 HERE = "development"
 RUNS = Settings().release
@@ -287,3 +289,41 @@ def test_a_sweep_that_finds_a_rule_broken_reopens_what_rests_on_it(
         State.FAILING,
         "Reopened: PRE-1.9 has found: DI-16 is broken by 1 of 9 rows",
     )
+
+
+def test_a_critical_alert_reopens_a_green_box_once_and_one_that_is_not_reopens_none(
+    runtime: Runtime, release_id: UUID, found: dict[str, Found]
+) -> None:
+    found["alerts.critical"] = passing("No critical alert in 8640 ticks")
+    deploy(runtime, release_id, timedelta(hours=25))
+    look_at(runtime, release_id, "STABLE-8")
+    assert state(runtime, release_id, "STABLE-8")[0] is State.PASSING
+    alerted(runtime.target, severity="HIGH", environment=HERE, fired_at=runtime.clock.now())
+    alerted(runtime.target, environment="staging", fired_at=runtime.clock.now())
+    others = watching.note_contradictions(runtime)
+    alerted(runtime.target, environment=HERE, fired_at=runtime.clock.now())
+
+    counts = [watching.note_contradictions(runtime) for _ in range(2)]
+
+    assert (others, counts) == (0, [1, 0])
+    reopened, reason = state(runtime, release_id, "STABLE-8")
+    assert reopened is State.FAILING
+    assert reason.startswith("Reopened: CRITICAL-003 fired at ")
+    look_at(runtime, release_id, "STABLE-8")
+    assert state(runtime, release_id, "STABLE-8")[0] is State.PASSING
+    assert watching.note_contradictions(runtime) == 0
+
+
+def test_a_changed_rule_reopens_the_box_of_the_rules(
+    runtime: Runtime, release_id: UUID, found: dict[str, Found]
+) -> None:
+    found["rules.lint"] = passing("37 rules")
+    look_at(runtime, release_id, "PRE-4.4")
+    execute(
+        runtime.target.owner,
+        "INSERT INTO alert_rule_change VALUES (gen_random_uuid(), 'HIGH-005', now(), 'ops', NULL,"
+        """ 'noisy', '{"enabled": false}')""",
+    )
+
+    assert watching.note_contradictions(runtime) == 1
+    assert state(runtime, release_id, "PRE-4.4")[1].startswith("Reopened: HIGH-005 was changed at")

@@ -85,6 +85,20 @@ def test_one_drill_answers_all_boxes_that_it_is_the_probe_of() -> None:
     assert ("POST-2.1", "POST-2.2", "POST-2.3") in drills
 
 
+def test_a_drill_that_a_machine_looks_at_is_looked_at_then_run_then_looked_at_again() -> None:
+    def step(*records: ReadinessRecord) -> Action:
+        now = readiness(*records)
+        return next(each for each in path_to(now, now.phases, {box}) if box in each.boxes)
+
+    box = "PRE-4.7"
+    nobody_tested = step(evidence(box, NOW - HOUR, Verdict.INSUFFICIENT))
+    assert step().kind is ActionKind.RUN
+    assert nobody_tested.kind is ActionKind.DRILL
+    assert nobody_tested.words.startswith("Run the drill alert.nonce")
+    assert step(evidence(box, NOW - 31 * 24 * HOUR)).kind is ActionKind.RUN
+    assert step(evidence(box, NOW - HOUR, Verdict.FAILING)).kind is ActionKind.MEND
+
+
 def test_what_nothing_looks_for_yet_takes_a_waiver_and_that_is_said() -> None:
     (step,) = [each for each in path(readiness(), "PRE-1") if each.kind is ActionKind.WAIVE]
 

@@ -41,6 +41,8 @@ KEY_HEADER: Final = "Idempotency-Key"
 # Of an address: what is longer is rather a secret than a word.
 _WORD_MAX: Final = 11
 _LOOK_S: Final = 5.0
+_NO_ADDRESS: Final = "its name leads to no address"
+_UNREACHABLE: Final = "it cannot be reached"
 
 
 class Webhook:
@@ -157,6 +159,11 @@ class HookFacts:
     certificate_ends_at: datetime | None = None
     certificate_days: int | None = None
 
+    @property
+    def is_reached(self) -> bool:
+        """Whether what is wrong, if anything is, is not just that nobody answers from here."""
+        return self.fault not in {_NO_ADDRESS, _UNREACHABLE}
+
 
 def look_at(settings: Settings, clock: Clock) -> HookFacts:
     """Looks at the address of the webhook: that it parses, leads somewhere, and is who it says.
@@ -174,7 +181,7 @@ def look_at(settings: Settings, clock: Clock) -> HookFacts:
     try:
         addresses = addresses_of(receiver.host, receiver.port)
     except (OSError, UnicodeError):
-        return HookFacts(receiver.host, "its name leads to no address", **known)
+        return HookFacts(receiver.host, _NO_ADDRESS, **known)
     known["addresses"] = tuple(map(str, addresses))
     if any(forbidden(each, is_tls=receiver.is_tls) for each in addresses):
         fault = "its name leads to an address that is not sent to"
@@ -203,7 +210,7 @@ def _certificate_end(receiver: Receiver, address: str) -> datetime | str:
     except ssl.SSLError:
         return "it does not speak TLS as it should"
     except OSError:
-        return "it cannot be reached"
+        return _UNREACHABLE
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC)
 
 

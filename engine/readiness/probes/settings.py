@@ -38,7 +38,7 @@ def judged(settings: Settings, environment: str) -> Found:
         settings: of this process, validated when they were read.
         environment: that the release is going to.
     """
-    secrets = dict(_secrets(settings))
+    secrets = dict(secrets_of(settings))
     unset = [environment_name(name) for name in _REQUIRED if name not in settings.model_fields_set]
     fake = [name for name, secret in secrets.items() if _PLACEHOLDER.fullmatch(secret)]
     given = [name for name in _OF_PROVIDER if getattr(settings, name) is not None]
@@ -75,7 +75,7 @@ def judged(settings: Settings, environment: str) -> Found:
     )
 
 
-def _secrets(settings: Settings) -> Iterator[tuple[str, str]]:
+def secrets_of(settings: Settings) -> Iterator[tuple[str, str]]:
     """What must be known to nobody, by the name of its variable; of an address its password."""
     for field, value in settings:
         if not isinstance(value, SecretStr):
