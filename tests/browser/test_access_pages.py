@@ -109,7 +109,7 @@ def test_the_whole_menu_is_in_sight_and_leads_to_the_pages_of_access(
     tab.set_viewport_size({"width": width, "height": 800})
     tab.goto(f"{saveguard.url}/limits")
     menu = tab.get_by_test_id("stTopNavLinkContainer")
-    expect(menu).to_have_count(6)
+    expect(menu).to_have_count(7)
     for entry in menu.all():
         box = entry.bounding_box()
         assert box is not None
