@@ -204,7 +204,7 @@ ROWS: Final = {
         """,
         f"""
         INSERT INTO alert_state VALUES
-            ('HIGH-001', 'firing', now(), now(), now(), NULL, '{AGENT}', 1, 'too many', '{{}}')
+            ('HIGH-001', 'firing', now(), now(), now(), NULL, '{AGENT}', false, 1, 'too many', '{{}}')
         """,
         f"""
         INSERT INTO alert_transition VALUES (
@@ -215,7 +215,7 @@ ROWS: Final = {
         f"""
         INSERT INTO alert VALUES (
             '{AGENT}', 'HIGH-001', 'HIGH', 'DATABASE_TIMEOUT', 'test', 'correlation', 'too many',
-            '{{}}', now(), now(), NULL, NULL, NULL, NULL, NULL
+            '{{}}', now(), now(), NULL, NULL, NULL, NULL, NULL, NULL
         )
         """,
         f"""
@@ -234,6 +234,7 @@ ROWS: Final = {
             NULL
         )
         """,
+        f"INSERT INTO alert_watcher VALUES ('{AGENT}', 'one', now(), 0, NULL)",
         "INSERT INTO alert_heartbeat VALUES (1, 1, now(), NULL, NULL)",
     ),
 }

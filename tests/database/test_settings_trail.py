@@ -183,7 +183,15 @@ def test_what_an_older_release_wrote_is_read_as_far_as_it_goes(
 
 
 # What stands in the name of a setting that is a secret.
-_SPOKEN = ("secret", "password", "token", "database_url", "webhook_url", "apprise_urls")
+_SPOKEN = (
+    "secret",
+    "password",
+    "token",
+    "database_url",
+    "webhook_url",
+    "apprise_urls",
+    "heartbeat_url",
+)
 
 
 def test_every_setting_whose_name_speaks_of_a_secret_is_one() -> None:
