@@ -203,8 +203,10 @@ ROWS: Final = {
             (1, now(), now(), now(), 'one', '0.1.0', sha256('rules'), 1, 0, 1)
         """,
         f"""
-        INSERT INTO alert_state VALUES
-            ('HIGH-001', 'firing', now(), now(), now(), NULL, '{AGENT}', false, 1, 'too many', '{{}}')
+        INSERT INTO alert_state VALUES (
+            'HIGH-001', 'firing', now(), now(), now(), NULL, '{AGENT}', false, 1, 'too many',
+            '{{}}'
+        )
         """,
         f"""
         INSERT INTO alert_transition VALUES (
