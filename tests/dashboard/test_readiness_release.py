@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from streamlit.testing.v1 import AppTest
 
-from dashboard import actions, readiness_reads, viewer
+from dashboard import actions, session_reads, viewer
 from dashboard.viewer import Viewer
 from engine.access.roles import Role
 from engine.database.sessions import session_of
@@ -249,7 +249,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> None:
         raise DBAPIError("", None, psycopg.OperationalError("gone"))
 
     monkeypatch.setattr(actions, "session_of", nothing)
-    monkeypatch.setattr(readiness_reads, "session_of", nothing)
+    monkeypatch.setattr(session_reads, "session_of", nothing)
 
 
 def test_a_database_that_stops_takes_away_neither_the_page_nor_what_was_written(

@@ -225,7 +225,7 @@ def test_more_processes_than_there_are_connections_is_red(look: Lookout, target:
     found = [look("db.pool", box) for box in ("PRE-9.3", "POST-4.5")]
 
     assert {each.verdict for each in found} == {Verdict.FAILING}
-    assert f"12 x 40 + {limits.RESERVE} = 500 connections" in found[0].reason
+    assert f"16 x 40 + {limits.RESERVE} = 660 connections" in found[0].reason
 
 
 ROOM = limits.Room(12, 1, 97, 9, 0, 0, timedelta(0), 0, 0)
