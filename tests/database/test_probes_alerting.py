@@ -12,10 +12,12 @@ from pydantic import SecretStr
 
 from engine.alerting import rules_in_force
 from engine.alerting.loading import own_rules
+from engine.attempts.outcome import Source
 from engine.database.target import Target
 from engine.readiness.assessment import Verdict
 from engine.readiness.probes import alert_rules
 from engine.runtime import Runtime
+from tests.database.attempt_rows import attempt, write
 from tests.database.databases import run
 from tests.database.releases import NOON, Lookout, ago, at_noon
 from tests.database.test_probes_processes import seen
@@ -185,6 +187,18 @@ def test_a_quarter_of_an_hour_has_to_pass_before_it_is_told(
 
     assert look("mon.ticks", "POST-1.3").verdict is Verdict.INSUFFICIENT
     assert look("mon.ticks", "PRE-4.3").verdict is Verdict.FAILING
+
+
+def test_a_process_that_saves_as_a_canary_alone_need_not_watch(
+    watched: Lookout, target: Target
+) -> None:
+    run(target.owner, "INSERT INTO origin VALUES (77, 'staging', '2026.48', 'look', now(), false)")
+    write(target.app, attempt(ago(seconds=30), origin_id=77, source=Source.SYNTHETIC.value))
+    canary = watched("mon.boot")
+    write(target.app, attempt(ago(seconds=30), origin_id=77))
+
+    assert canary.numbers["processes"] == 0, canary
+    assert watched("mon.boot").numbers["processes"] == 1
 
 
 @sabotage("mon.boot", "PRE-4.2")

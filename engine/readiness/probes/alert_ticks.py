@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from engine.alerting.status import HeartbeatStanding
+from engine.attempts.outcome import Source
 from engine.readiness.probes.alerting import TICKS, Kept, ago_s, kept, rules_and_status
 from engine.readiness.probes.asking import rows
 from engine.readiness.probes.probe import (
@@ -26,16 +27,16 @@ _HEARD_AT_LEAST: Final = timedelta(seconds=30)
 _HEARD_INTERVALS: Final = 3
 _NEWEST: Final = "alert_tick, the newest"
 _PROCESSES: Final = """
-    -- The processes that had something to do lately, and whether each of them watches.
+    -- The processes that had something to do lately, and whether each of them watches. A look saves
+    -- as canaries, in a process that ends with it and watches over nothing.
     SELECT o.instance, max(w.seen_at)
     FROM origin AS o
     LEFT JOIN alert_watcher AS w ON w.instance = o.instance
     WHERE o.id IN (
         SELECT origin_id FROM edge_count WHERE bucket >= %(since)s
         UNION
-        SELECT origin_id FROM line_count WHERE bucket >= %(since)s
-        UNION
-        SELECT origin_id FROM attempt WHERE started_at >= %(since)s
+        SELECT origin_id FROM attempt
+        WHERE started_at >= %(since)s AND source <> %(synthetic)s
     )
     GROUP BY o.instance
     ORDER BY o.instance
@@ -134,7 +135,7 @@ def boot(question: Question) -> Found:
         return early
     now = question.runtime.clock.now()
     still = _still(question.runtime.settings.alert_interval)
-    seen = rows(question, _PROCESSES, {"since": now - _LATELY})
+    seen = rows(question, _PROCESSES, {"since": now - _LATELY, "synthetic": Source.SYNTHETIC.value})
     blind = [instance for instance, at in seen if at is None or now - at > still]
     numbers: dict[str, Any] = {
         "processes": len(seen),
