@@ -124,12 +124,7 @@ def own_jobs(runtime: Runtime) -> tuple[Job, ...]:
             partial(_recount, runtime, Recount(runtime.lines.file.directory)),
         ),
         Job("logs", _LOGS_EVERY, lambda: _tidy_logs(runtime)),
-        Job(
-            "watchdog",
-            runtime.settings.alert_interval / _LOOKS_AN_INTERVAL,
-            _watchdog(runtime).run,
-            is_routine=True,
-        ),
+        _watching(runtime),
         # Whoever notices that the worker is dead has to be heard.
         *_sending(runtime),
     )
@@ -281,6 +276,11 @@ def _roll(runtime: Runtime) -> int:
     deadline = runtime.clock.monotonic() + _ROLL_S
     with runtime.read_pool.connection(deadline) as connection:
         return roll(connection, runtime.clock, LIMITS) or 0
+
+
+def _watching(runtime: Runtime) -> Job:
+    interval, watchdog = runtime.settings.alert_interval / _LOOKS_AN_INTERVAL, _watchdog(runtime)
+    return Job("watchdog", interval, watchdog.run, is_routine=True, at_end=watchdog.end)
 
 
 def _watchdog(runtime: Runtime) -> Watchdog:

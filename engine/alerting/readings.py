@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -73,9 +74,11 @@ def moved(
     row = connection.execute(_MOVED, [gone]).fetchone()
     rolled_at, watchers, still_since = (None, 0, None) if row is None else row
     spool_at = still_since or now if watchers else None
+    back_at = None if last is None else _back_at(connection, settings, last, now)
+    looked, rolled = evaluator_moved(settings, last), Moved(rolled_at, settings.roll_interval)
     return {
-        Watched.EVALUATOR: evaluator_moved(settings, last),
-        Watched.ROLLER: Moved(rolled_at, settings.roll_interval),
+        Watched.EVALUATOR: _since(looked, back_at),
+        Watched.ROLLER: _since(rolled, back_at),
         Watched.SPOOL: Moved(spool_at, settings.sweep_interval),
         Watched.DATABASE: Moved(now, settings.alert_interval),
     }
@@ -86,11 +89,44 @@ def evaluator_moved(settings: Settings, last: LastTick | None) -> Moved:
     return Moved(None if last is None else last.started_at, settings.alert_interval)
 
 
+def _back_at(
+    connection: psycopg.Connection[Any], settings: Settings, last: LastTick, now: datetime
+) -> datetime | None:
+    """When somebody watches again, if all who did at the last tick were stopped in order.
+
+    Nobody had to look in between. One that was killed leaves a time that has to be told.
+
+    Returns:
+        None if there was no such time.
+    """
+    row = connection.execute(
+        _BACK, {"last": last.started_at, "present": last.started_at - settings.alert_interval}
+    ).fetchone()
+    are_all_stopped, began_at = row or (None, None)
+    return began_at or now if are_all_stopped else None
+
+
+def _since(moved: Moved, back_at: datetime | None) -> Moved:
+    if moved.at is None or back_at is None:
+        return moved
+    return replace(moved, at=max(moved.at, back_at))
+
+
+_BACK: Final = """
+    -- A process begins when its id was made; one that watches is seen twice in each interval.
+    SELECT
+        bool_and(ended_at IS NOT NULL) FILTER (WHERE NOT is_new),
+        min(began_at) FILTER (WHERE is_new AND ended_at IS NULL)
+    FROM alert_watcher
+    CROSS JOIN LATERAL uuid_extract_timestamp(process_id) AS began (began_at)
+    CROSS JOIN LATERAL coalesce(began_at > %(last)s, false) AS new (is_new)
+    WHERE seen_at > %(present)s
+"""
 _MOVED: Final = """
     SELECT
         (SELECT rolled_at FROM rollup_state),
         count(*),
         min(still_since)
     FROM alert_watcher
-    WHERE seen_at > %s
+    WHERE seen_at > %s AND ended_at IS NULL
 """

@@ -299,7 +299,7 @@ def _channels(connection: psycopg.Connection[Any], since: datetime) -> tuple[Cha
 _COUNTED: Final = """
     SELECT
         (SELECT count(*) FROM alert_silence WHERE ended_at IS NULL AND expires_at > %s),
-        (SELECT count(*) FROM alert_watcher WHERE seen_at > %s)
+        (SELECT count(*) FROM alert_watcher WHERE seen_at > %s AND ended_at IS NULL)
 """
 _STATES: Final = """
     SELECT rule_id, state, since, reason, numbers::text, alert_id, tick

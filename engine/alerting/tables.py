@@ -263,6 +263,8 @@ class AlertWatcher(SQLModel, table=True):
     # Attempts that the ledger has yet to take, and since when none of them has left.
     spooled: int
     still_since: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    # When it was stopped in order; None while it watches, and of one that was killed.
+    ended_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
 class AlertHeartbeat(SQLModel, table=True):

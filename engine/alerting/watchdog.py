@@ -116,6 +116,18 @@ class Watchdog:
         self._answered_at = self._clock.now()
         return done
 
+    def end(self) -> None:
+        """Says that this process watches no more, so that nobody is called because it was stopped.
+
+        If the database cannot be told, it looks as if it had been killed, and somebody is.
+        """
+        deadline = self._clock.monotonic() + _PATIENCE_S
+        try:
+            with self._pool.connection(deadline) as connection:
+                connection.execute(_ENDED, [self._clock.now(), self._process_id])
+        except (psycopg.Error, PoolTimeout) as error:
+            structlog.get_logger().warning("watch_not_ended", error=type(error).__name__)
+
     def settle(self) -> bool:
         """Puts down what was told of an outage; whether nothing is left to be put down.
 
@@ -205,3 +217,4 @@ _SEEN: Final = """
         spooled = excluded.spooled,
         still_since = excluded.still_since
 """
+_ENDED: Final = "UPDATE alert_watcher SET ended_at = %s WHERE process_id = %s"

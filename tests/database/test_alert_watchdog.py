@@ -33,7 +33,9 @@ from engine.database.pool import Unreachable
 from engine.database.target import Target
 from engine.errors import ErrorCode
 from engine.settings import Settings
+from engine.worker import open_worker, own_jobs
 from tests.database.alerting import Bench, alert_bench
+from tests.database.cluster_harness import eventually
 
 DATABASE = "WATCH-001-DATABASE"
 
@@ -176,6 +178,71 @@ def test_an_evaluator_that_was_never_there_is_told_of_too(bench: Bench, watch: W
     assert [watch.look(10) for _ in range(3)] == [0, 0, 1]
 
     assert bench.states() == {"WATCH-001": "firing"}
+
+
+def test_a_stop_in_order_is_not_told_when_somebody_watches_again(
+    bench: Bench, watch: Watch
+) -> None:
+    bench.evaluator.tick()
+    watch.look(1)
+    other = watch_of(bench, {})
+    other.look(1)
+    watch.dog.end()
+    other.dog.end()
+
+    bench.clock.advance(timedelta(hours=1))
+    again = watch_of(bench, {})
+    again.look(1)
+    for _ in range(3):
+        bench.roll()
+        assert again.evaluator.tick() is not None
+        again.look(10)
+
+    assert bench.outbox() == []
+    assert bench.states() == {}
+
+
+@pytest.mark.parametrize("killed", [0, 1], ids=["the one", "the other"])
+def test_a_time_without_a_tick_is_told_when_one_of_those_who_watched_was_killed(
+    bench: Bench, killed: int
+) -> None:
+    both = [watch_of(bench, {}) for _ in range(2)]
+    bench.evaluator.tick()
+    for each in both:
+        each.look(1)
+    both[1 - killed].dog.end()
+
+    bench.clock.advance(timedelta(minutes=1))
+    watch_of(bench, {}).look(0)
+    bench.evaluator.tick()
+
+    assert bench.states()["WATCH-001"] == "firing"
+
+
+def test_whoever_stands_still_after_a_stop_in_order_is_told_of(bench: Bench, watch: Watch) -> None:
+    bench.evaluator.tick()
+    watch.look(1)
+    watch.dog.end()
+    bench.clock.advance(timedelta(hours=1))
+
+    again = watch_of(bench, {})
+    assert [again.look() for _ in range(5)] == [0, 0, 0, 0, 1]
+
+
+def test_a_worker_that_ends_says_that_it_watches_no_more(bench: Bench) -> None:
+    watching = [each for each in own_jobs(bench.runtime) if each.name == "watchdog"]
+
+    with open_worker(bench.runtime, lambda _: tuple(watching)):
+        assert eventually(lambda: bench.rows("SELECT FROM alert_watcher WHERE ended_at IS NULL"))
+
+    (row,) = bench.rows("SELECT ended_at FROM alert_watcher")
+    assert row["ended_at"] == bench.clock.now()
+
+
+def test_a_process_that_cannot_say_that_it_ends_does_end(watch: Watch) -> None:
+    watch.gate.is_away = True
+
+    watch.dog.end()
 
 
 def test_a_spool_of_which_nothing_leaves_is_told_of(bench: Bench, watch: Watch) -> None:

@@ -185,8 +185,26 @@ def test_a_quarter_of_an_hour_has_to_pass_before_it_is_told(
     ticked(target, 5 * MINUTE)
     heard(target)
 
+    first = look("mon.ticks", "PRE-4.3")
     assert look("mon.ticks", "POST-1.3").verdict is Verdict.INSUFFICIENT
-    assert look("mon.ticks", "PRE-4.3").verdict is Verdict.FAILING
+    assert first.verdict is Verdict.INSUFFICIENT
+    assert first.reason.startswith("Ticks 1 to 31 without a gap, so far: all is told at 12:10 UTC")
+
+
+def test_a_new_evaluator_was_not_blind_before_its_first_tick_but_one_that_stopped_was(
+    runtime: Runtime, target: Target
+) -> None:
+    changed = runtime.settings.model_copy(update=OUTSIDE)
+    look = at_noon(_with(runtime, settings=changed))
+    ticked(target, 5 * MINUTE)
+    heard(target)
+    new = look("mon.ticks", "PRE-4.3")
+    run(target.owner, "UPDATE alert_tick SET number = number + 1000")
+
+    again = look("mon.ticks", "PRE-4.3")
+
+    assert (new.verdict, again.verdict) == (Verdict.INSUFFICIENT, Verdict.FAILING)
+    assert "blind for 600 s" in again.reason
 
 
 def test_a_process_that_saves_as_a_canary_alone_need_not_watch(
@@ -199,6 +217,20 @@ def test_a_process_that_saves_as_a_canary_alone_need_not_watch(
 
     assert canary.numbers["processes"] == 0, canary
     assert watched("mon.boot").numbers["processes"] == 1
+
+
+def test_a_process_that_was_stopped_in_order_need_not_watch_any_more(
+    watched: Lookout, target: Target
+) -> None:
+    seen(target, "one", "2026.48")
+    seen(target, "two", "2026.48")
+    watches(target, "one")
+    watches(target, "two", ago(minutes=2), ended_at=ago(minutes=2))
+    stopped = watched("mon.boot")
+    watches(target, "two", ago(minutes=1))
+
+    assert (stopped.verdict, stopped.numbers["processes"]) == (Verdict.PASSING, 1), stopped
+    assert watched("mon.boot").numbers["withoutWatchdog"] == ["two"]
 
 
 @sabotage("mon.boot", "PRE-4.2")

@@ -56,11 +56,14 @@ def heard(target: Target, at: datetime = NOON, reason: str | None = None) -> Non
         owner.execute("INSERT INTO alert_heartbeat VALUES (1, 1, %s, %s, %s)", [at, at, reason])
 
 
-def watches(target: Target, instance: str, at: datetime = NOON) -> None:
+def watches(
+    target: Target, instance: str, at: datetime = NOON, *, ended_at: datetime | None = None
+) -> None:
     """A process whose watchdog has looked."""
     with psycopg.connect(target.owner) as owner:
         owner.execute(
-            "INSERT INTO alert_watcher VALUES (gen_random_uuid(), %s, %s, 0, NULL)", [instance, at]
+            "INSERT INTO alert_watcher VALUES (gen_random_uuid(), %s, %s, 0, NULL, %s)",
+            [instance, at, ended_at],
         )
 
 

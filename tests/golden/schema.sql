@@ -227,7 +227,8 @@ CREATE TABLE public.alert_watcher (
     instance text NOT NULL,
     seen_at timestamp with time zone NOT NULL,
     spooled integer NOT NULL,
-    still_since timestamp with time zone
+    still_since timestamp with time zone,
+    ended_at timestamp with time zone
 );
 
 CREATE TABLE public.api_key (

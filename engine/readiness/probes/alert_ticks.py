@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -28,17 +29,23 @@ _HEARD_INTERVALS: Final = 3
 _NEWEST: Final = "alert_tick, the newest"
 _PROCESSES: Final = """
     -- The processes that had something to do lately, and whether each of them watches. A look saves
-    -- as canaries, in a process that ends with it and watches over nothing.
-    SELECT o.instance, max(w.seen_at)
+    -- as canaries, in a process that ends with it and watches over nothing. What was stopped in order
+    -- is not alive.
+    SELECT o.instance, w.seen_at
     FROM origin AS o
-    LEFT JOIN alert_watcher AS w ON w.instance = o.instance
-    WHERE o.id IN (
+    LEFT JOIN LATERAL (
+        SELECT seen_at, ended_at
+        FROM alert_watcher
+        WHERE instance = o.instance
+        ORDER BY seen_at DESC
+        LIMIT 1
+    ) AS w ON true
+    WHERE w.ended_at IS NULL AND o.id IN (
         SELECT origin_id FROM edge_count WHERE bucket >= %(since)s
         UNION
         SELECT origin_id FROM attempt
         WHERE started_at >= %(since)s AND source <> %(synthetic)s
     )
-    GROUP BY o.instance
     ORDER BY o.instance
 """
 
@@ -78,6 +85,10 @@ def ticks(question: Question) -> Found:
         return span
     _, status = rules_and_status(question)
     found, heard = kept(question, span), status.heartbeat
+    if found.first == 1 and found.first_at is not None and question.phase.window is None:
+        # The first tick that there ever was: before it there was nothing to be blind to.
+        span = replace(span, start=found.first_at, due_at=found.first_at + _KEPT)
+        found = kept(question, span)
     since = None if heard.acknowledged_at is None else ago_s(heard.acknowledged_at, status.read_at)
     numbers: dict[str, Any] = {
         **span.numbers,
@@ -128,6 +139,7 @@ def _still(interval: timedelta) -> timedelta:
 def boot(question: Question) -> Found:
     """`mon.boot`: every process that had something to do lately watches, by its own sign of life.
 
+    One that was killed cannot say that it has ended, and counts as long as what it did is of lately.
     What each process has loaded it does not write down; that its watchdog runs shows that it has.
     """
     early = not_yet(question)
@@ -147,8 +159,8 @@ def boot(question: Question) -> Found:
     return decided(
         not blind,
         f"All {len(seen)} processes that had something to do in 5 minutes watch",
-        f"{len(blind)} of {len(seen)} processes that had something to do in 5 minutes do not watch:"
-        f" {(blind or [''])[0]}",
+        f"{len(blind)} of {len(seen)} processes that had something to do in 5 minutes do not watch,"
+        f" or were killed: {(blind or [''])[0]}",
         _PROCESSES,
         **numbers,
     )

@@ -42,6 +42,7 @@ class Kept:
         count: of ticks.
         first: number of the first; None without any.
         last: number of the last; None without any.
+        first_at: when the first began; None without any.
         missing: numbers that are not there between them.
         away_s: the longest time without a tick, that before the first and after the last included.
         allowed_s: that is no blindness yet.
@@ -52,6 +53,7 @@ class Kept:
     count: int
     first: int | None
     last: int | None
+    first_at: datetime | None
     missing: int
     away_s: float
     allowed_s: float
@@ -122,6 +124,7 @@ def kept(question: Question, span: Span) -> Kept:
         count=count,
         first=first,
         last=last,
+        first_at=first_at,
         missing=int(missing),
         away_s=max(pauses),
         allowed_s=_seconds(_INTERVALS * interval),
