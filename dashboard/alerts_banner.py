@@ -10,6 +10,7 @@ from dashboard import alerts_reads, alerts_words, engine_in_process, navigation,
 from dashboard.memory import Known
 from dashboard.quote_words import cut
 from dashboard.wording import counted
+from engine.alerting.inhibition import is_loud
 from engine.alerting.journal import LoggedAlert
 from engine.alerting.rules import AlertSeverity
 
@@ -25,7 +26,7 @@ def draw() -> None:
     critical = [
         each
         for each in known.value or ()
-        if each.severity == AlertSeverity.CRITICAL.name and not each.muted_by
+        if each.severity == AlertSeverity.CRITICAL.name and is_loud(each.muted_by)
     ]
     if critical:
         _line(critical, known)

@@ -14,6 +14,7 @@ from dashboard.quote_words import cut
 from dashboard.readiness_words import instant
 from dashboard.wording import Colour, Words, counted, literal
 from engine.alerting.durations import write_duration
+from engine.alerting.inhibition import is_held_back
 from engine.alerting.measured_words import tell_percent
 from engine.alerting.rules import (
     AlertCode,
@@ -137,6 +138,10 @@ def muted(muted_by: Mapping[str, Any] | None, silences: Mapping[UUID, str]) -> s
     """
     if not muted_by:
         return ""
+    if is_held_back(muted_by):
+        until = f"{datetime.fromisoformat(muted_by['until']):%H:%M} UTC"
+        cause = cut(str(muted_by["cause"]))
+        return f"Not told before {until}: of the same attempts people know by {cause}"
     if "cause" in muted_by:
         return f"Not told: only a sign of {cut(str(muted_by['cause']))}, which fires"
     silence_id = parse_uuid(str(muted_by.get("silence", "")))

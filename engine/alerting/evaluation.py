@@ -9,7 +9,10 @@
        └──known and false── unknown ──────────────────┘
 
 From every state but firing, numbers that cannot be known lead to unknown. A rule that fires goes on
-doing so while there are none: nothing says that it is over. Few that are not bad do say so. A share
+doing so while there are none: nothing says that it is over. After an hour it ends and says why, so
+that nobody is called all night to what happened before closing time; not where the numbers could
+not be read, nor of what is watched, nor of missing numbers themselves. Few that are not bad do say
+that it is over. A share
 that is above its threshold does not, though chance might explain it: firing takes proof, and so
 does being over. A rule that fires for want of numbers is resolved as soon as there are some, and
 begins anew if they are bad.
@@ -25,11 +28,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from engine.alerting.durations import tell_duration
-from engine.alerting.rules import Rule
+from engine.alerting.rules import Rule, Standstill
 from engine.alerting.states import Decision, Measured, Memory, RuleState
 
 # How long a resolved rule is shown as such; whoever was called to it finds what it was.
 SHOWN_RESOLVED: Final = timedelta(minutes=15)
+# How long a rule fires on without any attempts. Somebody has been told, and when they come back it
+# is looked at anew; that none come is for the rule about that to say.
+GIVEN_UP_AFTER: Final = timedelta(hours=1)
 
 
 def evaluate(rule: Rule, measured: Measured, memory: Memory | None, now: datetime) -> Decision:
@@ -43,7 +49,8 @@ def evaluate(rule: Rule, measured: Measured, memory: Memory | None, now: datetim
     """
     before = _not_after(memory, now) if memory else Memory(RuleState.INACTIVE, now)
     if measured.is_true is None and not _is_telling(before, measured):
-        after, why = _unknown(rule, before, now, is_first=memory is None)
+        is_first = memory is None
+        after, why = _unknown(rule, before, now, is_first=is_first, is_read=measured.is_read)
     elif before.is_no_data:
         after, why = _back(before, measured, now)
     elif measured.is_true:
@@ -98,19 +105,32 @@ def _false(rule: Rule, before: Memory, now: datetime, *, is_above: bool) -> tupl
             return replace(after, state=RuleState.INACTIVE), ""
 
 
-def _unknown(rule: Rule, before: Memory, now: datetime, *, is_first: bool) -> tuple[Memory, str]:
+def _unknown(
+    rule: Rule, before: Memory, now: datetime, *, is_first: bool, is_read: bool
+) -> tuple[Memory, str]:
     was_known = not is_first and (
         before.state is not RuleState.UNKNOWN or before.unknown_since is not None
     )
     unknown_since = (before.unknown_since or now) if was_known else None
     after = replace(before, true_since=None, unknown_since=unknown_since)
     if before.state is RuleState.FIRING:
-        return after, "It goes on firing: nothing says that it is over."
+        return _unknown_while_firing(rule, after, now, is_read=is_read)
     missing = now - unknown_since if unknown_since else None
     if missing is None or rule.no_data_after is None or missing < rule.no_data_after:
         return replace(after, state=RuleState.UNKNOWN), ""
     why = f"Nothing has been known for {tell_duration(missing)}."
     return replace(after, state=RuleState.FIRING, is_no_data=True), why
+
+
+def _unknown_while_firing(
+    rule: Rule, firing: Memory, now: datetime, *, is_read: bool
+) -> tuple[Memory, str]:
+    missing = now - (firing.unknown_since or now)
+    is_about_absence = firing.is_no_data or isinstance(rule.condition, Standstill)
+    if is_about_absence or not is_read or missing < GIVEN_UP_AFTER:
+        return firing, "It goes on firing: nothing says that it is over."
+    over = replace(firing, state=RuleState.RESOLVED)
+    return over, f"It ends: nothing has been known for {tell_duration(missing)}, good or bad."
 
 
 def _back(before: Memory, measured: Measured, now: datetime) -> tuple[Memory, str]:

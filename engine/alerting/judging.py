@@ -7,11 +7,11 @@ from datetime import datetime
 
 from engine.alerting.deciding import Evidence, Verdict, decided, opened
 from engine.alerting.evaluation import evaluate
-from engine.alerting.inhibition import causes
+from engine.alerting.inhibition import causes, held_back
 from engine.alerting.matching import silence_of
 from engine.alerting.measuring import Readings, measure
 from engine.alerting.remembered import Remembered
-from engine.alerting.rules import Rule
+from engine.alerting.rules import Burning, Rule
 from engine.alerting.states import Decision, Measured, Memory, RuleState
 from engine.clock import Clock
 
@@ -44,19 +44,29 @@ def judge(
         rule_id for rule_id, each in decisions.items() if each.memory.state is RuleState.FIRING
     }
     caused_by = causes(rules, firing)
-    return tuple(
-        _verdict(
+    found: dict[str, Verdict] = {}
+    told: list[Rule] = []
+    # Burn rates last, in the order in which they began: what holds one back has to be told itself.
+    for rule in sorted(rules, key=lambda rule: _turn(rule, decisions[rule.id])):
+        found[rule.id] = _verdict(
             rule,
             decisions[rule.id],
             measured[rule.id],
             known,
             caused_by.get(rule.id),
+            told,
             clock,
             evidence_of,
             now,
         )
-        for rule in rules
-    )
+        alert = found[rule.id].alert
+        if rule.id in firing and alert is not None and alert.muted_by is None:
+            told.append(rule)
+    return tuple(found[rule.id] for rule in rules)
+
+
+def _turn(rule: Rule, decision: Decision) -> tuple[bool, datetime, int]:
+    return isinstance(rule.condition, Burning), decision.memory.since, -rule.severity
 
 
 def _verdict(
@@ -65,6 +75,7 @@ def _verdict(
     measured: Measured,
     known: Remembered,
     cause: str | None,
+    told: Sequence[Rule],
     clock: Clock,
     evidence_of: EvidenceOf,
     now: datetime,
@@ -85,6 +96,8 @@ def _verdict(
             muted_by = {"cause": cause}
         elif silence is not None:
             muted_by = {"silence": str(silence.id)}
+        elif alert.told_at is None:
+            muted_by = held_back(rule, decision.memory.since, told, alert.muted_by, now)
     return decided(
         rule, before, decision, measured, evidence, alert, muted_by, now, transition_id,
         is_new=is_new,

@@ -30,6 +30,7 @@ from engine.rollups.histogram import percentiles_us
 from engine.rollups.parts import CRITICAL_ERRORS
 
 _PERCENTILES: Final = (0.95, 0.99)
+UNREAD: Final = Measured(is_true=None, reason="What was counted could not be read.", is_read=False)
 
 
 class Sample(NamedTuple):
@@ -104,7 +105,7 @@ def measure(condition: Condition, readings: Readings) -> Measured:
     samples = samples_of(condition)
     counts = [readings.counts[each] for each in samples if each in readings.counts]
     if len(counts) < len(samples):
-        return Measured(is_true=None, reason="What was counted could not be read.")
+        return UNREAD
     measured = measure_tallies(condition, tallies_of(condition, counts))
     return replace(measured, numbers={**measured.numbers, **dict(_percentiles(counts[0]))})
 

@@ -33,12 +33,14 @@ class Measured:
             for an alert the p95 and p99 in milliseconds.
         is_above: whether the numbers are above the threshold at all, be it by chance; None when
             there are none. That fires no rule, but one that fires goes on doing so.
+        is_read: whether there was an answer at all; without one, nothing is known of how much came.
     """
 
     is_true: bool | None
     reason: str
     numbers: Mapping[str, Any] = field(default_factory=dict)
     is_above: bool | None = None
+    is_read: bool = True
 
 
 @dataclass(frozen=True, slots=True)

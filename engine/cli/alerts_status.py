@@ -14,6 +14,7 @@ import click
 import psycopg
 
 from engine.alerting.durations import tell_duration
+from engine.alerting.inhibition import is_held_back, is_loud
 from engine.alerting.rules_in_force import read_rules_in_force
 from engine.alerting.states import RuleState
 from engine.alerting.status import AlertingStatus, FiringAlert, read_status
@@ -41,7 +42,7 @@ def status_command(data_dir: Path | None, *, as_json: bool) -> None:
         click.echo(json.dumps(_plain(status), default=_json))
     else:
         click.echo("\n".join(_lines(status)))
-    is_calm = all(each.muted_by is not None for each in status.firing)
+    is_calm = not any(is_loud(each.muted_by) for each in status.firing)
     sys.exit(0 if is_calm and status.ticks.is_alive(now) else 1)
 
 
@@ -68,7 +69,8 @@ def _lines(status: AlertingStatus) -> Iterator[str]:
 def _firing(alert: FiringAlert, now: datetime) -> str:
     held = f"for {tell_duration(now - alert.fired_at)}"
     who = f", in hand: {one_line(alert.acknowledged_by)}" if alert.acknowledged_by else ""
-    muted = "" if alert.muted_by is None else f", muted by {_muted(alert)}"
+    how = "held back by" if is_held_back(alert.muted_by) else "muted by"
+    muted = "" if alert.muted_by is None else f", {how} {_muted(alert)}"
     return (
         f"{alert.severity.name:<9} {alert.rule_id} {held}{who}{muted}: {one_line(alert.message)}"
         f" {alert.error_code} {one_line(alert.correlation_id)} alert {alert.id}"

@@ -144,8 +144,41 @@ def test_of_alerts_that_begin_together_one_notice_goes_out_with_the_worst_on_top
     assert body["ruleId"] not in others
     firing = {rule for rule, state in bench.states().items() if state == "firing"}
     assert {body["ruleId"], *others} == {
-        rule.id for rule in own_rules() if rule.id in firing and "telegram" in rule.channels
+        rule.id
+        for rule in own_rules()
+        if rule.id in firing and "telegram" in rule.channels and not rule.id.startswith("BURN")
     }
+
+
+def test_burn_rates_beside_an_alert_of_the_same_attempts_are_told_when_they_outlast_it(
+    bench: Bench,
+) -> None:
+    def told_of(kind: str) -> set[str]:
+        rows = [each["body"] for each in bench.outbox() if each["kind"] == kind]
+        found = {each["ruleId"] for body in rows for each in (body, *body["others"])}
+        # Nobody looks while the clock is moved on.
+        return found - {"WATCH-001"}
+
+    bench.save(20)
+    bench.tick()
+    bench.save(100)
+    bench.fail(TIMEOUT, 60)
+    bench.tick()
+    burning = {each for each in bench.states() if each.startswith("BURN")}
+    held = [bench.alert(each)["muted_by"] for each in burning]
+    began = told_of("firing")
+    calm(bench)
+    at_once = told_of("firing")
+    bench.save(20)
+    bench.tick(1800)
+
+    assert {each["cause"] for each in held} == {RULE}
+    assert len(burning) == 4
+    assert began == at_once == {RULE, "HIGH-002"}
+    # Those of the shortest windows are over by then, and nobody has heard of them.
+    still = {each for each in bench.states() if each.startswith("BURN")}
+    assert told_of("firing") - at_once == still < burning
+    assert still.isdisjoint(told_of("resolved"))
 
 
 def test_what_still_fires_is_told_again_until_somebody_has_it_in_hand(bench: Bench) -> None:

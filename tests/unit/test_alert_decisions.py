@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from dashboard.addresses import read_attempts
-from engine.alerting.inhibition import causes
+from engine.alerting.inhibition import HELD_BACK, causes, held_back, is_loud
 from engine.alerting.links import dashboard_url, runbook_url
 from engine.alerting.loading import own_rules
 from engine.alerting.matching import Matcher, Silence, silence_of
@@ -126,6 +126,55 @@ def test_an_evaluator_that_stood_still_explains_what_stood_still_beside_it() -> 
         "WATCH-001-ROLLER": "WATCH-001", "WATCH-001-SPOOL": "WATCH-001",
     }  # fmt: skip
     assert causes(own_rules(), {"CRITICAL-003", "WATCH-001-ROLLER"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "told", "cause"),
+    [
+        ("BURN-critical_error_rate-1", ["HIGH-001", "CRITICAL-002"], "CRITICAL-002"),
+        ("BURN-service_success_rate-4", ["CRITICAL-003"], "CRITICAL-003"),
+        (
+            "BURN-service_success_rate-4",
+            ["BURN-service_success_rate-1"],
+            "BURN-service_success_rate-1",
+        ),
+        ("BURN-latency_p95-3", ["HIGH-003"], "HIGH-003"),
+        # Of others nobody was told, or not so loudly.
+        ("BURN-latency_p95-1", ["HIGH-003"], None),
+        ("BURN-latency_p95-3", ["CRITICAL-003", "HIGH-002"], None),
+        ("BURN-critical_error_rate-1", ["MEDIUM-003", "WATCH-001"], None),
+        ("BUDGET-validation_rate", ["MEDIUM-003"], None),
+        ("BUDGET-validation_rate", ["MEDIUM-001"], "MEDIUM-001"),
+        # What is no burn rate speaks for itself.
+        ("HIGH-002", ["CRITICAL-003"], None),
+        ("CRITICAL-001", ["CRITICAL-003"], None),
+    ],
+)
+def test_a_burn_rate_is_held_back_by_what_was_told_of_the_same_attempts(
+    rule_id: str, told: list[str], cause: str | None
+) -> None:
+    held = held_back(RULES[rule_id], NOW, [RULES[each] for each in told], None, NOW)
+
+    until = {"until": (NOW + HELD_BACK).isoformat()}
+    assert held == (None if cause is None else {"cause": cause} | until)
+
+
+def test_a_burn_rate_is_held_back_to_the_end_of_half_an_hour_and_no_longer() -> None:
+    rule, told = RULES["BURN-critical_error_rate-2"], [RULES["CRITICAL-003"]]
+    held = held_back(rule, NOW, told, None, NOW)
+
+    assert held_back(rule, NOW, [], held, NOW + HELD_BACK - TEN) == held
+    assert held_back(rule, NOW, told, held, NOW + HELD_BACK) is None
+    # Somebody's silence is no reason to go on with it.
+    assert held_back(rule, NOW, [], {"silence": "id"}, NOW) is None
+
+
+def test_what_is_held_back_for_a_while_is_no_less_loud() -> None:
+    held = held_back(RULES["BURN-latency_p95-3"], NOW, [RULES["HIGH-003"]], None, NOW)
+
+    assert is_loud(None)
+    assert is_loud(held)
+    assert not is_loud({"cause": DATABASE})
 
 
 def test_a_silence_fits_when_all_that_is_given_does() -> None:

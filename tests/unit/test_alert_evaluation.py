@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from engine.alerting.evaluation import SHOWN_RESOLVED, evaluate
-from engine.alerting.rules import Rule
+from engine.alerting.evaluation import GIVEN_UP_AFTER, SHOWN_RESOLVED, evaluate
+from engine.alerting.measuring import UNREAD
+from engine.alerting.rules import Rule, Standstill, Watched
 from engine.alerting.states import Decision, Measured, Memory, RuleState
 from tests.unit.alert_rules import ABOVE, FALSE, FEW, MINUTE, NOON, SECOND, TRUE, UNKNOWN, rule
 
@@ -86,6 +87,41 @@ def _states(decisions: Iterable[Decision]) -> str:
 )
 def test_states_follow_the_numbers(fields: dict[str, timedelta], looks: str, states: str) -> None:
     assert _states(_decisions(rule(**fields), looks)) == states
+
+
+def test_what_fires_ends_when_no_attempts_have_come_for_an_hour_and_says_so() -> None:
+    tested = rule(keep=5 * MINUTE)
+    minutes = GIVEN_UP_AFTER // MINUTE
+
+    found = _decisions(tested, "t" + "u" * (minutes + 2))
+
+    assert _states(found) == "F" + "F" * minutes + "r?"
+    assert (
+        found[-2].reason == "Nobody knows. It ends: nothing has been known for 60 min, good or bad."
+    )
+
+
+@pytest.mark.parametrize(
+    ("tested", "unknown"),
+    [
+        pytest.param(rule(), UNREAD, id="it could not be read"),
+        pytest.param(
+            rule(condition=Standstill(Watched.ROLLER, 2)), UNKNOWN, id="of what is watched"
+        ),
+    ],
+)
+def test_what_fires_goes_on_for_as_long_as_it_takes(tested: Rule, unknown: Measured) -> None:
+    memory = evaluate(tested, TRUE, None, NOON).memory
+    for minutes in range(1, 200):
+        memory = evaluate(tested, unknown, memory, NOON + minutes * MINUTE).memory
+
+    assert memory.state is RuleState.FIRING
+
+
+def test_missing_numbers_are_told_for_as_long_as_they_are_missing() -> None:
+    found = _decisions(rule(no_data_after=2 * MINUTE), "fuu" + "u" * 200)
+
+    assert _states(found) == "-??" + "F" * 200
 
 
 def test_a_resolved_rule_is_shown_as_such_for_a_while() -> None:

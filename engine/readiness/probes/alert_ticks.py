@@ -29,8 +29,8 @@ _HEARD_INTERVALS: Final = 3
 _NEWEST: Final = "alert_tick, the newest"
 _PROCESSES: Final = """
     -- The processes that had something to do lately, and whether each of them watches. A look saves
-    -- as canaries, in a process that ends with it and watches over nothing. What was stopped in order
-    -- is not alive.
+    -- as canaries, in a process that ends with it and watches over nothing. What was stopped in
+    -- order is not alive.
     SELECT o.instance, w.seen_at
     FROM origin AS o
     LEFT JOIN LATERAL (
@@ -139,7 +139,7 @@ def _still(interval: timedelta) -> timedelta:
 def boot(question: Question) -> Found:
     """`mon.boot`: every process that had something to do lately watches, by its own sign of life.
 
-    One that was killed cannot say that it has ended, and counts as long as what it did is of lately.
+    One that was killed cannot say that it has ended: it counts while what it did is of lately.
     What each process has loaded it does not write down; that its watchdog runs shows that it has.
     """
     early = not_yet(question)
