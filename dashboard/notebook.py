@@ -41,12 +41,10 @@ class Notebook:
     """What one session has to say.
 
     Attributes:
-        last: correlation id of the last thing that was done.
-        note: on it; None once it was said.
+        note: on the last thing that was done; None once it was said.
         keys: that were made and are not copied yet.
     """
 
-    last: str = ""
     note: Note | None = None
     keys: list[Note] = field(default_factory=list)
 

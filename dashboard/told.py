@@ -6,13 +6,28 @@ key that was made is the exception: it stays until whoever made it says that the
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import streamlit as st
 
 from dashboard.actions import Outcome
 from dashboard.notebook import Note, notebook
 from engine.errors import ErrorCode
+
+
+@dataclass(slots=True)
+class _Latest:
+    """What was done last on any page of this process.
+
+    Attributes:
+        correlation_id: of it; empty before the first.
+    """
+
+    correlation_id: str = ""
+
+
+_LATEST: Final = _Latest()
 
 
 def leave(
@@ -48,12 +63,15 @@ def leave(
         outcome.notebook.keys.append(left)
     if outcome.refusal is None or outcome.refusal.code is not ErrorCode.DATABASE_TIMEOUT:
         # While the database is silent what was read before is all that there is to show.
-        outcome.notebook.last = outcome.correlation_id
+        _LATEST.correlation_id = outcome.correlation_id
 
 
 def last() -> str:
-    """The last thing that was done: what was read before it is not of the present any more."""
-    return notebook().last
+    """The last thing that was done by anybody: what was read before it is not of the present.
+
+    Somebody who has looked on may act on it in the next moment, as a second lead on a waiver.
+    """
+    return _LATEST.correlation_id
 
 
 def draw(place: str | None = None) -> None:
