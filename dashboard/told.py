@@ -6,7 +6,9 @@ key that was made is the exception: it stays until whoever made it says that the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Final
 
 import streamlit as st
@@ -21,10 +23,12 @@ class _Latest:
     """What was done last on any page of this process.
 
     Attributes:
-        correlation_id: of it; empty before the first.
+        number: of it; 0 before the first.
+        numbers: of those to come.
     """
 
-    correlation_id: str = ""
+    number: int = 0
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
 
 _LATEST: Final = _Latest()
@@ -63,15 +67,15 @@ def leave(
         outcome.notebook.keys.append(left)
     if outcome.refusal is None or outcome.refusal.code is not ErrorCode.DATABASE_TIMEOUT:
         # While the database is silent what was read before is all that there is to show.
-        _LATEST.correlation_id = outcome.correlation_id
+        _LATEST.number = next(_LATEST.numbers)
 
 
-def last() -> str:
-    """The last thing that was done by anybody: what was read before it is not of the present.
+def last() -> int:
+    """Number of the last thing that was done by anybody: what was read before it is of the past.
 
     Somebody who has looked on may act on it in the next moment, as a second lead on a waiver.
     """
-    return _LATEST.correlation_id
+    return _LATEST.number
 
 
 def draw(place: str | None = None) -> None:

@@ -22,6 +22,7 @@ from tests.dashboard.readiness import (
     SMALL,
     Desk,
     acting,
+    again,
     desk,
     interpreted,
     labels,
@@ -184,6 +185,19 @@ def test_a_waiver_counts_once_somebody_else_agrees(small: Desk, seat: Seat) -> N
     assert small.state("PRE-2.1") == "waived"
     assert "Agree to the waiver" not in labels(page)
     assert table(page, "Boxes of the phase")[0]["State"][0] == "waived"
+
+
+def test_a_page_that_stood_open_offers_to_agree_to_what_was_asked_meanwhile(small: Desk) -> None:
+    """The clock stands still: what was read a moment ago is as good as new."""
+    asks, stood_open = at(small, "PRE-2", "PRE-2.1"), at(small, "PRE-2", "PRE-2.1")
+    before = labels(stood_open)
+    asks.text_area(key=f"reason_{small.release_id}_PRE-2.1").set_value("The locksmith is ill")
+    press(asks, "Exempt PRE-2.1")
+
+    again(stood_open)
+
+    assert "Agree to the waiver" not in before
+    assert "Agree to the waiver" in labels(stood_open)
 
 
 def test_a_box_that_does_not_apply_needs_nobody_else(small: Desk) -> None:
