@@ -296,7 +296,7 @@ def _heartbeat(connection: psycopg.Connection[Any], settings: Settings) -> Heart
 
 
 def _channels(connection: psycopg.Connection[Any], since: datetime) -> tuple[ChannelStanding, ...]:
-    asked = {"channels": [each.value for each in ChannelName], "since": since}
+    asked = {"channels": list(ChannelName), "since": since}
     return tuple(ChannelStanding(*row) for row in connection.execute(_CHANNELS, asked))
 
 
@@ -341,6 +341,14 @@ _CHANNELS: Final = """
         delivered_at
     FROM unnest(%(channels)s::text[]) AS asked (channel)
     CROSS JOIN LATERAL (
+        -- Whether there is anything. In order, so that the planner does not look for it row by row.
+        SELECT
+        FROM alert_outbox
+        WHERE channel = asked.channel
+        ORDER BY state
+        LIMIT 1
+    ) AS something
+    CROSS JOIN LATERAL (
         SELECT count(*) AS waiting, min(made_at) AS oldest_waiting_at
         FROM alert_outbox
         WHERE channel = asked.channel AND state IN ('waiting', 'sending')
@@ -371,6 +379,5 @@ _CHANNELS: Final = """
         ORDER BY ended_at DESC
         LIMIT 1
     ) AS last ON true
-    WHERE EXISTS (SELECT FROM alert_outbox WHERE channel = asked.channel)
     ORDER BY channel
 """

@@ -11,6 +11,7 @@ import pytest
 from psycopg.sql import SQL
 from pydantic import SecretStr
 
+from engine.alerting.channel_status import _COUNTED
 from engine.alerting.channels.addresses import Receiver
 from engine.alerting.channels.channel import ChannelName, FailureReason
 from engine.alerting.channels.posting import Answer, NoAnswer
@@ -128,7 +129,8 @@ def test_channels_come_with_what_the_last_day_brought_and_with_what_waits_from_b
     assert webhook == ChannelStanding("webhook", 0, None, 2, 1, 2, now)
 
 
-def test_how_channels_stand_costs_the_same_however_much_is_kept(bench: Bench) -> None:
+@pytest.mark.parametrize("query", [_CHANNELS, _COUNTED], ids=["status", "channels"])
+def test_how_channels_stand_costs_the_same_however_much_is_kept(bench: Bench, query: str) -> None:
     target, now = bench.runtime.target, bench.clock.now()
     with psycopg.connect(target.owner) as owner:
         owner.execute(_MANY, [now, now])
@@ -140,14 +142,13 @@ def test_how_channels_stand_costs_the_same_however_much_is_kept(bench: Bench) ->
         plan = "\n".join(
             line
             for (line,) in connection.execute(
-                f"EXPLAIN (ANALYZE, TIMING OFF) {_CHANNELS}".encode(), asked
+                f"EXPLAIN (ANALYZE, TIMING OFF) {query}".encode(), asked
             ).fetchall()
         )
     assert "Seq Scan" not in plan, plan
-    assert set(_INDEX_USED.findall(plan)) == {"alert_outbox_came_to_idx"}, plan
-    # 200 that wait, and 6 of a minute.
-    assert max(float(each) for each in _ROWS_READ.findall(plan)) <= 200, plan
-    assert not _THROWN_AWAY.findall(plan), plan
+    assert "alert_outbox_came_to_idx" in plan, plan
+    # 200 that wait, 156 that were set aside, and 6 of a minute.
+    assert max(float(each) for each in _ROWS_READ.findall(plan)) < 400, plan
 
 
 def test_the_newest_tests_are_found_by_an_index_however_much_is_kept(bench: Bench) -> None:
@@ -164,9 +165,7 @@ def test_the_newest_tests_are_found_by_an_index_however_much_is_kept(bench: Benc
     assert "Sort" not in plan, plan
 
 
-_INDEX_USED = re.compile(r"Index (?:Only )?Scan(?: Backward)? using (\w+)")
-_ROWS_READ = re.compile(r"Scan.*actual rows=([\d.]+)")
-_THROWN_AWAY = re.compile(r"Rows Removed by Filter: .*")
+_ROWS_READ = re.compile(r"(?:Scan.*actual rows=|Rows Removed by Filter: )([\d.]+)")
 _INSERT = """
     INSERT INTO alert_outbox (
         id, alert_id, kind, channel, escalates_to, urgency, body, made_at, state, tries, ended_at,
@@ -179,11 +178,12 @@ _INSERT = """
 _MANY = """
     -- One each ten seconds; 200 of them wait, and one of 50 was set aside.
     INSERT INTO alert_outbox (
-        id, alert_id, kind, channel, escalates_to, urgency, body, made_at, state, tries, ended_at,
-        is_perhaps_repeated
+        id, alert_id, kind, channel, escalates_to, urgency, body, made_at, state, tries, reason,
+        ended_at, is_perhaps_repeated
     )
     SELECT gen_random_uuid(), gen_random_uuid(), 'firing', 'webhook', '{}', 3, '{}',
         %s::timestamptz - n * interval '10 seconds', state, 1,
+        'timeout',
         CASE WHEN state = 'delivered' THEN %s::timestamptz - n * interval '10 seconds' END, false
     FROM generate_series(1, 8000) AS n
     CROSS JOIN LATERAL (

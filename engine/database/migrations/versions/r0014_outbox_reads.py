@@ -19,7 +19,7 @@ def upgrade() -> None:
     # How each channel stands, from the index alone.
     op.execute("""
         CREATE INDEX alert_outbox_came_to_idx
-        ON alert_outbox (channel, state, ended_at, made_at)
+        ON alert_outbox (channel, state, ended_at, made_at) INCLUDE (is_perhaps_repeated)
     """)
     # Somebody tests now and then; rules write all the time.
     op.execute("""
