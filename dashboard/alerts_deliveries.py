@@ -60,7 +60,7 @@ def _missing(found: Deliveries) -> None:
     if all(each.missing for each in found.channels):
         st.error(
             "No channel is configured: alerts fire, and nobody hears of them. How to:"
-            " `docs/how-to/when-an-alert-fires.md`",
+            " `docs/how-to/receive-alerts.md`",
             icon=":material/notifications_off:",
         )
 
