@@ -8,8 +8,8 @@ import streamlit as st
 
 from dashboard import (
     alerts_actions,
-    alerts_address,
     alerts_drawing,
+    alerts_filters,
     alerts_reads,
     alerts_view,
     alerts_words,
@@ -24,9 +24,6 @@ from dashboard.alerts_reads import Deliveries
 from dashboard.quote_words import cut
 from engine.alerting.channels.channel import ChannelName
 
-_ANY_CHANNEL: Final = "Any channel"
-_ANY_STATE: Final = "Whatever came of it"
-_CHANNEL, _STATE, _SPAN = "alerts_channel", "alerts_state", "alerts_span"
 _NONCE: Final = "alerts_nonce"
 _NONCE_MAX: Final = 40
 _ROWS_MAX: Final = 15
@@ -63,7 +60,7 @@ def _missing(found: Deliveries) -> None:
     if all(each.missing for each in found.channels):
         st.error(
             "No channel is configured: alerts fire, and nobody hears of them. How to:"
-            " `docs/how-to/when-an-alert-fires.md`",
+            " `docs/how-to/receive-alerts.md`",
             icon=":material/notifications_off:",
         )
 
@@ -119,32 +116,11 @@ def _confirm() -> None:
 
 
 def filters(asked: Asked) -> None:
-    """They show what the address says, and rewrite it."""
+    """Which notices are listed below."""
     if not alerts_drawing.may_read():
         return
-    state: Any = st.session_state
-    state[_CHANNEL] = asked.channel or _ANY_CHANNEL
-    state[_STATE] = asked.state or _ANY_STATE
-    state[_SPAN] = asked.span
     st.header("Notices", anchor=False)
-    with st.container(horizontal=True, vertical_alignment="bottom", key="alerts-filters"):
-        for label, options, key, width in (
-            ("Channel", [_ANY_CHANNEL, *alerts_address.CHANNELS], _CHANNEL, 160),
-            ("State", [_ANY_STATE, *alerts_address.STATES], _STATE, 190),
-            ("Span", list(alerts_address.SPANS), _SPAN, 100),
-        ):
-            st.selectbox(label, options, key=key, on_change=_rewrite, args=(asked,), width=width)
-
-
-def _rewrite(asked: Asked) -> None:
-    state: Any = st.session_state
-    channel, came_to = state[_CHANNEL], state[_STATE]
-    alerts_drawing.go(
-        asked,
-        channel=None if channel == _ANY_CHANNEL else channel,
-        state=None if came_to == _ANY_STATE else came_to,
-        span=state[_SPAN],
-    )
+    alerts_filters.draw(asked, alerts_filters.CHANNEL, alerts_filters.STATE, alerts_filters.SPAN)
 
 
 def notices(asked: Asked) -> None:

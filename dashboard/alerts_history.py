@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
 from dashboard import (
-    alerts_address,
     alerts_drawing,
+    alerts_filters,
     alerts_reads,
     alerts_timeline,
     alerts_view,
@@ -27,36 +27,17 @@ from engine.alerting.loading import own_rules
 
 _PICK: Final = "pick_alert"
 _PICKED: Final = "alert_picked"
-_ANY_RULE: Final = "Any rule"
-_ANY_SEVERITY: Final = "Any severity"
-_RULE, _SEVERITY, _SPAN = "alerts_rule", "alerts_severity", "alerts_span"
 _ROWS_MAX: Final = 12
 
 
 def filters(asked: Asked) -> None:
-    """They show what the address says, and rewrite it."""
-    state: Any = st.session_state
-    state[_RULE] = asked.rule_id or _ANY_RULE
-    state[_SEVERITY] = asked.severity or _ANY_SEVERITY
-    state[_SPAN] = asked.span
-    rules = list(dict.fromkeys([_ANY_RULE, *(rule.id for rule in own_rules()), state[_RULE]]))
-    with st.container(horizontal=True, vertical_alignment="bottom", key="alerts-filters"):
-        for label, options, key, width in (
-            ("Rule", rules, _RULE, 260),
-            ("Severity", [_ANY_SEVERITY, *alerts_address.SEVERITIES], _SEVERITY, 150),
-            ("Span", list(alerts_address.SPANS), _SPAN, 100),
-        ):
-            st.selectbox(label, options, key=key, on_change=_rewrite, args=(asked,), width=width)
-
-
-def _rewrite(asked: Asked) -> None:
-    state: Any = st.session_state
-    rule, severity = state[_RULE], state[_SEVERITY]
-    alerts_drawing.go(
+    """Which alerts and changes of state are shown; an alert that is looked at is closed."""
+    rules = [rule.id for rule in own_rules()]
+    alerts_filters.draw(
         asked,
-        rule_id=None if rule == _ANY_RULE else rule,
-        severity=None if severity == _ANY_SEVERITY else severity,
-        span=state[_SPAN],
+        alerts_filters.rule(rules),
+        alerts_filters.SEVERITY,
+        alerts_filters.SPAN,
         alert_id=None,
     )
 

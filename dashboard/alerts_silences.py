@@ -21,6 +21,7 @@ from dashboard import (
     viewer,
 )
 from dashboard.alerts_address import SEVERITIES
+from dashboard.alerts_filters import ANY_RULE, ANY_SEVERITY
 from dashboard.alerts_reads import Standing
 from dashboard.quote_words import cut
 from dashboard.readiness_words import instant
@@ -33,7 +34,7 @@ from engine.errors import ErrorCode
 
 _RULE, _SEVERITY, _CODE = "silence_rule", "silence_severity", "silence_code"
 _REASON, _LASTS = "silence_reason", "silence_lasts"
-_ANY_RULE, _ANY_SEVERITY, _ANY_CODE = "Any rule", "Any severity", "Any code"
+_ANY_CODE: Final = "Any code"
 _REASON_MAX: Final = 1_000
 _ROWS_MAX: Final = 8
 _STATES: Final = {"holds": "orange", "ended": "gray", "over": "gray"}
@@ -97,8 +98,8 @@ def _new(found: Standing) -> None:
     groups = sorted({f"{each.split('-')[0]}-*" for each in rules})
     codes = [*(each.value for each in AlertCode), *(each.value for each in ErrorCode)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox("Rule", [_ANY_RULE, *rules, *groups], key=_RULE, width=260)
-        st.selectbox("Severity", [_ANY_SEVERITY, *SEVERITIES], key=_SEVERITY, width=150)
+        st.selectbox("Rule", [ANY_RULE, *rules, *groups], key=_RULE, width=260)
+        st.selectbox("Severity", [ANY_SEVERITY, *SEVERITIES], key=_SEVERITY, width=150)
         st.selectbox("Code", [_ANY_CODE, *codes], key=_CODE, width=270)
     chosen = _chosen()
     if chosen.is_empty:
@@ -125,8 +126,8 @@ def _chosen() -> Matcher:
     state: Any = st.session_state
     rule, severity, code = state[_RULE], state[_SEVERITY], state[_CODE]
     return Matcher(
-        None if rule == _ANY_RULE else storable(rule),
-        None if severity == _ANY_SEVERITY else AlertSeverity[severity],
+        None if rule == ANY_RULE else storable(rule),
+        None if severity == ANY_SEVERITY else AlertSeverity[severity],
         None if code == _ANY_CODE else code,
     )
 

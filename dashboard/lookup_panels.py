@@ -23,6 +23,7 @@ from dashboard import (
     lookup_view,
     navigation,
     quote_address,
+    quote_drawing,
     runbook,
     viewer,
     wording,
@@ -30,7 +31,6 @@ from dashboard import (
 from dashboard.lookup_address import Asked
 from dashboard.lookup_reads import Looked
 from dashboard.memory import Known
-from dashboard.panels import ROW_HEIGHT
 from dashboard.plot import plot
 from dashboard.status import stale_since
 from engine.access.audit_trail import Wanted
@@ -392,13 +392,4 @@ def _table(
         columns[lookup_view.OPEN] = st.column_config.ButtonColumn(
             type="tertiary", key=state, on_click=on_click, args=args, width=80, alignment="left"
         )
-    with st.container(key=f"{key}-table"):
-        st.dataframe(
-            shown,
-            hide_index=True,
-            row_height=ROW_HEIGHT,
-            height="content" if len(shown) <= rows_max else (rows_max + 1) * ROW_HEIGHT + 2,
-            key=key,
-            alt=alt,
-            column_config=columns,
-        )
+    quote_drawing.table(shown, key, alt, columns, rows_max=rows_max)

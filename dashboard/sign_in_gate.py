@@ -90,9 +90,9 @@ class SignInGate:
         elif self._login.is_local:
             await self._app(scope, receive, send)
         elif _is_below(path, (_UPLOADS,)):
-            await self._take_upload(scope, receive, send)
+            await self._hand_on(scope, receive, send, Permission.SIGN_OFF)
         elif _is_below(path, (_DOWNLOADS,)):
-            await self._serve_download(scope, receive, send)
+            await self._hand_on(scope, receive, send)
         elif path == _SIGN_OUT_OF_STREAMLIT and _is_cross_site(scope):
             await self._refuser.refuse(scope, send, _FROM_ELSEWHERE)
         elif path == _SIGN_OUT_OF_STREAMLIT and self._login.is_by_provider:
@@ -112,19 +112,17 @@ class SignInGate:
             return _FROM_ELSEWHERE
         return None
 
-    async def _serve_download(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            standing = await self._standing(scope)
-        except Unknowable:
-            await self._refuser.refuse(scope, send, _UNKNOWABLE)
-            return
-        if standing.signed_in is None:
-            await self._refuser.refuse(scope, send, _SIGN_IN_FIRST)
-        else:
-            await self._app(scope, receive, send)
+    async def _hand_on(
+        self, scope: Scope, receive: Receive, send: Send, needed: Permission | None = None
+    ) -> None:
+        """Hands a file on, up or down, for who is signed in and may; its size is Streamlit's.
 
-    async def _take_upload(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hands a file on that somebody sends who may use one; how large is Streamlit's to say."""
+        Args:
+            scope: of the request.
+            receive: its body.
+            send: the answer.
+            needed: what their role has to permit; None where any will do.
+        """
         try:
             standing = await self._standing(scope)
         except Unknowable:
@@ -132,7 +130,7 @@ class SignInGate:
             return
         if standing.signed_in is None:
             await self._refuser.refuse(scope, send, _SIGN_IN_FIRST)
-        elif not may(standing.signed_in.role, Permission.SIGN_OFF):
+        elif needed is not None and not may(standing.signed_in.role, needed):
             await self._refuser.refuse(scope, send, _NO_FILES)
         else:
             await self._app(scope, receive, send)

@@ -111,18 +111,13 @@ def set_role(
     session: Session, clock: Clock, actor: Actor, account_id: UUID, role: Role | None
 ) -> Refusal | None:
     """Gives an account a role, or takes it away; the last administrator keeps theirs."""
-    permit, subject = _permit(session, clock, actor), _account(account_id)
-    account = permit.refusal(Action.ROLE_CHANGED, subject) or _locked(session, account_id)
-    if not isinstance(account, Account):
-        return account or permit.refused(Action.ROLE_CHANGED, subject, _NO_SUCH_ACCOUNT)
-    why = _not_a_canary(account_id)
-    if why is not None:
-        return permit.refused(Action.ROLE_CHANGED, subject, why)
-    if role is not Role.ADMIN and _is_last_admin(session, actor, account):
-        return permit.refused(Action.ROLE_CHANGED, subject, _LAST_ADMIN)
+    permit, action = _permit(session, clock, actor), Action.ROLE_CHANGED
+    account = _changeable(permit, action, account_id, ends_admin=role is not Role.ADMIN)
+    if isinstance(account, Refusal):
+        return account
     if account.role != role:
         old, account.role = account.role, None if role is None else role.value
-        permit.done(Action.ROLE_CHANGED, subject, {"old": old, "new": account.role})
+        permit.done(action, _account(account_id), {"old": old, "new": account.role})
     return None
 
 
@@ -131,19 +126,15 @@ def set_disabled(
 ) -> Refusal | None:
     """Disables an account: its sign-ins end and its keys stop working; or enables it again."""
     action = Action.ACCOUNT_DISABLED if is_disabled else Action.ACCOUNT_ENABLED
-    permit, subject = _permit(session, clock, actor), _account(account_id)
-    account = permit.refusal(action, subject) or _locked(session, account_id)
-    if not isinstance(account, Account):
-        return account or permit.refused(action, subject, _NO_SUCH_ACCOUNT)
-    why = _not_a_canary(account_id)
-    if why is not None:
-        return permit.refused(action, subject, why)
-    if is_disabled and _is_last_admin(session, actor, account):
-        return permit.refused(action, subject, _LAST_ADMIN)
+    permit = _permit(session, clock, actor)
+    account = _changeable(permit, action, account_id, ends_admin=is_disabled)
+    if isinstance(account, Refusal):
+        return account
     if (account.disabled_at is not None) is not is_disabled:
         account.disabled_at = clock.now() if is_disabled else None
         ended = end_sign_ins(session, clock.now(), account_id) if is_disabled else 0
-        permit.done(action, subject, {"signInsEnded": ended} if is_disabled else None)
+        details = {"signInsEnded": ended} if is_disabled else None
+        permit.done(action, _account(account_id), details)
     return None
 
 
@@ -303,6 +294,27 @@ def revoke_key(session: Session, clock: Clock, actor: Actor, key_id: UUID) -> Re
     if revoke(session, clock.now(), [key]):
         permit.done(Action.KEY_REVOKED, subject)
     return None
+
+
+def _changeable(
+    permit: Permit, action: Action, account_id: UUID, *, ends_admin: bool
+) -> Account | Refusal:
+    """An account of somebody else's, held; or why it may not be changed, written down.
+
+    Args:
+        permit: of whoever asks, who was not asked for their role yet.
+        action: what they want to do.
+        account_id: whose it is.
+        ends_admin: whether who administers could not do so afterwards.
+    """
+    subject = _account(account_id)
+    account = permit.refusal(action, subject) or _locked(permit.session, account_id)
+    if not isinstance(account, Account):
+        return account or permit.refused(action, subject, _NO_SUCH_ACCOUNT)
+    why = _not_a_canary(account_id)
+    if why is None and ends_admin and _is_last_admin(permit.session, permit.actor, account):
+        why = _LAST_ADMIN
+    return account if why is None else permit.refused(action, subject, why)
 
 
 def _manages_access(permit: Permit) -> bool:

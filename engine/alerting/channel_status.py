@@ -74,7 +74,8 @@ def channel_statuses(
         now: the present instant.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
-        counted = cursor.execute(_COUNTED, {"since": now - WINDOW}).fetchall()
+        asked = {"channels": list(ChannelName), "since": now - WINDOW}
+        counted = cursor.execute(_COUNTED, asked).fetchall()
     by_name = {row["channel"]: row for row in counted}
     return [_status(each, by_name.get(each.name.value, {})) for each in channels]
 
@@ -106,23 +107,48 @@ def _remark(channel: Channel) -> str | None:
 
 
 _COUNTED: Final = """
-    -- What became of the notices of each channel; what still waits counts however old it is.
-    SELECT channel,
-        max(ended_at) FILTER (WHERE state = 'delivered') AS delivered_at,
-        max(ended_at) FILTER (WHERE state = 'failed') AS failed_at,
-        (array_agg(reason ORDER BY ended_at DESC) FILTER (WHERE state = 'failed'))[1]
-            AS failed_reason,
-        count(*) FILTER (WHERE state IN ('waiting', 'sending')) AS waiting,
-        min(made_at) FILTER (WHERE state IN ('waiting', 'sending')) AS oldest_at,
-        count(*) FILTER (WHERE state = 'delivered') AS delivered,
-        count(*) FILTER (WHERE state = 'failed') AS failed,
-        count(*) FILTER (WHERE state = 'not configured') AS not_configured,
-        count(*) FILTER (WHERE state = 'delivered' AND is_perhaps_repeated) AS perhaps_repeated,
-        percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM ended_at - made_at))
-            FILTER (WHERE state = 'delivered') AS median_s,
-        (array_agg(reason ORDER BY next_at DESC)
-            FILTER (WHERE state = 'waiting' AND reason IS NOT NULL))[1] AS retrying_reason
-    FROM alert_outbox
-    WHERE made_at >= %(since)s OR state IN ('waiting', 'sending', 'not configured')
-    GROUP BY channel
+    -- What became of the notices of each channel, in ranges of one index; what still waits counts
+    -- however old it is.
+    SELECT channel, waiting, oldest_at, not_configured, delivered, delivered_at, perhaps_repeated,
+        median_s, failed, failed_at, failed_reason, retrying_reason
+    FROM unnest(%(channels)s::text[]) AS asked (channel)
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS waiting, min(made_at) AS oldest_at
+        FROM alert_outbox
+        WHERE channel = asked.channel AND state IN ('waiting', 'sending')
+    ) AS open
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS not_configured
+        FROM alert_outbox
+        WHERE channel = asked.channel AND state = 'not configured'
+    ) AS aside
+    CROSS JOIN LATERAL (
+        SELECT
+            count(*) AS delivered,
+            max(ended_at) AS delivered_at,
+            count(*) FILTER (WHERE is_perhaps_repeated) AS perhaps_repeated,
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM ended_at - made_at))
+                AS median_s
+        FROM alert_outbox
+        WHERE channel = asked.channel AND state = 'delivered' AND ended_at >= %(since)s
+    ) AS told
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS failed
+        FROM alert_outbox
+        WHERE channel = asked.channel AND state = 'failed' AND ended_at >= %(since)s
+    ) AS untold
+    LEFT JOIN LATERAL (
+        SELECT ended_at AS failed_at, reason AS failed_reason
+        FROM alert_outbox
+        WHERE channel = asked.channel AND state = 'failed' AND ended_at >= %(since)s
+        ORDER BY ended_at DESC
+        LIMIT 1
+    ) AS last_failure ON true
+    LEFT JOIN LATERAL (
+        SELECT reason AS retrying_reason
+        FROM alert_outbox
+        WHERE channel = asked.channel AND state = 'waiting' AND reason IS NOT NULL
+        ORDER BY next_at DESC
+        LIMIT 1
+    ) AS last_retry ON true
 """

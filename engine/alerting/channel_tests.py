@@ -118,10 +118,7 @@ def confirm_test(session: Session, clock: Clock, actor: Actor, typed: str) -> Al
     if refusal is not None:
         return refusal
     if found is None or subject is None:
-        why = Refusal(
-            ErrorCode.QUOTE_VALIDATION_FAILED, "No test of the last 24 hours has that nonce."
-        )
-        return permit.refused(Action.CHANNEL_TESTED, None, why)
+        return permit.refused(Action.CHANNEL_TESTED, None, _NO_SUCH_TEST)
     if found.echoed_at is None:
         found.echoed_at, found.echoed_by = now, actor.name
         session.add(found)

@@ -7,7 +7,6 @@ time, right before it is sent, so that no more than that one is in doubt.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
+from engine.alerting.beginnings import was_told
 from engine.alerting.channels.channel import (
     ChannelName,
     FailureReason,
@@ -83,7 +83,7 @@ def claim(
             ("unknown", FailureReason.CLAIM_RAN_OUT.value, None, None),
         )
     if claimed.kind is NoticeKind.RESOLVED:
-        return replace(claimed, is_owed=_was_told(connection, claimed))
+        return replace(claimed, is_owed=was_told(connection, claimed, claimed.channel))
     return claimed
 
 
@@ -151,20 +151,6 @@ def drop(
     }
     if connection.execute(_DROP, values).rowcount:
         escalate(connection, claimed, now, configured)
-
-
-def _was_told(connection: psycopg.Connection[Any], claimed: Claimed) -> bool:
-    """Whether the channel has told, or may have, that any of these alerts began."""
-    others = [str(each.get("alertId")) for each in claimed.letter.body.get("others") or ()]
-    for alert_id in (str(claimed.alert_id), *others):
-        values = {
-            "channel": claimed.channel.value,
-            "alert_id": alert_id,
-            "among": json.dumps([{"alertId": alert_id}]),
-        }
-        if connection.execute(_WAS_TOLD, values).fetchone() is not None:
-            return True
-    return False
 
 
 def _note_try(
@@ -277,25 +263,4 @@ _NOTE_TRY: Final = """
         outbox_id, number, started_at, ended_at, result, reason, status, answer
     ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (outbox_id, number) DO NOTHING
-"""
-_WAS_TOLD: Final = """
-    -- Whether a channel has told, or may have, that an alert fires.
-    (
-        SELECT 1
-        FROM alert_outbox
-        WHERE alert_id = %(alert_id)s::uuid
-            AND channel = %(channel)s
-            AND kind IN ('firing', 'repeat')
-            AND (state = 'delivered' OR is_perhaps_repeated)
-    )
-    UNION ALL
-    (
-        SELECT 1
-        FROM alert_outbox
-        WHERE body -> 'others' @> %(among)s::jsonb
-            AND channel = %(channel)s
-            AND kind IN ('firing', 'repeat')
-            AND (state = 'delivered' OR is_perhaps_repeated)
-    )
-    LIMIT 1
 """

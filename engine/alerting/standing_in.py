@@ -5,7 +5,6 @@ A notice that has failed for good goes to the next channel in the transaction of
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,6 +12,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.rows import dict_row
 
+from engine.alerting.beginnings import is_told
 from engine.alerting.channels.channel import ChannelName, FailureReason
 from engine.alerting.claimed import COLUMNS, Claimed, claimed_of
 from engine.alerting.notices import NoticeKind
@@ -39,7 +39,7 @@ def escalate(
     able = [each for each in failed.escalates_to if each in configured]
     if failed.kind is NoticeKind.RESOLVED:
         # Only who was told that it began.
-        able = [each for each in able if _has_begun(connection, failed, each)]
+        able = [each for each in able if is_told(connection, failed, each)]
     if not able:
         return
     channel, rest = able[0], tuple(failed.escalates_to[failed.escalates_to.index(able[0]) + 1 :])
@@ -136,20 +136,6 @@ def bring_back(
     return connection.execute(_BRING_BACK, values).rowcount
 
 
-def _has_begun(connection: psycopg.Connection[Any], over: Claimed, channel: ChannelName) -> bool:
-    """Whether a channel is told, or was, that any of the alerts of a notice began."""
-    others = [str(each.get("alertId")) for each in over.letter.body.get("others") or ()]
-    for alert_id in (str(over.alert_id), *others):
-        values = {
-            "channel": channel.value,
-            "alert_id": alert_id,
-            "among": json.dumps([{"alertId": alert_id}]),
-        }
-        if connection.execute(_HAS_BEGUN, values).fetchone() is not None:
-            return True
-    return False
-
-
 def _end_many(
     connection: psycopg.Connection[Any],
     statement: str,
@@ -222,25 +208,4 @@ _BRING_BACK: Final = """
         FOR UPDATE SKIP LOCKED
     ) AS found
     WHERE id = recent_id AND channel = %(channel)s AND state = 'not configured'
-"""
-_HAS_BEGUN: Final = """
-    -- Whether a channel is told, or was, that an alert fires: by itself or as one of a group.
-    (
-        SELECT 1
-        FROM alert_outbox
-        WHERE alert_id = %(alert_id)s::uuid
-            AND channel = %(channel)s
-            AND kind IN ('firing', 'repeat')
-            AND state <> 'failed'
-    )
-    UNION ALL
-    (
-        SELECT 1
-        FROM alert_outbox
-        WHERE body -> 'others' @> %(among)s::jsonb
-            AND channel = %(channel)s
-            AND kind IN ('firing', 'repeat')
-            AND state <> 'failed'
-    )
-    LIMIT 1
 """

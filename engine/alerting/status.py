@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import args_row
 
+from engine.alerting.channels.channel import ChannelName
 from engine.alerting.rules import AlertSeverity, Rule
 from engine.alerting.states import RuleState
 from engine.settings import Settings
@@ -144,7 +145,8 @@ class ChannelStanding:
         waiting: notices that are still to be sent.
         oldest_waiting_at: when the oldest of them was made; None without any.
         delivered: within the time that is looked back.
-        failed: for good, within that time; those of a channel that is not configured among them.
+        failed: for good, within that time.
+        not_configured: of that time, not sent for want of the channel's settings.
         delivered_at: when the last one was delivered, ever; None if none was.
     """
 
@@ -153,6 +155,7 @@ class ChannelStanding:
     oldest_waiting_at: datetime | None
     delivered: int
     failed: int
+    not_configured: int
     delivered_at: datetime | None
 
 
@@ -293,7 +296,8 @@ def _heartbeat(connection: psycopg.Connection[Any], settings: Settings) -> Heart
 
 
 def _channels(connection: psycopg.Connection[Any], since: datetime) -> tuple[ChannelStanding, ...]:
-    return tuple(ChannelStanding(*row) for row in connection.execute(_CHANNELS, [since, since]))
+    asked = {"channels": list(ChannelName), "since": since}
+    return tuple(ChannelStanding(*row) for row in connection.execute(_CHANNELS, asked))
 
 
 _COUNTED: Final = """
@@ -332,14 +336,48 @@ _KEPT_TIME: Final = """
 """
 _HEARTBEAT: Final = "SELECT tick, sent_at, acknowledged_at, reason FROM alert_heartbeat"
 _CHANNELS: Final = """
-    SELECT
-        channel,
-        count(*) FILTER (WHERE state IN ('waiting', 'sending')),
-        min(made_at) FILTER (WHERE state IN ('waiting', 'sending')),
-        count(*) FILTER (WHERE state = 'delivered' AND ended_at >= %s),
-        count(*) FILTER (WHERE state IN ('failed', 'not configured') AND ended_at >= %s),
-        max(ended_at) FILTER (WHERE state = 'delivered')
-    FROM alert_outbox
-    GROUP BY channel
+    -- How each channel stands: all of it ranges of one index, however much is kept beside them.
+    SELECT channel, waiting, oldest_waiting_at, delivered, failed, ended.not_configured + set_aside,
+        delivered_at
+    FROM unnest(%(channels)s::text[]) AS asked (channel)
+    CROSS JOIN LATERAL (
+        -- Whether there is anything. In order, so that the planner does not look for it row by row.
+        SELECT
+        FROM alert_outbox
+        WHERE channel = asked.channel
+        ORDER BY state
+        LIMIT 1
+    ) AS something
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS waiting, min(made_at) AS oldest_waiting_at
+        FROM alert_outbox
+        WHERE channel = asked.channel AND state IN ('waiting', 'sending')
+    ) AS open
+    CROSS JOIN LATERAL (
+        SELECT
+            count(*) FILTER (WHERE state = 'delivered') AS delivered,
+            count(*) FILTER (WHERE state = 'failed') AS failed,
+            count(*) FILTER (WHERE state = 'not configured') AS not_configured
+        FROM alert_outbox
+        WHERE channel = asked.channel
+            AND state IN ('delivered', 'failed', 'not configured')
+            AND ended_at >= %(since)s
+    ) AS ended
+    CROSS JOIN LATERAL (
+        -- Set aside by the outbox; what an outage could not tell there has ended.
+        SELECT count(*) AS set_aside
+        FROM alert_outbox
+        WHERE channel = asked.channel
+            AND state = 'not configured'
+            AND ended_at IS NULL
+            AND made_at >= %(since)s
+    ) AS aside
+    LEFT JOIN LATERAL (
+        SELECT ended_at AS delivered_at
+        FROM alert_outbox
+        WHERE channel = asked.channel AND state = 'delivered' AND ended_at IS NOT NULL
+        ORDER BY ended_at DESC
+        LIMIT 1
+    ) AS last ON true
     ORDER BY channel
 """

@@ -182,6 +182,21 @@ class AlertOutbox(SQLModel, table=True):
         ),
         Index("alert_outbox_alert_idx", "alert_id"),
         Index("alert_outbox_made_idx", "made_at", "id"),
+        Index(
+            "alert_outbox_came_to_idx",
+            "channel",
+            "state",
+            "ended_at",
+            "made_at",
+            postgresql_include=["is_perhaps_repeated"],
+        ),
+        Index(
+            "alert_outbox_tests_idx",
+            "channel",
+            text("made_at DESC"),
+            text("id DESC"),
+            postgresql_where=text("kind = 'test'"),
+        ),
     )
 
     id: UUID

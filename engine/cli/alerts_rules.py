@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
 import psycopg
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 import engine
 from engine.alerting.backtest import DAYS_MAX, Backtest, backtest
@@ -24,6 +21,7 @@ from engine.alerting.rule_words import tell_condition
 from engine.alerting.rules import Rule
 from engine.alerting.walking import Firing
 from engine.cli.options import data_dir_option, json_option, ready_database
+from engine.cli.progress import bar
 from engine.errors import SetupError
 
 _RUNBOOK: Final = "docs/runbooks/alerts.md"
@@ -112,7 +110,7 @@ def backtest_command(
     with (
         ready_database(data_dir) as (_settings, target, clock),
         psycopg.connect(target.app, autocommit=True) as connection,
-        _progress() as progress,
+        bar("days") as progress,
     ):
         found = backtest(connection, rule, now=clock.now(), days=days, progress=progress)
     if as_json:
@@ -205,19 +203,3 @@ def _plain_firing(firing: Firing) -> dict[str, Any]:
         "reason": firing.began.reason,
         "numbers": dict(firing.began.numbers),
     }
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar of days on standard error while a person is watching."""
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bars:
-        task = bars.add_task("days", total=None)
-        yield lambda done, of: bars.update(task, completed=done, total=of)

@@ -59,9 +59,10 @@ def _lines(status: AlertingStatus) -> Iterator[str]:
     yield f"Heartbeat: {_heartbeat(status)}"
     for channel in status.channels:
         waiting = f", {channel.waiting} waiting" if channel.waiting else ""
+        aside = f", {channel.not_configured} not configured" if channel.not_configured else ""
         yield (
             f"{channel.channel.capitalize()}: {channel.delivered} delivered,"
-            f" {channel.failed} failed in a day{waiting}"
+            f" {channel.failed} failed{aside} in a day{waiting}"
         )
     yield f"Silences that hold: {status.silences}"
 

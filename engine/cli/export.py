@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import click
 import psycopg
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from engine.attempts.outcome import Path as SavePath
-from engine.cli.options import data_dir_option, ready_database
+from engine.cli.options import data_dir_option, output_option, ready_database
+from engine.cli.progress import bar
+from engine.clock import Clock
 from engine.errors import ErrorCode, SetupError
 from engine.quotes.lifecycle import Operation
 from engine.rollups import receipt
@@ -60,11 +61,7 @@ _INSTANT: Final = InstantParameter()
     show_default=True,
 )
 @click.option("--path", type=click.Choice([each.name.lower() for each in SavePath]))
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The file to write; standard output unless given.",
-)
+@output_option
 @data_dir_option
 def export_command(
     start: datetime,
@@ -97,7 +94,7 @@ def export_command(
         ready_database(data_dir) as (_, target, clock),
         psycopg.connect(target.app, autocommit=True) as connection,
         _opened(output) as out,
-        _progress(lambda: receipt.rolled(connection, selection, clock.now())) as progress,
+        bar("attempts", partial(_expected, connection, selection, clock)) as progress,
     ):
         written = export(connection, selection, out, progress=progress)
     click.echo(f"{written:,} attempts written", err=True)
@@ -125,23 +122,10 @@ def _opened(output: Path | None) -> Iterator[IO[str]]:
         raise SetupError(f"the attempts cannot be written: {error.strerror}") from None
 
 
-@contextmanager
-def _progress(total: Callable[[], int | None]) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error while a person is watching."""
-    console = Console(stderr=True)
-    expected = None
-    if console.is_terminal:
-        # Without it the bar only moves; the rows are there all the same.
-        with suppress(psycopg.Error):
-            expected = total()
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bars:
-        task = bars.add_task("attempts", total=expected)
-        yield lambda written: bars.update(task, completed=written)
+def _expected(
+    connection: psycopg.Connection[Any], selection: Selection, clock: Clock
+) -> int | None:
+    """How many rows there will be; without it the bar only moves, and the rows are there."""
+    with suppress(psycopg.Error):
+        return receipt.rolled(connection, selection, clock.now())
+    return None

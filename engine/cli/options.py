@@ -31,6 +31,15 @@ def data_dir_option(command: F) -> F:
     )(command)
 
 
+def output_option(command: F) -> F:
+    """Adds `--output`."""
+    return click.option(
+        "--output",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The file to write; standard output unless given.",
+    )(command)
+
+
 def port_option(description: str) -> Callable[[F], F]:
     """Adds `--port`."""
     return click.option("--port", type=click.IntRange(1, _PORT_MAX), help=description)

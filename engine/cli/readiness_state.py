@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from engine.cli.facts import one_line
-from engine.cli.options import NAME, data_dir_option, json_option, ready_database
+from engine.cli.options import NAME, data_dir_option, json_option, output_option, ready_database
 from engine.cli.readiness_release import readiness_of, release_option
 from engine.database.sessions import session_of
 from engine.database.target import Target
@@ -147,11 +147,7 @@ def _findings(sealer: Sealer, target: Target) -> Sequence[Finding]:
     show_default=True,
     help="The checklist with its boxes ticked; all facts; a report to print; a signed attestation.",
 )
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The file to write; standard output unless given.",
-)
+@output_option
 @data_dir_option
 def export_command(
     name: str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -13,11 +13,11 @@ import click
 import psycopg
 from psycopg import errors
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from engine.attempts.partitions import STRAYS_COUNTED, strays
 from engine.cli.options import data_dir_option, json_option, ready_database
+from engine.cli.progress import bar
 from engine.database.pool import APPLICATION
 from engine.database.target import explain
 from engine.errors import SetupError
@@ -116,7 +116,7 @@ def rebuild_command(feed: str | None, data_dir: Path | None) -> None:
         _take_over(connection, target.owner)
         if feed is not None and feed != read_state(connection, may_be_stale=True).feed:
             _refuse_others(connection)
-        with _progress() as progress:
+        with bar("days") as progress:
             counted = rebuild(connection, clock, LIMITS, feed=feed, progress=progress)
     if counted is None:
         raise SetupError("the roller is at work; try again in a moment")
@@ -270,20 +270,3 @@ def _plain(each: Day | Dropped) -> dict[str, object]:
     """With JSON's own types."""
     day = None if each.day is None else each.day.isoformat()
     return each._asdict() | {"day": day}
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar of days on standard error while a person is watching."""
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bars:
-        task = bars.add_task("days", total=None)
-        yield lambda done, of: bars.update(task, completed=done, total=of)

@@ -27,23 +27,12 @@ from engine.errors import ErrorCode, Refusal
 from engine.readiness.assessment import Verdict
 from engine.readiness.junit import JUnitError, Outcome, Result, read_junit
 from engine.readiness.knowledge import Release
+from engine.readiness.probes.absent import IMPORTED
 from engine.readiness.probes.probe import Found, failing, insufficient, passing
 from engine.readiness.records import RecordKind, body_of, records_of, records_of_kind
 from engine.readiness.running import put_down_found
 from engine.settings import Settings
 
-# The probes of boxes that results may decide; a box that is decided otherwise is left alone.
-IMPORTED: Final = frozenset(
-    {
-        "runs.integration",
-        "runs.suite+sabotage",
-        "runs.unit",
-        "sec.canary",
-        "sec.sqli",
-        "sec.xss",
-        "ui.oracle",
-    }
-)
 # Of a commit's name at least so much has to be given.
 _COMMIT_MIN: Final = 7
 _NAMED: Final = 10

@@ -100,7 +100,8 @@ class Counts:
 CRITICAL: Final = tuple(
     code for code, meaning in TAXONOMY.items() if meaning.severity is Severity.CRITICAL
 )
-_ADDED: Final = (
+# What is added up where counts are; the others are merged, or the greatest counts.
+ADDED: Final = (
     "attempts",
     "retried",
     "at_edge",
@@ -127,7 +128,7 @@ def total(parts: Iterable[Counts]) -> Counts:
         for code, count in part.by_code.items():
             by_code[code] = by_code.get(code, 0) + count
     return Counts(
-        **{name: sum(getattr(part, name) for part in parts) for name in _ADDED},
+        **{name: sum(getattr(part, name) for part in parts) for name in ADDED},
         by_outcome=by_outcome,
         by_code=by_code,
         longest_us=max((part.longest_us for part in parts), default=0),

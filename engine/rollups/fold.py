@@ -81,6 +81,25 @@ _OUTCOMES_ADDED: Final = ", ".join(
 )
 _KEY: Final = "tier, bucket, operation, traffic, path"
 
+
+def _added(names: str, counts: str) -> str:
+    """Two columns of a row that is there and of one that comes, counted by name: sorted arrays."""
+    return f"""
+                SELECT
+                    coalesce(array_agg(name ORDER BY name), '{{{{}}}}'),
+                    coalesce(array_agg(count ORDER BY name), '{{{{}}}}')
+                FROM (
+                    SELECT name, sum(count)::integer AS count
+                    FROM (
+                        SELECT * FROM unnest(r.{names}, r.{counts})
+                        UNION ALL
+                        SELECT * FROM unnest(excluded.{names}, excluded.{counts})
+                    ) AS either (name, count)
+                    GROUP BY name
+                ) AS both_
+            """
+
+
 FOLD: Final = f"""
     -- Every tier is counted from the same cells; operation {ALL_OPERATIONS} is all of them.
     WITH {{beforehand}} cells AS MATERIALIZED ({{cells}}),
@@ -169,20 +188,7 @@ FOLD: Final = f"""
         ON CONFLICT ({_KEY}) DO UPDATE SET
             attempts = r.attempts + excluded.attempts,
             outcomes = ARRAY[{_OUTCOMES_ADDED}],
-            (codes, code_counts) = (
-                SELECT
-                    coalesce(array_agg(name ORDER BY name), '{{{{}}}}'),
-                    coalesce(array_agg(count ORDER BY name), '{{{{}}}}')
-                FROM (
-                    SELECT name, sum(count)::integer AS count
-                    FROM (
-                        SELECT * FROM unnest(r.codes, r.code_counts)
-                        UNION ALL
-                        SELECT * FROM unnest(excluded.codes, excluded.code_counts)
-                    ) AS either (name, count)
-                    GROUP BY name
-                ) AS both_
-            ),
+            (codes, code_counts) = ({_added("codes", "code_counts")}),
             retried = r.retried + excluded.retried,
             at_edge = r.at_edge + excluded.at_edge,
             timed = r.timed + excluded.timed,
@@ -191,20 +197,7 @@ FOLD: Final = f"""
             duration_us = r.duration_us + excluded.duration_us,
             database_us = r.database_us + excluded.database_us,
             longest_us = greatest(r.longest_us, excluded.longest_us),
-            (slots, slot_counts) = (
-                SELECT
-                    coalesce(array_agg(name ORDER BY name), '{{{{}}}}'),
-                    coalesce(array_agg(count ORDER BY name), '{{{{}}}}')
-                FROM (
-                    SELECT name, sum(count)::integer AS count
-                    FROM (
-                        SELECT * FROM unnest(r.slots, r.slot_counts)
-                        UNION ALL
-                        SELECT * FROM unnest(excluded.slots, excluded.slot_counts)
-                    ) AS either (name, count)
-                    GROUP BY name
-                ) AS both_
-            )
+            (slots, slot_counts) = ({_added("slots", "slot_counts")})
     )
     SELECT coalesce(sum(attempts), 0)::bigint FROM cells
 """

@@ -21,10 +21,11 @@ from psycopg import sql
 
 from engine.attempts.outcome import Outcome
 from engine.quotes.lifecycle import Operation
-from engine.rollups.counts import ALL_OPERATIONS, NOTHING, Counts, total
+from engine.rollups.counts import ADDED, NOTHING, Counts, total
 from engine.rollups.fold import CELLS
 from engine.rollups.grid import Piece, Tier, Window, cover, floor, oldest, starts
 from engine.rollups.parts import ALL, Part
+from engine.rollups.pieces import FOUND, values_of
 from engine.rollups.roller import State, read_state
 from engine.rollups.selection import Filter
 
@@ -96,7 +97,7 @@ class Look:
             window: beginning and ending with rows of the tier.
             tier: which rows; they are still kept.
         """
-        values = _parameters([(0, Piece(tier, window.start, window.end))], Filter(traffic=None))
+        values = values_of([(0, Piece(tier, window.start, window.end))], Filter(traffic=None))
         counted: defaultdict[datetime, int] = defaultdict(int)
         for bucket, count in self._connection.execute(_AT_EDGE, values).fetchall():
             counted[bucket] += int(count)
@@ -185,7 +186,7 @@ class Look:
 
     def _rolled(self, pieces: Sequence[tuple[int, Piece]], wanted: Filter) -> dict[int, Counts]:
         """Sums of the rollups' rows, by the number of their window."""
-        values = _parameters(pieces, wanted)
+        values = values_of(pieces, wanted)
         codes: defaultdict[int, dict[int, int]] = defaultdict(dict)
         for number, code, count in self._connection.execute(_CODES, values).fetchall():
             codes[number][code] = count
@@ -196,7 +197,7 @@ class Look:
 
     def _rows(self, pieces: Sequence[Piece], wanted: Filter) -> list[_Row]:
         """The rollups' rows themselves."""
-        values = _parameters([(0, piece) for piece in pieces], wanted)
+        values = values_of([(0, piece) for piece in pieces], wanted)
         with self._connection.cursor(binary=True) as cursor:
             rows = cursor.execute(_ROWS, values).fetchall()
         return [
@@ -270,17 +271,7 @@ class _Row(NamedTuple):
     counts: Counts
 
 
-_ADDED: Final = (
-    "attempts",
-    "retried",
-    "at_edge",
-    "timed",
-    "over_p95",
-    "over_p99",
-    "duration_us",
-    "database_us",
-    "longest_us",
-)
+_ADDED: Final = (*ADDED, "longest_us")
 
 
 def _cut(span: Window, tier: Tier) -> list[Window]:
@@ -349,60 +340,30 @@ def _pairs(slots: Sequence[int], counts: Sequence[int]) -> dict[int, int]:
     return dict(zip(slots, counts, strict=True))
 
 
-def _parameters(pieces: Sequence[tuple[int, Piece]], wanted: Filter) -> dict[str, Any]:
-    return {
-        "numbers": [number for number, _ in pieces],
-        "tiers": [piece.tier.value for _, piece in pieces],
-        "starts": [piece.start for _, piece in pieces],
-        "ends": [piece.end for _, piece in pieces],
-        "operation": ALL_OPERATIONS if wanted.operation is None else wanted.operation.value,
-        "traffic": None if wanted.traffic is None else wanted.traffic.value,
-        "path": None if wanted.path is None else wanted.path.value,
-    }
-
-
-# One index range for each piece: without the OFFSET the planner might read a whole tier instead.
-_FOUND: Final = """
-    FROM unnest(
-        %(numbers)s::integer[], %(tiers)s::smallint[], %(starts)s::timestamptz[],
-        %(ends)s::timestamptz[]
-    ) AS piece (number, tier, start, finish)
-    CROSS JOIN LATERAL (
-        SELECT *
-        FROM attempt_rollup
-        WHERE tier = piece.tier
-            AND bucket >= piece.start
-            AND bucket < piece.finish
-            AND operation = %(operation)s
-            AND (%(traffic)s::smallint IS NULL OR traffic = %(traffic)s)
-            AND (%(path)s::smallint IS NULL OR path = %(path)s)
-        OFFSET 0
-    ) AS r
-"""
 _OUTCOMES: Final = [f"r.outcomes[{outcome}]" for outcome in Outcome]
 _SUMMED: Final = ", ".join(
     chain(
         (f"sum({each})" for each in _OUTCOMES),
-        (f"sum(r.{name})" for name in _ADDED[:-1]),
+        (f"sum(r.{name})" for name in ADDED),
         ("max(r.longest_us)",),
     )
 )
 _SUMS: Final = f"""
     -- Counters of some windows, each put together from pieces of several tiers.
     SELECT piece.number, {_SUMMED}
-    {_FOUND}
+    {FOUND}
     GROUP BY piece.number
 """
 _AT_EDGE: Final = f"""
     -- Attempts that an edge counted, too.
     SELECT r.bucket, sum(r.at_edge)
-    {_FOUND}
+    {FOUND}
     GROUP BY r.bucket
 """
 _CODES: Final = f"""
     -- Error codes of some windows.
     SELECT piece.number, coded.code, sum(coded.count)::bigint
-    {_FOUND}
+    {FOUND}
     CROSS JOIN LATERAL unnest(r.codes, r.code_counts) AS coded (code, count)
     GROUP BY piece.number, coded.code
 """
@@ -410,6 +371,6 @@ _ROWS: Final = f"""
     -- Rows of the rollups, histograms included.
     SELECT r.bucket, r.codes, r.code_counts, r.slots, r.slot_counts,
         {", ".join(_OUTCOMES)}, {", ".join(f"r.{name}" for name in _ADDED)}
-    {_FOUND}
+    {FOUND}
     ORDER BY r.bucket
 """

@@ -20,8 +20,8 @@ from psycopg import sql
 from engine.attempts.outcome import Outcome
 from engine.attempts.partitions import day_start
 from engine.quotes.lifecycle import Operation
-from engine.rollups.counts import ALL_OPERATIONS
 from engine.rollups.grid import Piece, Tier, Window, cover
+from engine.rollups.pieces import FOUND, values_of
 from engine.rollups.selection import Filter, Selection
 from engine.rollups.series import Look
 
@@ -202,19 +202,11 @@ def _read_spans(
     connection: psycopg.Connection[Any], pieces: Iterable[tuple[int, Piece]], wanted: Filter
 ) -> list[tuple[int, Span]]:
     """The rows of the rollups in some pieces, each with its piece's number."""
-    pieces = list(pieces)
-    values = {
-        "numbers": [number for number, _ in pieces],
-        "tiers": [piece.tier.value for _, piece in pieces],
-        "starts": [piece.start for _, piece in pieces],
-        "ends": [piece.end for _, piece in pieces],
-        "operation": ALL_OPERATIONS if wanted.operation is None else wanted.operation.value,
-        "traffic": None if wanted.traffic is None else wanted.traffic.value,
-        "path": None if wanted.path is None else wanted.path.value,
-    }
     return [
         (number, Span(Tier(tier), start, longest_us, attempts))
-        for number, tier, start, longest_us, attempts in connection.execute(_SPANS, values)
+        for number, tier, start, longest_us, attempts in connection.execute(
+            _SPANS, values_of(pieces, wanted)
+        )
     ]
 
 
@@ -241,24 +233,10 @@ def _joined(windows: Iterable[Window]) -> list[Window]:
     return found
 
 
-_SPANS: Final = """
+_SPANS: Final = f"""
     -- How long the longest attempts took, row by row; one index range for each piece.
     SELECT piece.number, r.tier, r.bucket, max(r.longest_us), sum(r.attempts)::integer
-    FROM unnest(
-        %(numbers)s::integer[], %(tiers)s::smallint[], %(starts)s::timestamptz[],
-        %(ends)s::timestamptz[]
-    ) AS piece (number, tier, start, finish)
-    CROSS JOIN LATERAL (
-        SELECT tier, bucket, longest_us, attempts
-        FROM attempt_rollup
-        WHERE tier = piece.tier
-            AND bucket >= piece.start
-            AND bucket < piece.finish
-            AND operation = %(operation)s
-            AND (%(traffic)s::smallint IS NULL OR traffic = %(traffic)s)
-            AND (%(path)s::smallint IS NULL OR path = %(path)s)
-        OFFSET 0
-    ) AS r
+    {FOUND}
     GROUP BY piece.number, r.tier, r.bucket
 """
 _SLOWEST: Final = sql.SQL("""(

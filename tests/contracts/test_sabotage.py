@@ -10,9 +10,9 @@ import pytest
 from engine.readiness.assessment import Verdict
 from engine.readiness.checklist import read_checklist
 from engine.readiness.items import read_items
+from engine.readiness.probes.absent import IMPORTED
 from engine.readiness.probes.registry import PROBES
 from engine.readiness.releases import own_checklist, own_items
-from engine.readiness.results import IMPORTED
 from tests import sabotage as planting
 from tests.sabotage import Sabotage, must_have_shown, sabotage, sabotages, seen
 

@@ -19,7 +19,7 @@ from engine.database.target import APP_ROLE, OWNER_ROLE, Target, bootstrap
 from engine.errors import SetupError
 
 CLOCK: Final = SystemClock()
-REVISIONS: Final = tuple(f"{number:04}" for number in range(1, 14))
+REVISIONS: Final = tuple(f"{number:04}" for number in range(1, 15))
 # What 0002 adds to a quote.
 TRACKING: Final = ["version", "last_modified_by", "last_modified_at"]
 
@@ -240,6 +240,7 @@ ROWS: Final = {
         "INSERT INTO alert_heartbeat VALUES (1, 1, now(), NULL, NULL)",
     ),
     "0013": ("UPDATE alert_watcher SET ended_at = now()",),
+    "0014": (),
 }
 
 

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
 import psycopg
 import pytest
+from psycopg.sql import SQL
 from pydantic import SecretStr
 
+from engine.alerting.channel_status import _COUNTED
 from engine.alerting.channels.addresses import Receiver
-from engine.alerting.channels.channel import FailureReason
+from engine.alerting.channels.channel import ChannelName, FailureReason
 from engine.alerting.channels.posting import Answer, NoAnswer
 from engine.alerting.heartbeat import Heartbeat
+from engine.alerting.journal import _TESTS
 from engine.alerting.loading import own_rules
 from engine.alerting.states import RuleState
-from engine.alerting.status import AlertingStatus, read_status
+from engine.alerting.status import (
+    _CHANNELS,
+    AlertingStatus,
+    ChannelStanding,
+    read_status,
+)
 from engine.clock import Clock
 from engine.database.target import Target
 from engine.errors import ErrorCode
 from engine.settings import Settings
 from tests.database.alerting import Bench, alert_bench
+from tests.database.databases import run
 
 URL = "https://watcher.example/ping/secret-of-ours"
 
@@ -96,6 +106,94 @@ def test_what_fires_comes_with_the_rule_and_the_channels_with_what_waits(bench: 
     assert {each.channel: each.waiting for each in status.channels}["telegram"] == 1
     assert status.watchers == 1
     assert {each.rule_id for each in status.in_state(RuleState.UNKNOWN)} >= {"HIGH-005"}
+
+
+def test_channels_come_with_what_the_last_day_brought_and_with_what_waits_from_before(
+    bench: Bench,
+) -> None:
+    now = bench.clock.now()
+    hour, days = now - timedelta(hours=1), now - timedelta(days=3)
+    with psycopg.connect(bench.runtime.target.app) as connection:
+        for channel, state, made_at, ended_at in (
+            ("telegram", "delivered", days, days), ("telegram", "failed", days, days),
+            ("telegram", "waiting", days, None), ("telegram", "sending", hour, None),
+            ("webhook", "delivered", days, hour), ("webhook", "delivered", hour, now),
+            ("webhook", "failed", hour, hour), ("webhook", "dropped", hour, hour),
+            ("webhook", "not configured", hour, None), ("webhook", "not configured", hour, hour),
+            ("webhook", "not configured", days, None),
+        ):  # fmt: skip
+            connection.execute(_INSERT, [channel, made_at, state, ended_at])
+
+    telegram, webhook = standing(bench).channels
+    assert telegram == ChannelStanding("telegram", 2, days, 0, 0, 0, days)
+    assert webhook == ChannelStanding("webhook", 0, None, 2, 1, 2, now)
+
+
+@pytest.mark.parametrize("query", [_CHANNELS, _COUNTED], ids=["status", "channels"])
+def test_how_channels_stand_costs_the_same_however_much_is_kept(bench: Bench, query: str) -> None:
+    target, now = bench.runtime.target, bench.clock.now()
+    with psycopg.connect(target.owner) as owner:
+        owner.execute(_MANY, [now, now])
+        owner.execute("ANALYZE alert_outbox")
+    run(target.owner, "VACUUM alert_outbox")
+
+    with psycopg.connect(target.app) as connection:
+        asked = {"channels": list(ChannelName), "since": now - timedelta(minutes=1)}
+        plan = "\n".join(
+            line
+            for (line,) in connection.execute(
+                f"EXPLAIN (ANALYZE, TIMING OFF) {query}".encode(), asked
+            ).fetchall()
+        )
+    assert "Seq Scan" not in plan, plan
+    assert "alert_outbox_came_to_idx" in plan, plan
+    # 200 that wait, 156 that were set aside, and 6 of a minute.
+    assert max(float(each) for each in _ROWS_READ.findall(plan)) < 400, plan
+
+
+def test_the_newest_tests_are_found_by_an_index_however_much_is_kept(bench: Bench) -> None:
+    target, now = bench.runtime.target, bench.clock.now()
+    with psycopg.connect(target.owner) as owner:
+        owner.execute(_MANY, [now, now])
+        owner.execute("ANALYZE alert_outbox")
+
+    with psycopg.connect(target.app) as connection:
+        plan = "\n".join(
+            line for (line,) in connection.execute(SQL("EXPLAIN ") + _TESTS).fetchall()
+        )
+    assert "using alert_outbox_tests_idx" in plan, plan
+    assert "Sort" not in plan, plan
+
+
+_ROWS_READ = re.compile(r"(?:Scan.*actual rows=|Rows Removed by Filter: )([\d.]+)")
+_INSERT = """
+    INSERT INTO alert_outbox (
+        id, alert_id, kind, channel, escalates_to, urgency, body, made_at, state, tries, ended_at,
+        is_perhaps_repeated
+    )
+    VALUES (
+        gen_random_uuid(), gen_random_uuid(), 'firing', %s, '{}', 3, '{}', %s, %s, 1, %s, false
+    )
+"""
+_MANY = """
+    -- One each ten seconds; 200 of them wait, and one of 50 was set aside.
+    INSERT INTO alert_outbox (
+        id, alert_id, kind, channel, escalates_to, urgency, body, made_at, state, tries, reason,
+        ended_at, is_perhaps_repeated
+    )
+    SELECT gen_random_uuid(), gen_random_uuid(), 'firing', 'webhook', '{}', 3, '{}',
+        %s::timestamptz - n * interval '10 seconds', state, 1,
+        'timeout',
+        CASE WHEN state = 'delivered' THEN %s::timestamptz - n * interval '10 seconds' END, false
+    FROM generate_series(1, 8000) AS n
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN n > 7800 THEN 'waiting'
+            WHEN n %% 50 = 0 THEN 'not configured'
+            ELSE 'delivered'
+        END
+    ) AS came (state)
+"""
 
 
 def test_the_watcher_hears_of_the_newest_tick_once(bench: Bench) -> None:

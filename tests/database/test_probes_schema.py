@@ -35,7 +35,7 @@ _ON_A_PARTITION = """
     FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()
 """
 SABOTAGE = [
-    ("mig.applied", "UPDATE alembic_version SET version_num = '0012'", "1 are missing"),
+    ("mig.applied", "UPDATE alembic_version SET version_num = '0013'", "1 are missing"),
     (
         "mig.applied",
         (
@@ -48,7 +48,7 @@ SABOTAGE = [
         "mig.applied",
         (
             "GRANT ALL ON schema_change TO CURRENT_USER;"
-            " DELETE FROM schema_change WHERE revision = '0013'"
+            " DELETE FROM schema_change WHERE revision = '0014'"
         ),
         "nobody has run it",
     ),

@@ -751,11 +751,15 @@ CREATE INDEX alert_open_idx ON public.alert USING btree (rule_id) WHERE (resolve
 
 CREATE INDEX alert_outbox_alert_idx ON public.alert_outbox USING btree (alert_id);
 
+CREATE INDEX alert_outbox_came_to_idx ON public.alert_outbox USING btree (channel, state, ended_at, made_at) INCLUDE (is_perhaps_repeated);
+
 CREATE INDEX alert_outbox_due_idx ON public.alert_outbox USING btree (channel, urgency DESC, next_at) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text, 'not configured'::text]));
 
 CREATE INDEX alert_outbox_made_idx ON public.alert_outbox USING btree (made_at, id);
 
 CREATE INDEX alert_outbox_others_idx ON public.alert_outbox USING gin (((body -> 'others'::text)));
+
+CREATE INDEX alert_outbox_tests_idx ON public.alert_outbox USING btree (channel, made_at DESC, id DESC) WHERE (kind = 'test'::text);
 
 CREATE INDEX alert_rule_change_rule_idx ON public.alert_rule_change USING btree (rule_id, made_at);
 

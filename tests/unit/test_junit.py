@@ -13,8 +13,9 @@ from engine.readiness.assessment import Verdict
 from engine.readiness.checklist import read_checklist
 from engine.readiness.items import read_items
 from engine.readiness.junit import JUnitError, Outcome, Result, read_junit
+from engine.readiness.probes.absent import IMPORTED
 from engine.readiness.releases import own_checklist, own_items
-from engine.readiness.results import IMPORTED, Suite, is_same_commit, judged, suites
+from engine.readiness.results import Suite, is_same_commit, judged, suites
 
 TOP: Final = Path(__file__).resolve().parent.parent.parent
 SUITE: Final = Suite(

@@ -22,6 +22,18 @@ _RESULTS: Final = (
 )
 _BACKUP: Final = "Nothing makes or restores backups yet"
 
+# The probes of boxes that results may decide; a box that is decided otherwise is left alone.
+IMPORTED: Final = frozenset(
+    {
+        "runs.integration",
+        "runs.suite+sabotage",
+        "runs.unit",
+        "sec.canary",
+        "sec.sqli",
+        "sec.xss",
+        "ui.oracle",
+    }
+)
 ABSENT: Final[Mapping[str, str]] = MappingProxyType(
     {
         probe: why
@@ -54,15 +66,7 @@ ABSENT: Final[Mapping[str, str]] = MappingProxyType(
                 "rollback.time",
             ),
             _SOAK: ("soak.cpu", "soak.mem"),
-            _RESULTS: (
-                "runs.integration",
-                "runs.suite+sabotage",
-                "runs.unit",
-                "sec.canary",
-                "sec.sqli",
-                "sec.xss",
-                "ui.oracle",
-            ),
+            _RESULTS: sorted(IMPORTED),
             _BACKUP: ("backup.restore",),
         }.items()
         for probe in probes
