@@ -14,9 +14,10 @@ from typing import Final, NamedTuple
 
 from engine.rollups.grid import Tier, Window, floor, oldest
 
-# So many attempts have to be usual where there are none. Chance alone would do with 14, once in a
-# million times; but attempts come in bursts, see docs/decisions/0024-alert-rules.md.
-MEANINGFUL: Final = 100
+# So many attempts have to be usual where there are none. If each came by itself, 14 would do: by
+# chance there are none once in a million times. But somebody who works on a quote saves ten times
+# and is gone; see docs/decisions/0024-alert-rules.md for what was measured.
+MEANINGFUL: Final = 150
 # What the rollups can tell to the minute of two weeks ago; they keep minutes for 15 days.
 LONGEST: Final = timedelta(days=1)
 _WEEKS: Final = (timedelta(days=7), timedelta(days=14))

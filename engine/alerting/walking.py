@@ -73,6 +73,11 @@ class Rows:
         """The instant of a look."""
         return EPOCH + timedelta(seconds=int(self.ends[number]))
 
+    def first_in_minute_after(self, instant: datetime) -> int:
+        """The first look that is not in the same minute any more."""
+        after = floor(instant, Tier.MINUTE) + Tier.MINUTE.length - EPOCH
+        return int(np.searchsorted(self.ends, int(after.total_seconds())))
+
     def sums(self, values: Numbers, length: timedelta) -> Numbers:
         """What each look finds in the window of a length that ends with it.
 
@@ -291,7 +296,7 @@ def _walked(
     usual_at: Callable[[datetime, datetime], Usual],
 ) -> tuple[Transition, ...]:
     known = {number: truth for truth, number in _TRUTHS.items()}
-    changes = np.flatnonzero(np.diff(truths)) + 1
+    changes = np.flatnonzero(np.diff(truths) | np.diff(reads)) + 1
     found: list[Transition] = []
     memory: Memory | None = None
     number = 0
@@ -317,10 +322,12 @@ def _walked(
             )
         memory = decision.memory
         number += 1
-        if _is_settled(rule, memory, is_true=truth):
-            # Nothing but other numbers can change it.
+        is_settled = _is_settled(rule, memory, is_true=truth)
+        if is_settled or (usual is not None and memory.state is RuleState.UNKNOWN):
+            # Nothing but other numbers can change it, or the next minute what is usual.
             place = int(np.searchsorted(changes, number))
-            number = int(changes[place]) if place < len(changes) else len(rows)
+            change = int(changes[place]) if place < len(changes) else len(rows)
+            number = change if is_settled else min(change, rows.first_in_minute_after(now))
     return tuple(found)
 
 
