@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine.alerting.evaluation import SHOWN_RESOLVED, evaluate
 from engine.alerting.rules import AlertSeverity, Rule, Share
 from engine.alerting.states import Decision, Measured, Memory, RuleState
+from engine.alerting.usual import Usual
 from engine.rollups import parts
 from tests.properties.strategies import TRIED
 
@@ -36,7 +37,7 @@ _TRUTHS = st.sampled_from([True, False, None])
 # What is above its threshold is true, or perhaps chance.
 _SAID = [(True, True), (False, True), (False, False), (None, False), (None, None)]
 _MEASURED = st.sampled_from(_SAID).map(
-    lambda each: Measured(each[0], "So it is.", is_above=each[1])
+    lambda each: Measured(each[0], "So it is.", is_above=each[1], usual=Usual(4_310))
 )
 # Mostly forwards by a tick, at times far, at times backwards.
 _STEPS = st.sampled_from([10, 10, 10, 10, 60, 3_600, 0, -5, -86_400]).map(
@@ -185,10 +186,11 @@ def test_numbers_that_stay_as_they_are_lead_to_a_state_that_stays(
     step = max(tested.hold, tested.keep, tested.no_data_after or timedelta(0), SHOWN_RESOLVED)
     memory, now = last.after, last.now
 
+    measured = Measured(truth, "So it is.", usual=Usual(4_310))
     states = []
     for _ in range(5):
         now += step
-        memory = evaluate(tested, Measured(truth, "So it is."), memory, now).memory
+        memory = evaluate(tested, measured, memory, now).memory
         states.append(memory.state)
 
     settled = {True: RuleState.FIRING, False: RuleState.INACTIVE}

@@ -151,7 +151,9 @@ def test_a_decision_has_the_reason_of_the_numbers_and_of_the_state() -> None:
     assert fires.reason == "Bad."
     assert lasting.reason == "Good. It goes on firing until it has been over for 2 min."
     assert blind.reason == "Nobody knows. It goes on firing: nothing says that it is over."
-    assert missing.reason == "Nobody knows. Nothing has been known for 60 s."
+    assert missing.reason == (
+        "Nobody knows. Nothing has been known for 60 s, in which 4,310 attempts are usual."
+    )
 
 
 def test_an_alert_that_says_that_there_are_no_numbers_is_marked() -> None:

@@ -11,7 +11,7 @@ import pytest
 from engine.alerting.changes import changed_rule
 from engine.alerting.evaluation import evaluate, silent_since
 from engine.alerting.loading import own_rules
-from engine.alerting.measuring import measure_tallies
+from engine.alerting.measuring import UNREAD, measure_tallies
 from engine.alerting.rule_changes import new_findings
 from engine.alerting.rule_tests import own_tests
 from engine.alerting.rules import Standstill, Watched
@@ -21,7 +21,7 @@ from engine.alerting.usual import MEANINGFUL, Usual, compared, lowest
 from engine.alerting.walking import Rows, Transition, walk
 from engine.errors import SetupError
 from engine.rollups.grid import Window
-from tests.unit.alert_rules import FALSE, MINUTE, NOON, SECOND, SHARE, UNKNOWN, rule
+from tests.unit.alert_rules import FALSE, MINUTE, NOON, SECOND, SHARE, rule
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -131,22 +131,31 @@ def test_it_is_asked_what_is_usual_only_when_a_share_has_been_unknown_for_long()
 
 
 def test_numbers_that_cannot_be_read_are_an_alert_at_any_hour() -> None:
-    blind = _silent(15, UNKNOWN.beside(Usual(0)), is_unread=True)
+    blind = _silent(15, UNREAD.beside(Usual(0)), is_unread=True)
 
     assert blind.memory.state is RuleState.FIRING
-    assert blind.reason == "Nobody knows. Nothing has been known for 15 min."
+    assert blind.reason == f"{UNREAD.reason} Nothing has been known for 15 min."
 
 
 def test_one_look_that_cannot_be_read_makes_no_alert_of_a_night_without_attempts() -> None:
     tested, night = rule(no_data_after=WAIT), NOON + 5 * HOUR
-    once = _silent(300, UNKNOWN)
+    once = _silent(300, UNREAD)
 
     assert once.memory.state is RuleState.UNKNOWN
     assert (once.memory.unknown_since, once.memory.is_unread) == (night, True)
-    later = evaluate(tested, UNKNOWN, once.memory, night + WAIT)
+    later = evaluate(tested, UNREAD, once.memory, night + WAIT)
     assert later.memory.state is RuleState.FIRING
     back = evaluate(tested, EMPTY.beside(Usual(3)), once.memory, night + WAIT)
     assert (back.memory.state, back.memory.unknown_since) == (RuleState.UNKNOWN, night)
+
+
+def test_what_is_given_up_is_missed_in_the_next_look_where_attempts_are_usual() -> None:
+    tested, late = rule(no_data_after=WAIT), NOON + 2 * HOUR
+    given_up = Memory(RuleState.RESOLVED, late, unknown_since=NOON)
+
+    assert silent_since(tested, given_up, late) == NOON
+    assert evaluate(tested, EMPTY.beside(Usual(4310)), given_up, late).is_no_data
+    assert not evaluate(tested, EMPTY.beside(Usual(3)), given_up, late).is_no_data
 
 
 def test_a_rule_that_never_says_so_says_nothing() -> None:
@@ -224,7 +233,7 @@ def _ticked(attempts: list[int], step: timedelta, unread: set[int]) -> list[Tran
     for number in range(len(attempts)):
         now = NOON + (number + 1) * step
         of = sum(attempts[max(number + 1 - SHARE.window // step, 0) : number + 1])
-        measured = Measured(None, "What was counted could not be read.")
+        measured = UNREAD
         if number not in unread:
             measured = measure_tallies(SHARE, [Tally(0, of)])
         since = silent_since(tested, memory, now)
