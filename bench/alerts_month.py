@@ -35,6 +35,7 @@ SERVICES: Final = (
     # Nobody comes for half an hour of a Sunday's night, for hours of every night, or most of a day.
     Service("one a second", 1 / 9, timedelta(minutes=30)),
     Service("nine a minute", 1 / 60, timedelta(hours=1)),
+    Service("one a minute", 1 / 540, timedelta(hours=5)),
     Service("one in 25 minutes", 1 / 13_500, None),
 )
 
