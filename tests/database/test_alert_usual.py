@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import NoReturn
 
 import psycopg
@@ -38,11 +39,11 @@ def came(target: Target, since: datetime, minutes: int, by_minute: int) -> None:
     write(target.app, *(attempt(since + number * step) for number in range(minutes * by_minute)))
 
 
-def stops(bench: Bench, minutes: int) -> None:
-    """Somebody saves, and then nobody for so long, with a tick each minute."""
+def stops(bench: Bench, *ticks: int) -> None:
+    """Somebody saves, and then nobody, with ticks so many minutes later."""
     bench.save(20)
-    for _ in range(minutes):
-        bench.tick(60)
+    for before, minute in pairwise((0, *ticks)):
+        bench.tick(60 * (minute - before))
 
 
 def state(bench: Bench) -> Row:
@@ -57,7 +58,7 @@ def test_nobody_comes_where_somebody_did_a_week_ago_and_a_backtest_says_the_same
     came(target, start - WEEK - timedelta(hours=3), 1, 1)
     came(target, start - WEEK, 40, 11)
 
-    stops(bench, 22)
+    stops(bench, *range(1, 23))
 
     alert = bench.alert("HIGH-002")
     assert alert["fired_at"] == start + 21 * MINUTE
@@ -94,7 +95,7 @@ def test_nobody_is_told_where_nobody_came_either_or_few_or_nothing_is_known_yet(
     came(target, start - ago - timedelta(minutes=90), 1, 1)
     came(target, start - ago, 40, by_minute)
 
-    stops(bench, 22)
+    stops(bench, 1, 6, 22)
 
     found = state(bench)
     assert found["state"] == "unknown"
@@ -124,7 +125,7 @@ def test_nothing_is_asked_while_attempts_come_or_are_missing_for_a_short_time(
 
     monkeypatch.setattr(readings, "usual", asked)
 
-    stops(bench, 20)
+    stops(bench, 1, 6, 20)
     assert state(bench)["state"] == "unknown"
     with pytest.raises(AssertionError, match="nobody has to know"):
         bench.tick(60)
@@ -137,7 +138,7 @@ def test_what_is_usual_takes_no_others_numbers_along_when_it_takes_too_long(
         look._connection.execute("SELECT pg_sleep(60)")  # in the snapshot of the tick
         raise AssertionError("it was not cut off")
 
-    stops(bench, 20)
+    stops(bench, 1, 6, 20)
     monkeypatch.setattr(readings, "usual", slow)
     monkeypatch.setattr("engine.alerting.evaluator._USUAL_MS", 50)
     bench.tick(60)
@@ -156,7 +157,7 @@ def test_it_is_remembered_that_numbers_could_not_be_read(
         with psycopg.connect(target.app) as connection:
             return remembered(connection, bench.clock.now()).memories["HIGH-002"].is_unread
 
-    stops(bench, 6)
+    stops(bench, 1, 6)
     assert not unread()
     with monkeypatch.context() as patch:
         patch.setattr("engine.alerting.evaluator._COUNTING_MS", 1)

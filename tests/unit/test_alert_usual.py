@@ -211,8 +211,9 @@ def test_a_walk_finds_usual_what_each_look_does(
     days: int, step: timedelta, by_day: int, *, fires: bool
 ) -> None:
     attempts = _past(days, step, by_day=by_day)
-    # Once at night, and twice while they are missing, nothing can be read.
-    unread = {2 * HOUR // step} | {((days - 1) * DAY + 10 * HOUR) // step}
+    # Once at night, and once while they are missing, nothing can be read.
+    last = (days - 1) * DAY
+    unread = {(last + 2 * HOUR) // step, (last + 9 * HOUR + 25 * MINUTE) // step}
     read = np.array([number not in unread for number in range(len(attempts))])
     rows = Rows.even(NOON, step, len(attempts))
     tested = rule(no_data_after=WAIT)
