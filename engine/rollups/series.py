@@ -160,7 +160,7 @@ class Look:
             since: attempts that no rollup holds count from here on.
             wanted: which attempts.
         """
-        values = _parameters([], wanted) | {"tier": Tier.HOUR.value}
+        values = values_of([], wanted) | {"tier": Tier.HOUR.value}
         row = self._connection.execute(_BEGINS, values).fetchone()
         rolled = () if row is None or row[0] is None else (row[0],)
         tail = (floor(cell.grain, Tier.HOUR) for cell in self.tail(since) if cell.is_wanted(wanted))
