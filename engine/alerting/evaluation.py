@@ -148,6 +148,9 @@ def _unknown(
     told = f"Nothing has been known for {tell_duration(missing)}"
     if not measured.is_read or not isinstance(rule.condition, Share):
         return fires, f"{told}."
+    if measured.is_above is not None:
+        # Some have come; too few to say anything, but nobody is missed.
+        return replace(after, state=RuleState.UNKNOWN), ""
     is_missed = measured.usual is not None and measured.usual.is_meaningful
     why = f"{told}{_tell_usual(measured.usual, missing)}"
     return (fires if is_missed else replace(after, state=RuleState.UNKNOWN)), why

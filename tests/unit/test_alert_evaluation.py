@@ -63,6 +63,8 @@ def _states(decisions: Iterable[Decision]) -> str:
         ({}, "tww", "Fr?"),
         ({"keep": 2 * MINUTE}, "twwf", "FFrr"),
         ({"no_data_after": 2 * MINUTE}, "fuuuw", "-??Fr"),
+        # Who comes is not missed, however few they are.
+        ({"no_data_after": 2 * MINUTE}, "fuwwu", "-???F"),
         ({}, "tfa", "Frr"),
         ({}, "tuuu", "FFFF"),
         ({}, "tuf", "FFr"),
