@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
-from typing import Final
+from typing import Final, TypeAlias
 
+from bench.alert_incidents import STOPPED
 from engine.alerting.durations import tell_duration
 from engine.alerting.loading import own_rules
+from engine.alerting.usual import MEANINGFUL
 from engine.alerting.walking import Firing
 
 _COMMAND: Final = (
@@ -26,12 +28,13 @@ class Service:
     Attributes:
         name: says how much comes.
         volume: as a multiple of the arrivals.
-        changes: what it has changed of the rules.
+        missed_within: in how long it has to be noticed that nobody comes; None where so few come
+            that this cannot be.
     """
 
     name: str
     volume: float
-    changes: Mapping[str, Mapping[str, object]]
+    missed_within: timedelta | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,25 @@ class Month:
     echoes: int = 0
 
 
-def is_good(healthy: Sequence[Month], disturbed: Sequence[Month]) -> bool:
+# Of a service, in each run: what was seen of each time at which nobody came.
+Stops: TypeAlias = tuple[Service, Sequence[Sequence[Detection]]]
+
+
+def is_good(
+    healthy: Sequence[Month], disturbed: Sequence[Month], stopped: Sequence[Stops] = ()
+) -> bool:
     """Whether nothing but incidents was told of, and each of them was."""
     is_quiet = not any(month.pages for month in healthy)
     is_found = all(each.after is not None for month in disturbed for each in month.detections)
-    return is_quiet and is_found and not any(month.false for month in disturbed)
+    is_missed = all(
+        each.after is not None and each.after <= service.missed_within
+        for service, runs in stopped
+        if service.missed_within is not None
+        for run in runs
+        for each in run
+    )
+    is_calm = not any(month.false for month in disturbed)
+    return is_quiet and is_found and is_missed and is_calm
 
 
 def report(
@@ -74,6 +91,7 @@ def report(
     healthy: Sequence[tuple[Service, Sequence[Month]]],
     plain: Sequence[tuple[Service, Sequence[Month]]],
     disturbed: Sequence[Month],
+    stopped: Sequence[Stops] = (),
 ) -> str:
     """The page of the documentation.
 
@@ -82,12 +100,14 @@ def report(
         healthy: of services that keep their promises.
         plain: the same, told of every sample as it is.
         disturbed: with incidents.
+        stopped: when nobody comes.
     """
     return "\n".join(
         [
             *_head(days, len(disturbed)),
             *_healthy(healthy, plain),
             *_by_incident(disturbed),
+            *_by_stop(stopped),
             *_by_rule(disturbed),
             "",
         ]
@@ -156,6 +176,29 @@ def _by_incident(disturbed: Sequence[Month]) -> Iterator[str]:
     for number, each in enumerate(disturbed[0].detections):
         times = [month.detections[number].after for month in disturbed]
         yield f"| {each.incident} | {each.rule_id} | {_row(times)} |"
+    yield ""
+
+
+def _by_stop(stopped: Sequence[Stops]) -> Iterator[str]:
+    if not any(run for _service, runs in stopped for run in runs):
+        return
+    yield "## When nobody comes"
+    yield ""
+    yield (
+        f"From one second to the next nobody comes, for {tell_duration(STOPPED)}. HIGH-002 says so"
+        f" as soon as {MEANINGFUL} attempts are usual in the time in which there were none, and not"
+        f" before 20 minutes. Of a service that has fewer in 24 hours nobody is told, however long"
+        " that lasts."
+    )
+    yield ""
+    yield "| Service | When | Found | Time to detect | Slowest | Must be within |"
+    yield "|---|---|---|---|---|---|"
+    for service, runs in stopped:
+        within = service.missed_within
+        for number, each in enumerate(runs[0]):
+            times = [run[number].after for run in runs]
+            must = "too thin" if within is None else tell_duration(within)
+            yield f"| {service.name} | {each.incident} | {_row(times)} | {must} |"
     yield ""
 
 

@@ -73,6 +73,13 @@ INCIDENTS: Final = (
              retried=0.0085, over_p95=0.085, over_p99=0.017),
 )  # fmt: skip
 
+# For how long nobody comes, and from when on: in a service's first week, and in its third.
+STOPPED: Final = timedelta(hours=12)
+STOPS: Final = (
+    Incident("Friday at 10, first week", _at(4, 10), STOPPED, ("HIGH-002",), arrivals=0.0),
+    Incident("Tuesday at 10, third week", _at(15, 10), STOPPED, ("HIGH-002",), arrivals=0.0),
+)
+
 # What stands still, from when on, and for how long.
 STANDSTILLS: Final = (
     (Watched.EVALUATOR, "WATCH-001", _at(5, 10), _min(10)),
@@ -81,9 +88,9 @@ STANDSTILLS: Final = (
 )
 
 
-def of_days(days: int) -> tuple[Incident, ...]:
+def of_days(days: int, incidents: Iterable[Incident] = INCIDENTS) -> tuple[Incident, ...]:
     """Those that are over in so many days."""
-    return tuple(each for each in INCIDENTS if each.end <= timedelta(days=days))
+    return tuple(each for each in incidents if each.end <= timedelta(days=days))
 
 
 def expected(incidents: Iterable[Incident]) -> frozenset[str]:

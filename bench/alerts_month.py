@@ -3,7 +3,8 @@
     python -m bench.alerts_month [--days 30] [--seeds 5] [--write docs/reference/alert-detection.md]
 
 Nothing waits: the instants are those of the simulated rows, one look each ten seconds. Exits 1 when
-a healthy service was paged, an incident was not found, or a page outside of any incident came.
+a healthy service was paged, an incident was not found, nobody noticed in time that nobody comes, or
+a page outside of any incident came.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from bench.alert_detection import Detection, Month, Service, is_good, report
-from bench.alert_incidents import STANDSTILLS, of_days
+from bench.alert_incidents import STANDSTILLS, STOPS, of_days
 from bench.simulated_traffic import STEP, Incident, simulate
-from engine.alerting.changes import in_force
 from engine.alerting.loading import own_rules
 from engine.alerting.measuring import samples_of
 from engine.alerting.rules import Rule, Standstill
@@ -31,10 +31,12 @@ _PLAIN: Final = 1.0
 
 
 SERVICES: Final = (
-    Service("nine saves a second at noon", 1.0, {}),
-    # Nobody comes for half an hour of a Sunday's night, or for hours of every night.
-    Service("one a second", 1 / 9, {"HIGH-002": {"no_data_after": "1 h"}}),
-    Service("nine a minute", 1 / 60, {"HIGH-002": {"no_data_after": "12 h"}}),
+    Service("nine saves a second at noon", 1.0, timedelta(minutes=21)),
+    # Nobody comes for half an hour of a Sunday's night, for hours of every night, or most of a day.
+    Service("one a second", 1 / 9, timedelta(minutes=30)),
+    Service("nine a minute", 1 / 60, timedelta(hours=1)),
+    Service("one a minute", 1 / 540, timedelta(hours=5)),
+    Service("one in 25 minutes", 1 / 13_500, None),
 )
 
 
@@ -59,7 +61,7 @@ def run(
     until = START + timedelta(days=days)
     fired = {
         rule.id: firings(transitions, until)
-        for rule in in_force(own_rules(), service.changes)
+        for rule in own_rules()
         for transitions in [
             (_stood(rule, traffic.rows) if incidents else ())
             if isinstance(rule.condition, Standstill)
@@ -98,6 +100,30 @@ def run(
         detections=tuple(detections),
         false=false,
         echoes=len(outside) - len(false),
+    )
+
+
+def stopped(days: int, *, seed: int, service: Service) -> tuple[Detection, ...]:
+    """What HIGH-002 sees of times at which nobody comes.
+
+    Args:
+        days: how many; what is not over by then is left out.
+        seed: of chance.
+        service: how much comes otherwise.
+    """
+    incidents = of_days(days, STOPS)
+    if not incidents:
+        return ()
+    length = incidents[-1].end // timedelta(days=1) + 1
+    traffic = simulate(START, length, seed=seed, volume=service.volume, incidents=incidents)
+    rule = next(each for each in own_rules() if each.id == "HIGH-002")
+    found = [
+        each
+        for each in firings(traffic.walk(rule), START + timedelta(days=length))
+        if each.began.is_no_data
+    ]
+    return tuple(
+        Detection(each.name, rule.id, _first(found, each.start, each.end)) for each in incidents
     )
 
 
@@ -157,12 +183,17 @@ def main() -> int:
     ]
     plain = [(service, [run(days, seed=0, service=service, chance=_PLAIN)]) for service in SERVICES]
     disturbed = [run(days, seed=seed, incidents=of_days(days)) for seed in range(arguments.seeds)]
-    text = report(days, healthy, plain, disturbed)
+    seeds = range(arguments.seeds)
+    stops = [
+        (service, [stopped(days, seed=seed, service=service) for seed in seeds])
+        for service in SERVICES
+    ]
+    text = report(days, healthy, plain, disturbed, stops)
     print(text)
     if arguments.write:
         arguments.write.write_text(text, "utf-8")
     quiet = [month for _service, months in healthy for month in months]
-    return int(not is_good(quiet, disturbed))
+    return int(not is_good(quiet, disturbed, stops))
 
 
 if __name__ == "__main__":

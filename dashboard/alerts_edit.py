@@ -12,6 +12,7 @@ from typing import Any, Final
 from engine.alerting.backtest import Backtest
 from engine.alerting.changes import changeable, changed_rule
 from engine.alerting.durations import tell_duration, write_duration
+from engine.alerting.loading import NEVER
 from engine.alerting.rules import Rule, Share, Standstill
 from engine.errors import SetupError
 
@@ -46,8 +47,15 @@ class Tried:
     reason: str = ""
 
 
-def written(rule: Rule) -> dict[str, str | bool]:
-    """What may be changed of a rule, as rules.toml writes it."""
+def written(rule: Rule, now: Rule | None = None) -> dict[str, str | bool]:
+    """What may be changed of a rule, as rules.toml writes it.
+
+    Args:
+        rule: of the release, which says what may be changed.
+        now: the same with what is changed of it; as the release has it if None.
+    """
+    fields = changeable(rule)
+    rule = now or rule
     condition = rule.condition
     said: dict[str, str | bool] = {
         "hold": write_duration(rule.hold),
@@ -59,9 +67,10 @@ def written(rule: Rule) -> dict[str, str | bool]:
         said["threshold"] = f"{percent} %"
     if not isinstance(condition, Standstill):
         said["least"] = str(condition.least)
+    said["no_data_after"] = NEVER
     if rule.no_data_after is not None:
         said["no_data_after"] = write_duration(rule.no_data_after)
-    return {name: said[name] for name in changeable(rule)}
+    return {name: said[name] for name in fields}
 
 
 def body_of(rule: Rule, said: Mapping[str, str | bool]) -> dict[str, Any]:

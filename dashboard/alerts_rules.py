@@ -128,7 +128,7 @@ def _rule(asked: Asked, book: RuleBook, rule: Rule) -> None:
 
 def _edit(book: RuleBook, rule: Rule) -> None:
     now = _in_force(book, rule)
-    current = {**alerts_edit.written(now or rule), alerts_edit.ENABLED: now is not None}
+    current = {**alerts_edit.written(rule, now), alerts_edit.ENABLED: now is not None}
     with st.form(f"edit_{rule.id}", enter_to_submit=False):
         st.caption(
             "Edit it, and see what it would have done. Nothing changes by trying. Who else is told,"

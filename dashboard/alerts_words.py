@@ -112,7 +112,8 @@ def timing(rule: Rule) -> str:
     if rule.keep:
         said.append(f"fires {write_duration(rule.keep)} longer")
     if rule.no_data_after is not None:
-        said.append(f"no data is an alert after {write_duration(rule.no_data_after)}")
+        where = " where some is usual" if isinstance(rule.condition, Share) else ""
+        said.append(f"no data is an alert after {write_duration(rule.no_data_after)}{where}")
     return "; ".join(said)
 
 
@@ -261,7 +262,7 @@ _NAMES: Final = {
 _ORDER: Final = (
     "attempts", "bad", "share", "threshold", "window_s", "burn_rate", "factor", "short_attempts",
     "short_bad", "short_window_s", "short_burn_rate", "still_s", "allowed_s", "interval_s",
-    "p95_ms", "p99_ms",
+    "usual", "p95_ms", "p99_ms",
 )  # fmt: skip
 _SHARES: Final = frozenset({"share", "threshold"})
 

@@ -17,6 +17,7 @@ import psycopg
 
 from engine.alerting.measuring import samples_of
 from engine.alerting.rules import Burning, Rule, Share, Standstill
+from engine.alerting.usual import REACH
 from engine.alerting.walking import Firing, Numbers, Rows, Stream, counted, firings, walk
 from engine.errors import SetupError
 from engine.rollups.grid import EPOCH, Tier, Window, floor, oldest
@@ -84,16 +85,20 @@ def backtest(
         )
     until = floor(now, Tier.MINUTE)
     since = floor(until - timedelta(days=days), Tier.HOUR)
-    # So that the first look finds its windows full.
-    start = floor(since - max(each.length for each in samples_of(condition)), Tier.HOUR)
+    # So that the first look finds its windows full, and knows what is usual.
+    before = max(each.length for each in samples_of(condition))
+    if isinstance(condition, Share) and rule.no_data_after is not None:
+        before = max(before, REACH + rule.no_data_after)
+    start = floor(since - before, Tier.HOUR)
     spans = list(_spans(start, until, now))
     found = []
     with looking(connection) as look:
         for number, (window, tier) in enumerate(spans):
             found.append(_read(look, condition, window, tier))
             progress(number + 1, len(spans))
+        begins = _begins(look, condition, start)
     starts, ends, bad, of = (np.concatenate(columns) for columns in zip(*found, strict=True))
-    transitions = walk(rule, Rows(starts, ends), bad, of)
+    transitions = walk(rule, Rows(starts, ends), bad, of, begins=begins)
     is_in = ends > int((since - EPOCH).total_seconds())
     return Backtest(
         rule=rule,
@@ -107,6 +112,13 @@ def backtest(
             each for each in firings(transitions, until) if each.began.at + each.lasted > since
         ),
     )
+
+
+def _begins(look: Look, condition: Share | Burning, since: datetime) -> datetime | None:
+    """The hour of the first attempts that a condition counts."""
+    filters = {Filter(each.operation, each.traffic) for each in samples_of(condition)}
+    known = (look.begins(since, each) for each in filters)
+    return min((each for each in known if each is not None), default=None)
 
 
 def _spans(start: datetime, until: datetime, now: datetime) -> Iterator[tuple[Window, Tier]]:

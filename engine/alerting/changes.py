@@ -20,9 +20,11 @@ from engine.alerting.loading import (
     read_positive_span,
     read_share,
     read_span,
+    read_wait,
 )
 from engine.alerting.rules import Burning, Condition, Rule, Share, Standstill
 from engine.alerting.tallies import CHANCE, STILL_CHANCE
+from engine.alerting.usual import MEANINGFUL
 from engine.errors import SetupError
 
 
@@ -47,7 +49,7 @@ def changed_rule(rule: Rule, body: Mapping[str, Any]) -> Rule | None:
     Args:
         rule: of the release.
         body: of `alert_rule_change`: any of threshold, least, hold, keep, no_data_after, enabled,
-            as rules.toml has them; {} changes nothing.
+            as rules.toml has them, no_data_after also as "never"; {} changes nothing.
 
     Raises:
         SetupError: a change cannot be made; it names rule and field.
@@ -83,6 +85,7 @@ def digest_of(rules: Sequence[Rule]) -> bytes:
     """SHA-256 of some rules, whatever their order: equal if they decide alike and tell the same."""
     plain = {
         "chances": [CHANCE, STILL_CHANCE],
+        "usual": MEANINGFUL,
         "rules": [_plain(rule) for rule in sorted(rules, key=_id)],
     }
     written = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -110,7 +113,11 @@ def _condition(condition: Condition, fields: Fields) -> Condition:
 def _no_data_after(rule: Rule, fields: Fields) -> timedelta | None:
     if rule.no_data_after is None:
         return None
-    return fields.take("no_data_after", read_positive_span, rule.no_data_after)
+    # A watchdog that knows nothing says so, sooner or later.
+    is_watchdog = isinstance(rule.condition, Standstill)
+    return fields.take(
+        "no_data_after", read_positive_span if is_watchdog else read_wait, rule.no_data_after
+    )
 
 
 def _plain(rule: Rule) -> dict[str, Any]:

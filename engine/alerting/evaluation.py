@@ -19,6 +19,10 @@ begins anew if they are bad.
 
 A clock that was set back makes what is remembered lie in the future; it is then taken to be of now,
 so that a hold begins anew and nothing waits for the clock to catch up.
+
+Of attempts that do not come it depends on how many are usual whether that is an alert; see
+`engine.alerting.usual`. What cannot be read, and what is watched, is one after that time whatever
+else there is.
 """
 
 from __future__ import annotations
@@ -28,8 +32,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from engine.alerting.durations import tell_duration
-from engine.alerting.rules import Rule, Standstill
+from engine.alerting.rules import Rule, Share, Standstill
 from engine.alerting.states import Decision, Measured, Memory, RuleState
+from engine.alerting.usual import LONGEST, Usual
 
 # How long a resolved rule is shown as such; whoever was called to it finds what it was.
 SHOWN_RESOLVED: Final = timedelta(minutes=15)
@@ -49,8 +54,7 @@ def evaluate(rule: Rule, measured: Measured, memory: Memory | None, now: datetim
     """
     before = _not_after(memory, now) if memory else Memory(RuleState.INACTIVE, now)
     if measured.is_true is None and not _is_telling(before, measured):
-        is_first = memory is None
-        after, why = _unknown(rule, before, now, is_first=is_first, is_read=measured.is_read)
+        after, why = _unknown(rule, measured, before, now, is_first=memory is None)
     elif before.is_no_data:
         after, why = _back(before, measured, now)
     elif measured.is_true:
@@ -58,10 +62,30 @@ def evaluate(rule: Rule, measured: Measured, memory: Memory | None, now: datetim
     else:
         after, why = _false(rule, before, now, is_above=bool(measured.is_above))
     is_new = after.state is not before.state
-    after = replace(after, since=now if is_new else before.since)
+    since = now if is_new else before.since
+    after = replace(after, since=since, is_unread=not measured.is_read)
     if after.state not in _WITH_ALERT or _begins(before, after):
         after = replace(after, alert_id=None)
     return Decision(after, f"{measured.reason} {why}".strip(), is_new)
+
+
+def silent_since(rule: Rule, memory: Memory | None, now: datetime) -> datetime | None:
+    """Since when nothing has come, if that is so long that it matters how many are usual.
+
+    Args:
+        rule: which.
+        memory: what was remembered of it.
+        now: the instant of the look.
+
+    Returns:
+        None if that need not be known.
+    """
+    if memory is None or memory.state is RuleState.FIRING or not isinstance(rule.condition, Share):
+        return None
+    since = memory.unknown_since
+    if since is None or rule.no_data_after is None or now - since < rule.no_data_after:
+        return None
+    return since
 
 
 _WITH_ALERT: Final = frozenset({RuleState.FIRING, RuleState.RESOLVED})
@@ -106,20 +130,51 @@ def _false(rule: Rule, before: Memory, now: datetime, *, is_above: bool) -> tupl
 
 
 def _unknown(
-    rule: Rule, before: Memory, now: datetime, *, is_first: bool, is_read: bool
+    rule: Rule, measured: Measured, before: Memory, now: datetime, *, is_first: bool
 ) -> tuple[Memory, str]:
     was_known = not is_first and (
         before.state is not RuleState.UNKNOWN or before.unknown_since is not None
     )
     unknown_since = (before.unknown_since or now) if was_known else None
+    if unknown_since and _is_blind_now(before, measured):
+        unknown_since = now
     after = replace(before, true_since=None, unknown_since=unknown_since)
     if before.state is RuleState.FIRING:
-        return _unknown_while_firing(rule, after, now, is_read=is_read)
+        return _unknown_while_firing(rule, after, now, is_read=measured.is_read)
     missing = now - unknown_since if unknown_since else None
     if missing is None or rule.no_data_after is None or missing < rule.no_data_after:
         return replace(after, state=RuleState.UNKNOWN), ""
-    why = f"Nothing has been known for {tell_duration(missing)}."
-    return replace(after, state=RuleState.FIRING, is_no_data=True), why
+    fires = replace(after, state=RuleState.FIRING, is_no_data=True)
+    told = f"Nothing has been known for {tell_duration(missing)}"
+    if not measured.is_read or not isinstance(rule.condition, Share):
+        return fires, f"{told}."
+    if measured.is_above is not None:
+        # Some have come; too few to say anything, but nobody is missed.
+        return replace(after, state=RuleState.UNKNOWN), ""
+    is_missed = measured.usual is not None and measured.usual.is_meaningful
+    why = f"{told}{_tell_usual(measured.usual, missing)}"
+    return (fires if is_missed else replace(after, state=RuleState.UNKNOWN)), why
+
+
+def _is_blind_now(before: Memory, measured: Measured) -> bool:
+    """Whether there were no numbers before, and now they cannot be read.
+
+    That no number can be read is not usual at any hour; but it is so only from now on.
+    """
+    is_empty = before.state is not RuleState.FIRING and not before.is_unread
+    return is_empty and not measured.is_read
+
+
+def _tell_usual(usual: Usual | None, missing: timedelta) -> str:
+    """The rest of a sentence that says for how long nothing has been known."""
+    if usual is None:
+        return "; what is usual could not be read."
+    if usual.attempts is None:
+        return "; what is usual is known after a day of attempts."
+    where = "in which" if missing <= LONGEST else f"in the last {tell_duration(LONGEST)} of which"
+    attempts = "1 attempt is" if usual.attempts == 1 else f"{usual.attempts:,} attempts are"
+    told = f", {where} {attempts} usual"
+    return f"{told}." if usual.is_meaningful else f"{told}: so few say nothing."
 
 
 def _unknown_while_firing(

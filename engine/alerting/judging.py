@@ -35,7 +35,9 @@ def judge(
         evidence_of: looks up what is told of a rule whose state is new.
     """
     now = seen.now
-    measured = {rule.id: measure(rule.condition, seen) for rule in rules}
+    measured = {
+        rule.id: measure(rule.condition, seen).beside(seen.usual.get(rule.id)) for rule in rules
+    }
     decisions = {
         rule.id: evaluate(rule, measured[rule.id], known.memories.get(rule.id), now)
         for rule in rules

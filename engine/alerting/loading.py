@@ -34,7 +34,9 @@ _PERCENT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%", re.ASCII)
 _ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{2,60}", re.ASCII)
 _ATTEMPTS_MAX: Final = 1_000_000_000
 _WINDOW_MAX: Final = timedelta(days=30)
-_NEVER: Final = object()
+# For how long a rule waits that never says that there are no numbers.
+NEVER: Final = "never"
+_REQUIRED: Final = object()
 
 
 @cache
@@ -75,7 +77,7 @@ class Fields:
             raise SetupError(f"alert rule {rule_id}: its fields are missing")
         self._values = dict(values)
 
-    def take(self, name: str, read: Callable[[Any], T], default: T | object = _NEVER) -> T:
+    def take(self, name: str, read: Callable[[Any], T], default: T | object = _REQUIRED) -> T:
         """One field.
 
         Args:
@@ -84,7 +86,7 @@ class Fields:
             default: what it is when it is not written; without one it has to be.
         """
         if name not in self._values:
-            if default is _NEVER:
+            if default is _REQUIRED:
                 raise SetupError(f"alert rule {self.rule_id}: {name} is missing")
             return default  # type: ignore[return-value]
         written = self._values.pop(name)
@@ -147,6 +149,15 @@ def read_positive_span(written: object) -> timedelta:
     return span
 
 
+def read_wait(written: object) -> timedelta | None:
+    """A duration that is not 0, or None for "never".
+
+    Raises:
+        ValueError: it is neither, or is longer than 30 days.
+    """
+    return None if written == NEVER else read_positive_span(written)
+
+
 def read_count(written: object) -> int:
     """A whole number of at least 1.
 
@@ -181,7 +192,7 @@ def _rule(rule_id: str, table: object) -> Rule:
         channels=fields.take("channels", _channels),
         hold=fields.take("hold", read_span, timedelta(0)),
         keep=fields.take("keep", read_span, timedelta(0)),
-        no_data_after=fields.take("no_data_after", read_positive_span, None),
+        no_data_after=fields.take("no_data_after", read_wait, None),
         guards=fields.take("guards", _objectives, frozenset()),
         runbook=fields.take("runbook", _text, rule_id),
         group=fields.take("group", _text, rule_id),

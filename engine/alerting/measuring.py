@@ -24,6 +24,7 @@ from engine.alerting.tallies import (
     is_above,
     is_shown,
 )
+from engine.alerting.usual import Usual
 from engine.quotes.lifecycle import Operation
 from engine.rollups.counts import Counts, Traffic
 from engine.rollups.histogram import percentiles_us
@@ -68,11 +69,14 @@ class Readings:
         now: when.
         counts: of the samples that could be read; one that is missing is unknown.
         moved: of what is watched, the same.
+        usual: what is usual in the time in which nothing has been known, by the ids of the rules
+            that ask; one that is missing could not be read.
     """
 
     now: datetime
     counts: Mapping[Sample, Counts] = field(default_factory=dict)
     moved: Mapping[Watched, Moved] = field(default_factory=dict)
+    usual: Mapping[str, Usual] = field(default_factory=dict)
 
 
 def samples_of(condition: Condition) -> tuple[Sample, ...]:

@@ -15,9 +15,10 @@ from typing import Any, Final
 
 import psycopg
 
-from engine.alerting.measuring import Moved, Sample
+from engine.alerting.measuring import Moved, Sample, samples_of, tallies_of
 from engine.alerting.remembered import LastTick
-from engine.alerting.rules import Watched
+from engine.alerting.rules import Condition, Rule, Standstill, Watched
+from engine.alerting.usual import REACH, Usual, compared, lowest
 from engine.rollups.counts import Counts
 from engine.rollups.grid import window_until
 from engine.rollups.selection import Filter
@@ -51,6 +52,34 @@ def counted(look: Look, samples: Iterable[Sample], now: datetime) -> Mapping[Sam
         windows = [window_until(now, each.length) for each in same]
         found.update(zip(same, look.counts(windows, wanted), strict=True))
     return found
+
+
+def usual(
+    look: Look, silent: Iterable[tuple[Rule, datetime]], now: datetime
+) -> Mapping[str, Usual]:
+    """What is usual in the time in which some rules have known nothing, by their ids.
+
+    Args:
+        look: as for `counted`.
+        silent: rules about a share, and since when nothing has been known.
+        now: the end of that time.
+
+    Raises:
+        psycopg.Error: the database could not be asked, or not in time.
+    """
+    return {rule.id: _usual(look, rule.condition, since, now) for rule, since in silent}
+
+
+def _usual(look: Look, condition: Condition, since: datetime, now: datetime) -> Usual:
+    wanted = [Filter(each.operation, each.traffic) for each in samples_of(condition)]
+    # Older than anything that is compared; what nobody has rolled up yet is read from there.
+    known = [look.begins(now - REACH, each) for each in wanted]
+    begins = min((each for each in known if each is not None), default=None)
+    windows = compared(since, now, begins)
+    if not windows or isinstance(condition, Standstill):
+        return lowest(())
+    found = zip(*(look.counts(windows, each) for each in wanted), strict=True)
+    return lowest(tallies_of(condition, each)[0].of for each in found)
 
 
 def moved(

@@ -82,7 +82,9 @@ def _open_alert(row: Sequence[Any]) -> OpenAlert:
 
 _LAST_TICK: Final = "SELECT number, due_at, started_at FROM alert_tick ORDER BY number DESC LIMIT 1"
 _STATES: Final = """
-    SELECT rule_id, tick, state, since, true_since, last_true, unknown_since, alert_id, is_no_data
+    -- What could not be read left no number behind.
+    SELECT rule_id, tick, state, since, true_since, last_true, unknown_since, alert_id, is_no_data,
+        numbers = '{}'
     FROM alert_state
 """
 _OPEN_ALERTS: Final = """

@@ -21,7 +21,7 @@ from engine.alerting.changes import changed_rule, in_force
 from engine.alerting.lint import Finding, lint
 from engine.alerting.loading import own_rules
 from engine.alerting.rule_tests import RuleTest, own_tests
-from engine.alerting.rules import Rule
+from engine.alerting.rules import Rule, Share
 from engine.alerting.states import RuleState
 from engine.alerting.tables import AlertRuleChange
 from engine.clock import Clock
@@ -131,8 +131,10 @@ def new_findings(
 ) -> tuple[Finding, ...]:
     """What the lint finds with a change that it does not find without.
 
-    Of the rule's own tests only those count in which it has to fire: a change may make it say more
-    than its quiet ones allow, which is for whoever has walked it through the past to judge.
+    How long attempts may be missing, be it for ever, is the installation's to say, and not held
+    against anything. Of the rule's own tests only those count in which it has to fire: a change may
+    make it say more than its quiet ones allow, which is for whoever has walked it through the past
+    to judge.
 
     Args:
         rule: of the release.
@@ -148,9 +150,14 @@ def new_findings(
     # The others' are not run again: they come out as before, and all of them take seconds.
     own = tuple(_loud(each, rule) for each in tests if each.must_fire and each.is_of(rule))
     before = lint(_standing(rules, changes), own, sections)
-    after = lint(_standing(rules, {**changes, rule.id: body}), own, sections)
+    held = {name: said for name, said in body.items() if not _is_wait(rule, name)}
+    after = lint(_standing(rules, {**changes, rule.id: held}), own, sections)
     known = set(before)
     return tuple(each for each in after if each not in known)
+
+
+def _is_wait(rule: Rule, name: str) -> bool:
+    return name == "no_data_after" and isinstance(rule.condition, Share)
 
 
 def _loud(test: RuleTest, rule: Rule) -> RuleTest:

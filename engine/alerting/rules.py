@@ -130,6 +130,7 @@ class Rule:
             flap.
         no_data_after: how long its numbers may be unknown, once they were known, before that is an
             alert of its own; None for ever, which only rules may have that another one speaks for.
+            Of a share it is one where attempts are usual, see `engine.alerting.usual`.
         guards: keys of the objectives that it keeps.
         runbook: section of docs/runbooks/alerts.md, which is the rule's id unless said.
         group: alerts of one group that begin in the same tick are told together.

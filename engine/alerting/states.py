@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
+
+from engine.alerting.usual import Usual
 
 
 class RuleState(StrEnum):
@@ -34,6 +36,8 @@ class Measured:
         is_above: whether the numbers are above the threshold at all, be it by chance; None when
             there are none. That fires no rule, but one that fires goes on doing so.
         is_read: whether there was an answer at all; without one, nothing is known of how much came.
+        usual: how many attempts are usual in the time in which nothing has been known; None where
+            nobody asked, or that could not be read.
     """
 
     is_true: bool | None
@@ -41,6 +45,14 @@ class Measured:
     numbers: Mapping[str, Any] = field(default_factory=dict)
     is_above: bool | None = None
     is_read: bool = True
+    usual: Usual | None = None
+
+    def beside(self, usual: Usual | None) -> Measured:
+        """The same with what is usual, where that is known."""
+        if usual is None or not self.is_read:
+            return self
+        known = {} if usual.attempts is None else {"usual": usual.attempts}
+        return replace(self, usual=usual, numbers={**self.numbers, **known})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +65,11 @@ class Memory:
         true_since: since when the condition has been true without a break; None while it is not.
         last_true: when it was last true or, while firing, above its threshold; None if never.
         unknown_since: since when its numbers have been unknown without a break; None while they
-            are known, and while they never were: what has never been there is not missing.
+            are known, and while they never were: what has never been there is not missing. It
+            begins anew when there were none and now they cannot be read.
         alert_id: of the alert that it fires, or fired last while resolved; None otherwise.
         is_no_data: whether it fires because its numbers have been unknown for too long.
+        is_unread: whether its numbers could not be read in the last look.
     """
 
     state: RuleState
@@ -65,6 +79,7 @@ class Memory:
     unknown_since: datetime | None = None
     alert_id: UUID | None = None
     is_no_data: bool = False
+    is_unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)

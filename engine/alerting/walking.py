@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.alerting.evaluation import evaluate
+from engine.alerting.evaluation import evaluate, silent_since
 from engine.alerting.measuring import (
+    UNREAD,
     Moved,
     Readings,
     Sample,
@@ -29,13 +30,13 @@ from engine.alerting.measuring import (
 from engine.alerting.rules import Burning, Rule, Share, Standstill
 from engine.alerting.states import Measured, Memory, RuleState
 from engine.alerting.tallies import CHANCE, Tally, above_all
+from engine.alerting.usual import Usual, compared, lowest
 from engine.quotes.lifecycle import Operation
 from engine.rollups.counts import Counts, Traffic
-from engine.rollups.grid import EPOCH
+from engine.rollups.grid import EPOCH, Tier, floor
 
 Numbers: TypeAlias = NDArray[np.int64]
 
-_UNREAD: Final = Measured(is_true=None, reason="What was counted could not be read.")
 _TRUTHS: Final = {True: 1, False: 0, None: -1}
 
 
@@ -72,6 +73,11 @@ class Rows:
         """The instant of a look."""
         return EPOCH + timedelta(seconds=int(self.ends[number]))
 
+    def first_in_minute_after(self, instant: datetime) -> int:
+        """The first look that is not in the same minute any more."""
+        after = floor(instant, Tier.MINUTE) + Tier.MINUTE.length - EPOCH
+        return int(np.searchsorted(self.ends, int(after.total_seconds())))
+
     def sums(self, values: Numbers, length: timedelta) -> Numbers:
         """What each look finds in the window of a length that ends with it.
 
@@ -83,6 +89,38 @@ class Rows:
         since = self.ends - int(length.total_seconds())
         first = np.searchsorted(self.ends, since, side="right")
         return added[1:] - added[np.minimum(first, np.arange(len(self)))]
+
+
+class Past:
+    """How many attempts are usual, by what came in earlier rows.
+
+    Those of a row are spread evenly over it, which matters where it is longer than a minute.
+    """
+
+    def __init__(self, rows: Rows, attempts: Numbers, begins: datetime | None = None) -> None:
+        """Adds them up.
+
+        Args:
+            rows: the stretches of time.
+            attempts: that came in each.
+            begins: the hour of the first attempts that there are, if that is before the rows.
+        """
+        self._edges = np.concatenate((rows.starts[:1], rows.ends)).astype(np.float64)
+        self._added = np.concatenate(([0], np.cumsum(attempts))).astype(np.float64)
+        if begins is None and self._added[-1]:
+            first = int(rows.starts[np.flatnonzero(attempts)[0]])
+            begins = floor(EPOCH + timedelta(seconds=first), Tier.HOUR)
+        self._begins = begins
+
+    def usual(self, since: datetime, now: datetime) -> Usual:
+        """What is usual in a stretch of time."""
+        windows = compared(since, now, self._begins)
+        return lowest(round(self._until(end) - self._until(start)) for start, end in windows)
+
+    def _until(self, instant: datetime) -> float:
+        """What came by then."""
+        seconds = (instant - EPOCH).total_seconds()
+        return float(np.interp(seconds, self._edges, self._added))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +186,12 @@ def walk(
     *,
     read: NDArray[np.bool_] | None = None,
     chance: float = CHANCE,
+    begins: datetime | None = None,
 ) -> tuple[Transition, ...]:
     """Every transition of a rule about attempts.
+
+    What is usual is known from the rows alone: they have to reach back `usual.REACH` before the
+    first look that matters.
 
     Args:
         rule: its condition is a share or a burn rate.
@@ -158,10 +200,12 @@ def walk(
         of: all of each row.
         read: at which looks the numbers could be read; at all of them if None.
         chance: see `engine.alerting.tallies`.
+        begins: the hour of the first attempts that there are, if that is before the rows.
     """
     condition = rule.condition
     if isinstance(condition, Standstill):
         raise TypeError(f"{rule.id} is not about attempts")
+    past = Past(rows, of, begins)
     windows = [
         (rows.sums(bad, sample.length), rows.sums(of, sample.length))
         for sample in _windows(condition)
@@ -172,7 +216,7 @@ def walk(
 
     def measured(number: int) -> Measured:
         if read is not None and not read[number]:
-            return _UNREAD
+            return UNREAD
         return measure_tallies(condition, tallies(number), chance=chance)
 
     # What is not above its threshold needs no exact distribution, and that is nearly everything.
@@ -186,7 +230,8 @@ def walk(
     levels[np.any([totals == 0 for _bads, totals in windows], axis=0)] = _TRUTHS[None]
     if read is not None:
         levels[~read] = _TRUTHS[None]
-    return _walked(rule, rows, truths.astype(np.int8), levels, measured)
+    reads = np.ones(len(rows), np.bool_) if read is None else read
+    return _walked(rule, rows, truths.astype(np.int8), levels, reads, measured, past.usual)
 
 
 def walk_still(
@@ -209,7 +254,15 @@ def walk_still(
         return measure(condition, Readings(rows.look_at(number), moved=at))
 
     truths = [_TRUTHS[measured(number).is_true] for number in range(len(rows))]
-    return _walked(rule, rows, np.array(truths, np.int8), np.full(len(rows), -1, np.int8), measured)
+    return _walked(
+        rule,
+        rows,
+        np.array(truths, np.int8),
+        np.full(len(rows), _TRUTHS[None], np.int8),
+        np.ones(len(rows), np.bool_),
+        measured,
+        _nothing_usual,
+    )
 
 
 def firings(transitions: Sequence[Transition], until: datetime) -> tuple[Firing, ...]:
@@ -238,20 +291,25 @@ def _walked(
     rows: Rows,
     truths: NDArray[np.int8],
     levels: NDArray[np.int8],
+    reads: NDArray[np.bool_],
     measured: Callable[[int], Measured],
+    usual_at: Callable[[datetime, datetime], Usual],
 ) -> tuple[Transition, ...]:
     known = {number: truth for truth, number in _TRUTHS.items()}
-    changes = np.flatnonzero(np.diff(truths)) + 1
+    changes = np.flatnonzero(np.diff(truths) | np.diff(reads)) + 1
     found: list[Transition] = []
     memory: Memory | None = None
     number = 0
     while number < len(rows):
         truth = known[int(truths[number])]
         now = rows.look_at(number)
-        bare = Measured(is_true=truth, reason="", is_above=known[int(levels[number])])
+        silent = silent_since(rule, memory, now) if truth is None else None
+        usual = None if silent is None else usual_at(silent, now)
+        level, is_read = known[int(levels[number])], bool(reads[number])
+        bare = Measured(is_true=truth, reason="", is_above=level, is_read=is_read).beside(usual)
         decision = evaluate(rule, bare, memory, now)
         if decision.is_new:
-            numbers = measured(number)
+            numbers = measured(number).beside(usual)
             found.append(
                 Transition(
                     at=now,
@@ -264,11 +322,17 @@ def _walked(
             )
         memory = decision.memory
         number += 1
-        if _is_settled(rule, memory, is_true=truth):
-            # Nothing but other numbers can change it.
+        is_settled = _is_settled(rule, memory, is_true=truth)
+        if is_settled or (usual is not None and memory.state is RuleState.UNKNOWN):
+            # Nothing but other numbers can change it, or the next minute what is usual.
             place = int(np.searchsorted(changes, number))
-            number = int(changes[place]) if place < len(changes) else len(rows)
+            change = int(changes[place]) if place < len(changes) else len(rows)
+            number = change if is_settled else min(change, rows.first_in_minute_after(now))
     return tuple(found)
+
+
+def _nothing_usual(_since: datetime, _now: datetime) -> Usual:
+    return lowest(())
 
 
 def _is_settled(rule: Rule, memory: Memory, *, is_true: bool | None) -> bool:

@@ -153,6 +153,19 @@ class Look:
                 break
         return spans
 
+    def begins(self, since: datetime, wanted: Filter) -> datetime | None:
+        """The hour of the first attempts that there are; None without any.
+
+        Args:
+            since: attempts that no rollup holds count from here on.
+            wanted: which attempts.
+        """
+        values = values_of([], wanted) | {"tier": Tier.HOUR.value}
+        row = self._connection.execute(_BEGINS, values).fetchone()
+        rolled = () if row is None or row[0] is None else (row[0],)
+        tail = (floor(cell.grain, Tier.HOUR) for cell in self.tail(since) if cell.is_wanted(wanted))
+        return min(chain(rolled, tail), default=None)
+
     def tail_size(self, since: datetime) -> int:
         """How many attempts from an instant on no rollup holds."""
         return sum(cell.attempts for cell in self.tail(since))
@@ -359,6 +372,15 @@ _AT_EDGE: Final = f"""
     SELECT r.bucket, sum(r.at_edge)
     {FOUND}
     GROUP BY r.bucket
+"""
+_BEGINS: Final = """
+    -- When the first attempts came; rows of hours are kept for longer than anybody asks.
+    SELECT min(bucket)
+    FROM attempt_rollup
+    WHERE tier = %(tier)s
+        AND operation = %(operation)s
+        AND (%(traffic)s::smallint IS NULL OR traffic = %(traffic)s)
+        AND (%(path)s::smallint IS NULL OR path = %(path)s)
 """
 _CODES: Final = f"""
     -- Error codes of some windows.

@@ -183,6 +183,20 @@ def test_what_may_be_changed_of_a_rule_is_written_so_that_it_is_read_the_same(
     assert alerts_edit.in_force(rule, alerts_edit.written(rule) | _whole(rule_id)) == rule
 
 
+def test_a_rule_that_never_says_when_nobody_comes_can_be_edited_back() -> None:
+    rule = RULES["HIGH-002"]
+    body = alerts_edit.body_of(rule, {"no_data_after": "never"})
+
+    never = alerts_edit.in_force(rule, body)
+
+    assert body == {"no_data_after": "never"}
+    assert never is not None
+    assert alerts_edit.written(rule, never) == {**alerts_edit.written(rule), **body}
+    assert "no data" in alerts_words.timing(rule)
+    assert "no data" not in alerts_words.timing(never)
+    assert alerts_edit.body_of(rule, {"no_data_after": "15 min"}) == {}
+
+
 def _whole(rule_id: str) -> dict[str, int]:
     """A count is a whole number in a change, and a text in a field."""
     least = alerts_edit.written(RULES[rule_id]).get("least")

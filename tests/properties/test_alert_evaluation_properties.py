@@ -9,9 +9,10 @@ from typing import TypeAlias
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.alerting.evaluation import SHOWN_RESOLVED, evaluate
+from engine.alerting.evaluation import GIVEN_UP_AFTER, SHOWN_RESOLVED, evaluate
 from engine.alerting.rules import AlertSeverity, Rule, Share
 from engine.alerting.states import Decision, Measured, Memory, RuleState
+from engine.alerting.usual import Usual
 from engine.rollups import parts
 from tests.properties.strategies import TRIED
 
@@ -36,7 +37,7 @@ _TRUTHS = st.sampled_from([True, False, None])
 # What is above its threshold is true, or perhaps chance.
 _SAID = [(True, True), (False, True), (False, False), (None, False), (None, None)]
 _MEASURED = st.sampled_from(_SAID).map(
-    lambda each: Measured(each[0], "So it is.", is_above=each[1])
+    lambda each: Measured(each[0], "So it is.", is_above=each[1], usual=Usual(4_310))
 )
 # Mostly forwards by a tick, at times far, at times backwards.
 _STEPS = st.sampled_from([10, 10, 10, 10, 60, 3_600, 0, -5, -86_400]).map(
@@ -87,6 +88,18 @@ def _ends(look: _Look) -> bool:
     return look.was is RuleState.FIRING and look.truth is None and look.measured.is_above is False
 
 
+def _gives_up(look: _Look) -> bool:
+    """Whether nothing has come for so long that an alert about what came has ended."""
+    since = look.after.unknown_since
+    is_silent = look.truth is None and look.measured.is_above is None
+    return (
+        look.was is RuleState.FIRING
+        and is_silent
+        and since is not None
+        and look.now - since >= GIVEN_UP_AFTER
+    )
+
+
 @TRIED
 @given(_RULES, _LOOKS)
 def test_nothing_fires_unless_it_is_true_or_unknown_for_too_long(
@@ -106,7 +119,7 @@ def test_an_alert_is_never_resolved_while_it_is_true_or_above_or_nobody_knows(
     for look in _run(tested, looks):
         if look.was is RuleState.FIRING and look.after.state is not RuleState.FIRING:
             assert look.before is not None
-            assert look.truth is not None or look.measured.is_above is False
+            assert look.truth is not None or look.measured.is_above is False or _gives_up(look)
             assert look.before.is_no_data or not (look.truth or look.measured.is_above)
             assert look.after.state is RuleState.RESOLVED
 
@@ -115,7 +128,7 @@ def test_an_alert_is_never_resolved_while_it_is_true_or_above_or_nobody_knows(
 @given(_RULES, _LOOKS)
 def test_what_is_unknown_is_never_shown_as_good(tested: Rule, looks: _Looks) -> None:
     for look in _run(tested, looks):
-        if look.truth is None and not _ends(look):
+        if look.truth is None and not _ends(look) and not _gives_up(look):
             assert look.after.state in {RuleState.UNKNOWN, RuleState.FIRING}
         elif look.truth is not None and look.after.state is RuleState.UNKNOWN:
             raise AssertionError("known, and said to be unknown")
@@ -157,6 +170,9 @@ def test_hold_and_keep_are_kept_to_the_second(tested: Rule, looks: _Looks) -> No
             assert (look.after.state is RuleState.FIRING) == fires
         if look.was is RuleState.FIRING and look.truth is False and not was_no_data:
             assert last_true is not None
+            if look.measured.is_above:
+                assert look.after.state is RuleState.FIRING
+                continue
             is_over = look.now - last_true >= tested.keep
             assert (look.after.state is RuleState.RESOLVED) == is_over
 
@@ -171,7 +187,7 @@ def test_looking_again_in_the_same_instant_changes_nothing_unless_an_alert_was_j
     again = evaluate(tested, last.measured, last.after, last.now)
 
     was_no_data = last.before is not None and last.before.is_no_data
-    if not was_no_data and not _ends(last):
+    if not was_no_data and not _ends(last) and not _gives_up(last):
         assert again.memory == last.after
         assert not again.is_new
 
@@ -185,10 +201,11 @@ def test_numbers_that_stay_as_they_are_lead_to_a_state_that_stays(
     step = max(tested.hold, tested.keep, tested.no_data_after or timedelta(0), SHOWN_RESOLVED)
     memory, now = last.after, last.now
 
+    measured = Measured(truth, "So it is.", usual=Usual(4_310))
     states = []
-    for _ in range(5):
+    for _ in range(5 + GIVEN_UP_AFTER // SHOWN_RESOLVED):
         now += step
-        memory = evaluate(tested, Measured(truth, "So it is."), memory, now).memory
+        memory = evaluate(tested, measured, memory, now).memory
         states.append(memory.state)
 
     settled = {True: RuleState.FIRING, False: RuleState.INACTIVE}

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from engine.alerting.rules import AlertSeverity, Rule, Share
 from engine.alerting.states import Measured
+from engine.alerting.usual import Usual
 from engine.rollups import parts
 
 NOON: Final = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -18,7 +19,8 @@ TRUE: Final = Measured(is_true=True, reason="Bad.")
 FALSE: Final = Measured(is_true=False, reason="Good.", is_above=False)
 FEW: Final = Measured(is_true=None, reason="Few.", is_above=False)
 ABOVE: Final = Measured(is_true=False, reason="Good, or chance.", is_above=True)
-UNKNOWN: Final = Measured(is_true=None, reason="Nobody knows.")
+# At an hour at which attempts are usual.
+UNKNOWN: Final = Measured(is_true=None, reason="Nobody knows.", usual=Usual(4_310))
 
 SHARE: Final = Share(parts.CONFLICTS, parts.ALL, 0.01, timedelta(minutes=5))
 _RULE: Final = Rule("TEST-001", "A test", AlertSeverity.HIGH, SHARE, ("webhook",))

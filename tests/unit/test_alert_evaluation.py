@@ -63,6 +63,8 @@ def _states(decisions: Iterable[Decision]) -> str:
         ({}, "tww", "Fr?"),
         ({"keep": 2 * MINUTE}, "twwf", "FFrr"),
         ({"no_data_after": 2 * MINUTE}, "fuuuw", "-??Fr"),
+        # Who comes is not missed, however few they are.
+        ({"no_data_after": 2 * MINUTE}, "fuwwu", "-???F"),
         ({}, "tfa", "Frr"),
         ({}, "tuuu", "FFFF"),
         ({}, "tuf", "FFr"),
@@ -151,7 +153,9 @@ def test_a_decision_has_the_reason_of_the_numbers_and_of_the_state() -> None:
     assert fires.reason == "Bad."
     assert lasting.reason == "Good. It goes on firing until it has been over for 2 min."
     assert blind.reason == "Nobody knows. It goes on firing: nothing says that it is over."
-    assert missing.reason == "Nobody knows. Nothing has been known for 60 s."
+    assert missing.reason == (
+        "Nobody knows. Nothing has been known for 60 s, in which 4,310 attempts are usual."
+    )
 
 
 def test_an_alert_that_says_that_there_are_no_numbers_is_marked() -> None:

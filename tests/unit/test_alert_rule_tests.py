@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engine.alerting.evaluation import evaluate
 from engine.alerting.loading import own_rules
 from engine.alerting.measuring import (
+    UNREAD,
     Moved,
     Readings,
     measure,
@@ -240,7 +241,7 @@ def _looked(
             for sample in samples_of(condition)
         ]
         measured = (
-            Measured(is_true=None, reason="What was counted could not be read.")
+            UNREAD
             if number in unread
             else measure_tallies(
                 condition, [Tally(*map(sum, zip(*each, strict=True))) for each in windows]

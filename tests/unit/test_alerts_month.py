@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from bench.alert_detection import Service, is_good, report
+from bench.alert_detection import Detection, Service, is_good, report
 from bench.alert_incidents import INCIDENTS, STANDSTILLS, expected
-from bench.alerts_month import SERVICES, START, run
+from bench.alerts_month import SERVICES, START, run, stopped
 from bench.simulated_traffic import Incident
 from engine.alerting.loading import own_rules
 from engine.alerting.states import RuleState
@@ -60,6 +60,18 @@ def _limit(incident: str) -> timedelta:
     return timedelta(minutes=21 if incident == "nobody comes through" else 7)
 
 
+@pytest.mark.parametrize("service", SERVICES, ids=lambda each: each.name)
+def test_that_nobody_comes_is_noticed_in_time_where_attempts_are_usual(service: Service) -> None:
+    (seen,) = found = stopped(5, seed=7, service=service)
+
+    assert (seen.after is None) == (service.missed_within is None)
+    assert is_good([], [], [(service, [found])])
+    if service.missed_within is not None:
+        late = replace(seen, after=service.missed_within + timedelta(seconds=1))
+        assert not is_good([], [], [(service, [[late]])])
+        assert not is_good([], [], [(service, [[replace(seen, after=None)]])])
+
+
 def test_the_verdict_is_bad_with_an_incident_unseen_or_a_page_that_nothing_explains() -> None:
     (first, *_others) = INCIDENTS
     quiet = run(_DAYS, seed=7)
@@ -78,12 +90,15 @@ def test_without_proof_the_same_thresholds_cry_wolf_and_the_page_says_so() -> No
     quiet, bare = run(_DAYS, seed=7), run(_DAYS, seed=7, chance=1)
     disturbed = run(_DAYS, seed=7, incidents=[INCIDENTS[0]])
 
-    page = report(_DAYS, [(service, [quiet])], [(service, [bare])], [disturbed])
+    stops = [(service, [[Detection("a holiday", "HIGH-002", timedelta(minutes=20))]])]
+
+    page = report(_DAYS, [(service, [quiet])], [(service, [bare])], [disturbed], stops)
 
     assert sum(bare.pages.values()) > 20
     assert f"| {service.name} | 1 | {quiet.attempts:,} | 0 | {sum(bare.pages.values())} |" in page
     assert "| database timeouts, 0.5 % | CRITICAL-003 | 1 of 1 |" in page
     assert "1 of 1 detections" in page
+    assert f"| {service.name} | a holiday | 1 of 1 | 20 min | 20 min | 21 min |" in page
 
 
 def test_every_rule_has_an_incident_that_it_must_find() -> None:
