@@ -110,9 +110,7 @@ def target(server: str, template: str) -> Iterator[Target]:
     name = f"test_{token_hex(6)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(
-            # Copying files takes a third of the processor's time that copying blocks through the log
-            # does; what it costs besides, checkpoints, is nothing where nobody waits for the disk.
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY file_copy").format(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
                 sql.Identifier(name), sql.Identifier(template), sql.Identifier(OWNER_ROLE)
             )
         )
