@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
+from typing import Final
 
 import psycopg
 import pytest
@@ -30,6 +31,19 @@ SERVER_VARIABLE = "SAVEGUARD_TEST_DATABASE_URL"
 _TEMPLATE = "saveguard_template"
 # Files of few tests that take long: begun last, one of them would keep a core waiting for it.
 _BEGIN_WITH = ("tests/browser/", "tests/canaries/", "tests/api/test_schemathesis", "tests/faults/")
+
+
+# A few hundred files for each database: where many were removed a moment ago, ext4 takes longer and
+# longer to make the next. In memory a database is there in a fifth of the time.
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108  # made with a name of its own
+_ROOM_BYTES: Final = 4 * 2**30
+_FLEETING: Final = {"fsync": "off", "max_wal_size": "512MB", "min_wal_size": "128MB"}
+
+
+def _in_memory() -> Path | None:
+    """Where files are kept in memory, if there is room; None for the usual place."""
+    is_there = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK)
+    return _MEMORY if is_there and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,7 +81,7 @@ def _logs_as_before() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def reachable_dir() -> Iterator[Path]:
     """A directory that the server's user can enter, also when the tests run as root."""
-    path = Path(tempfile.mkdtemp(prefix="saveguard-tests-"))
+    path = Path(tempfile.mkdtemp(prefix="saveguard-tests-", dir=_in_memory()))
     path.chmod(0o755)
     yield path
     shutil.rmtree(path, ignore_errors=True)
@@ -82,9 +96,9 @@ def server(reachable_dir: Path) -> Iterator[str]:
     if given:
         yield given
         return
-    # What waits for the disk here would outlive a power cut: nearly two thousand databases are made
-    # and dropped. Tests of durability have servers of their own.
-    cluster = Cluster(reachable_dir / "postgresql", settings={"fsync": "off"})
+    # Nearly two thousand databases are made and dropped. What a power cut would leave of them is
+    # nobody's business; tests of durability have servers of their own, on the disk.
+    cluster = Cluster(reachable_dir / "postgresql", settings=_FLEETING)
     cluster.start()
     yield cluster.conninfo("postgres")
     cluster.stop()
