@@ -9,12 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Final
 
 import pytest
-
-# A test waits for its database, or for a browser, about half of the time.
-_WORKERS_A_CORE: Final = 2
 
 
 class Skipped:
@@ -42,8 +38,7 @@ def main() -> int:
     given = sys.argv[1:]
     if all(each.startswith("--junitxml=") for each in given):
         # In the order of `tests/conftest.py`, not by how many tests a file has.
-        workers = _WORKERS_A_CORE * (os.cpu_count() or 2)
-        given += ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
+        given += ["-n", str(os.cpu_count() or 2), "--dist", "loadfile", "--no-loadscope-reorder"]
         given.append("-q")
     code = pytest.main(["-m", "not slow", *given], plugins=[skipped])
     skipped.say()
