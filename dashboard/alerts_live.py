@@ -100,6 +100,8 @@ def _badges(found: Standing, refresh_s: int | None, instant: datetime) -> tuple[
         shown.append(Words(f"The evaluator stands still: last look {age.text}", "red"))
     if not found.status.heartbeat.is_configured:
         shown.append(Words("Watcher outside: not configured", "red"))
+    if not found.has_channel:
+        shown.append(Words("No channel is configured: nobody is told", "red"))
     held = found.status.silences
     if held:
         shown.append(Words("1 silence holds" if held == 1 else f"{held} silences hold", "orange"))
@@ -151,7 +153,11 @@ def _alert(
             name_of(alert.rule_id, rule)
             st.text(f"for {alerts_words.ticking(instant - alert.fired_at)}", width="content")
             if muted:
-                st.badge("muted", color="gray", icon=":material/notifications_off:")
+                st.badge(
+                    alerts_words.mute(alert.muted_by),
+                    color="gray",
+                    icon=":material/notifications_off:",
+                )
         st.text(alerts_words.message(alert.message, rule))
         if muted:
             st.text(muted)

@@ -58,11 +58,13 @@ class Standing:
         status: all that the engine says of it.
         rules: those in force.
         silences: the newest, those that are over among them, newest first.
+        has_channel: whether any channel is configured here.
     """
 
     status: AlertingStatus
     rules: tuple[Rule, ...]
     silences: tuple[LoggedSilence, ...]
+    has_channel: bool
 
     @property
     def reasons(self) -> Mapping[UUID, str]:
@@ -175,7 +177,9 @@ def standing(viewer: Viewer, since: Hashable) -> Known[Standing]:
         now = runtime.clock.now()
         rules = tuple(read_rules_in_force(connection))
         status = read_status(connection, runtime.settings, rules, now)
-        return Standing(status, rules, _silences(connection))
+        opened = open_channels(runtime.settings, runtime.clock)
+        has_channel = any(each.missing is None for each in opened.values())
+        return Standing(status, rules, _silences(connection), has_channel)
 
     return _ask(viewer, ("standing", since), read)
 

@@ -133,7 +133,7 @@ def alerts(found: Sequence[LoggedAlert], rules: Mapping[str, Rule], now: datetim
             ],
             "Turned out": [each.disposition or "" for each in found],
             "Remark": [cut(each.remark or "") for each in found],
-            "Told": ["muted" if each.muted_by else _told(each) for each in found],
+            "Told": [words.mute(each.muted_by) or _told(each) for each in found],
             "Name": [rules[each.rule_id].name if each.rule_id in rules else "" for each in found],
         }
     )
@@ -158,7 +158,7 @@ def transitions(found: Sequence[LoggedTransition], *, has_ids: bool) -> pd.DataF
     if has_ids:
         columns[CORRELATION_ID] = [each.correlation_id for each in found]
     columns["Tick"] = ["watchdog" if each.tick is None else f"{each.tick:,}" for each in found]
-    columns["Told"] = ["muted" if each.muted_by else "" for each in found]
+    columns["Told"] = [words.mute(each.muted_by) for each in found]
     return pd.DataFrame(columns)
 
 

@@ -142,12 +142,19 @@ def muted(muted_by: Mapping[str, Any] | None, silences: Mapping[UUID, str]) -> s
     if is_held_back(muted_by):
         until = f"{datetime.fromisoformat(muted_by['until']):%H:%M} UTC"
         cause = cut(str(muted_by["cause"]))
-        return f"Not told before {until}: of the same attempts people know by {cause}"
+        return f"Held back until {until}: {cause} has told of the same attempts"
     if "cause" in muted_by:
         return f"Not told: only a sign of {cut(str(muted_by['cause']))}, which fires"
     silence_id = parse_uuid(str(muted_by.get("silence", "")))
     why = None if silence_id is None else silences.get(silence_id)
     return "Not told: silenced" + ("" if why is None else f", {cut(why)}")
+
+
+def mute(muted_by: Mapping[str, Any] | None) -> str:
+    """What holds an alert back in a word or two; empty if nothing does."""
+    if not muted_by:
+        return ""
+    return "held back" if is_held_back(muted_by) else "muted"
 
 
 def in_hand(alert: FiringAlert, now: datetime) -> str:
@@ -180,9 +187,11 @@ def headline(found: AlertingStatus, now: datetime) -> Words:
     if firing:
         worst = max(alert.severity for alert in found.firing).name
         return Words(f"{_fire(len(found.firing))}: {firing}", SEVERITIES[worst])
-    known = [each for each in found.rules if each.state is not RuleState.UNKNOWN]
-    if not known:
+    unknown, of = len(found.in_state(RuleState.UNKNOWN)), len(found.rules)
+    if unknown == of:
         return Words("Nothing is known: no rule has anything to measure yet", "gray")
+    if unknown > of - unknown:
+        return Words(f"Nothing fires, but {unknown} of {of} rules cannot say", "gray")
     return Words("Nothing fires", "green")
 
 

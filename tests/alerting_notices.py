@@ -35,6 +35,7 @@ def notice(**changes: Any) -> Notice:
         "rule_name": "Database timeouts",
         "runbook_url": "https://saveguard.example/runbooks/alerts#critical-003",
         "dashboard_url": "https://saveguard.example/?from=2026-11-26T07:25Z",
+        "alert_url": "https://saveguard.example/alerts?alert=1",
     }
     return Notice(**(given | changes))
 

@@ -19,6 +19,7 @@ from engine.access.audit import Action, Actor, Subject
 from engine.access.permits import Permit
 from engine.access.roles import Permission
 from engine.alerting.channels.channel import ChannelName
+from engine.alerting.links import home_url
 from engine.alerting.notices import Notice, NoticeKind, body_of
 from engine.alerting.outbox import entry_id
 from engine.alerting.rules import AlertCode, AlertSeverity
@@ -134,7 +135,6 @@ def as_typed(text: str) -> str:
 
 def _row(settings: Settings, clock: Clock, actor: Actor, channel: ChannelName) -> AlertOutbox:
     now, nonce, alert_id = clock.now(), _nonce(clock), clock.uuid7()
-    address = settings.public_url or f"http://{settings.host}:{settings.port}"
     notice = Notice(
         kind=NoticeKind.TEST,
         alert_id=alert_id,
@@ -147,8 +147,8 @@ def _row(settings: Settings, clock: Clock, actor: Actor, channel: ChannelName) -
         correlation_id=make_correlation_id(clock.uuid7()),
         rule_id=TEST_RULE,
         rule_name="Test of a channel",
-        runbook_url="",
-        dashboard_url=address,
+        runbook_url=settings.alert_runbook_url,
+        dashboard_url=home_url(settings),
     )
     return AlertOutbox(
         id=entry_id(alert_id, NoticeKind.TEST, channel),

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.alerting.deciding import OpenAlert, Verdict, message
-from engine.alerting.links import dashboard_url, runbook_url
+from engine.alerting.links import alert_url, dashboard_url, runbook_url
 from engine.alerting.notices import Notice, NoticeKind, body_of
 from engine.alerting.outbox import Entry, entries
 from engine.alerting.rules import Rule
@@ -51,6 +51,7 @@ def notice_of(
         rule_name=rule.name,
         runbook_url=runbook_url(settings, rule),
         dashboard_url=dashboard_url(settings, rule, now),
+        alert_url=alert_url(settings, alert.id),
         duration_s=(now - alert.fired_at).total_seconds() if is_over else None,
     )
 

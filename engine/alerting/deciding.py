@@ -125,8 +125,10 @@ def error_code(rule: Rule, decision: Decision, worst: Worst | None) -> str:
 
 
 def message(rule: Rule, reason: str) -> str:
-    """What is the matter, in a sentence or two."""
-    return f"{rule.name}: {reason}"
+    """What is the matter, in a sentence or two: what both begin with is said once."""
+    subject, _, rest = reason.partition(": ")
+    is_said = rest and f"{rule.name}: ".startswith(f"{subject}: ")
+    return f"{rule.name}: {rest if is_said else reason}"
 
 
 def opened(

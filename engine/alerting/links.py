@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode
+from uuid import UUID
 
 from engine.alerting.rules import Rule
 from engine.alerting.worst import bad_of
@@ -14,6 +15,7 @@ from engine.slo.objectives import PARTS
 # As `dashboard.addresses` reads them; a test holds the two together.
 _ATTEMPTS: Final = "attempts"
 _ALERTS: Final = "alerts"
+_ALERT: Final = "alert"
 
 
 def runbook_url(settings: Settings, rule: Rule) -> str:
@@ -36,6 +38,16 @@ def dashboard_url(settings: Settings, rule: Rule, now: datetime) -> str:
     if bad.part.key in PARTS:
         said["only_part"] = bad.part.key
     return f"{base}/{_ATTEMPTS}?{urlencode(said)}"
+
+
+def alert_url(settings: Settings, alert_id: UUID) -> str:
+    """The alert itself: its runbook, and where it is taken in hand."""
+    return f"{_base(settings)}/{_ALERTS}?{urlencode({_ALERT: str(alert_id)})}"
+
+
+def home_url(settings: Settings) -> str:
+    """The dashboard, of what leads to no attempts."""
+    return _base(settings)
 
 
 def _base(settings: Settings) -> str:

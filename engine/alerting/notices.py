@@ -47,6 +47,7 @@ class Notice:
         rule_name: its name for people.
         runbook_url: where its section is.
         dashboard_url: where its window is shown.
+        alert_url: where it is taken in hand, with its runbook; None of what is no alert.
         duration_s: of a resolved one, how long it fired; None otherwise.
         others: the same group's other alerts of the same tick, each as a mapping of these fields.
     """
@@ -64,6 +65,7 @@ class Notice:
     rule_name: str
     runbook_url: str
     dashboard_url: str
+    alert_url: str | None = None
     duration_s: float | None = None
     others: tuple[Mapping[str, Any], ...] = ()
 
@@ -84,6 +86,7 @@ def body_of(notice: Notice) -> dict[str, Any]:
         "ruleName": notice.rule_name,
         "runbookUrl": notice.runbook_url,
         "dashboardUrl": notice.dashboard_url,
+        "alertUrl": notice.alert_url,
         "durationSeconds": notice.duration_s,
         "others": [dict(each) for each in notice.others],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,11 +13,12 @@ from typing import Any
 import click
 import psycopg
 
+from engine.alerting.channels.opening import open_channels
 from engine.alerting.durations import tell_duration
 from engine.alerting.inhibition import is_held_back, is_loud
 from engine.alerting.rules_in_force import read_rules_in_force
 from engine.alerting.states import RuleState
-from engine.alerting.status import AlertingStatus, FiringAlert, read_status
+from engine.alerting.status import AlertingStatus, ChannelStanding, FiringAlert, read_status
 from engine.attempts.words import instant
 from engine.cli.facts import one_line
 from engine.cli.options import data_dir_option, json_option, ready_database
@@ -38,48 +39,64 @@ def status_command(data_dir: Path | None, *, as_json: bool) -> None:
     ):
         now = clock.now()
         status = read_status(connection, settings, read_rules_in_force(connection), now)
+    missing = {name.value: each.missing for name, each in open_channels(settings, clock).items()}
     if as_json:
-        click.echo(json.dumps(_plain(status), default=_json))
+        click.echo(json.dumps(_plain(status, missing), default=_json))
     else:
-        click.echo("\n".join(_lines(status)))
+        click.echo("\n".join(_lines(status, missing)))
     is_calm = not any(is_loud(each.muted_by) for each in status.firing)
     sys.exit(0 if is_calm and status.ticks.is_alive(now) else 1)
 
 
-def _lines(status: AlertingStatus) -> Iterator[str]:
+def _lines(status: AlertingStatus, missing: Mapping[str, str | None]) -> Iterator[str]:
     for alert in status.firing:
         yield _firing(alert, status.read_at)
-    if not status.firing:
-        yield "Nothing fires."
+    if not status.ticks.is_alive(status.read_at):
+        yield "UNKNOWN whether anything fires: nobody evaluates the rules."
+    elif not status.firing:
+        unknown = len(status.in_state(RuleState.UNKNOWN))
+        yield "Nothing fires." + (
+            f" {unknown} of {len(status.rules)} rules cannot say." if unknown else ""
+        )
     for state in (RuleState.PENDING, RuleState.UNKNOWN):
         for each in status.in_state(state):
             yield f"{state.upper():<9} {each.rule_id}: {one_line(each.reason)}"
     yield ""
     yield f"Evaluator: {_evaluator(status)}"
     yield f"Heartbeat: {_heartbeat(status)}"
-    for channel in status.channels:
-        waiting = f", {channel.waiting} waiting" if channel.waiting else ""
-        aside = f", {channel.not_configured} not configured" if channel.not_configured else ""
-        yield (
-            f"{channel.channel.capitalize()}: {channel.delivered} delivered,"
-            f" {channel.failed} failed{aside} in a day{waiting}"
-        )
+    if all(missing.values()):
+        yield "NO CHANNEL IS CONFIGURED here: unless what serves has one, nobody is told"
+    known = {each.channel: each for each in status.channels}
+    for name in sorted({*known, *missing}):
+        said = [] if (why := missing.get(name)) is None else [f"NOT CONFIGURED here: {why}"]
+        if name in known:
+            said.append(_channel(known[name]))
+        if said:
+            yield f"{name.capitalize()}: {'; '.join(said)}"
     yield f"Silences that hold: {status.silences}"
+
+
+def _channel(channel: ChannelStanding) -> str:
+    waiting = f", {channel.waiting} waiting" if channel.waiting else ""
+    aside = f", {channel.not_configured} not configured" if channel.not_configured else ""
+    return f"{channel.delivered} delivered, {channel.failed} failed{aside} in a day{waiting}"
 
 
 def _firing(alert: FiringAlert, now: datetime) -> str:
     held = f"for {tell_duration(now - alert.fired_at)}"
     who = f", in hand: {one_line(alert.acknowledged_by)}" if alert.acknowledged_by else ""
-    how = "held back by" if is_held_back(alert.muted_by) else "muted by"
-    muted = "" if alert.muted_by is None else f", {how} {_muted(alert)}"
+    muted = "" if alert.muted_by is None else f", {_muted(alert.muted_by)}"
     return (
         f"{alert.severity.name:<9} {alert.rule_id} {held}{who}{muted}: {one_line(alert.message)}"
         f" {alert.error_code} {one_line(alert.correlation_id)} alert {alert.id}"
     )
 
 
-def _muted(alert: FiringAlert) -> str:
-    return ", ".join(f"{what} {which}" for what, which in (alert.muted_by or {}).items())
+def _muted(muted_by: Mapping[str, str]) -> str:
+    if is_held_back(muted_by):
+        until = instant(datetime.fromisoformat(muted_by["until"]))
+        return f"held back by {one_line(muted_by['cause'])} until {until}"
+    return "muted by " + ", ".join(f"{what} {one_line(by)}" for what, by in muted_by.items())
 
 
 def _evaluator(status: AlertingStatus) -> str:
@@ -104,8 +121,9 @@ def _heartbeat(status: AlertingStatus) -> str:
     return last if heartbeat.reason is None else f"{last}; the last one failed: {heartbeat.reason}"
 
 
-def _plain(status: AlertingStatus) -> dict[str, Any]:
+def _plain(status: AlertingStatus, missing: Mapping[str, str | None]) -> dict[str, Any]:
     facts = asdict(status)
+    facts["not_configured_here"] = {name: why for name, why in missing.items() if why}
     for rule in facts["rules"]:
         del rule["rule"]
     for alert in facts["firing"]:

@@ -74,6 +74,9 @@ def test_a_missing_tick_and_a_missing_watcher_are_said_in_red(past: Past) -> Non
     assert cards(page)["Evaluations in 24 h"] == ("3", "2 missing of 5")
     assert cards(page)["Watcher outside"] == ("none", "not configured")
     assert any(":red-badge[Watcher outside: not configured]" in each for each in badges(page))
+    assert any(
+        ":red-badge[No channel is configured: nobody is told]" in each for each in badges(page)
+    )
 
 
 @pytest.mark.usefixtures("on_call")

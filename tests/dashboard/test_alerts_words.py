@@ -89,6 +89,30 @@ def test_the_headline_is_green_only_of_what_was_looked_at_a_moment_ago(
     assert said.colour == colour
 
 
+def test_what_most_rules_cannot_say_is_not_green() -> None:
+    calm = status()
+    unknown = replace(calm.rules[0], state=RuleState.UNKNOWN)
+
+    mostly = alerts_words.headline(replace(calm, rules=(*calm.rules, unknown, unknown)), NOW)
+    partly = alerts_words.headline(replace(calm, rules=(*calm.rules, unknown)), NOW)
+
+    assert (mostly.text, mostly.colour) == (
+        "Nothing fires, but 2 of 3 rules cannot say", "gray",
+    )  # fmt: skip
+    assert (partly.text, partly.colour) == ("Nothing fires", "green")
+
+
+def test_what_is_held_back_is_not_called_muted() -> None:
+    held = {"cause": "CRITICAL-003", "until": "2026-11-26T09:30:00+00:00"}
+
+    assert alerts_words.mute(held) == "held back"
+    assert alerts_words.mute({"cause": "WATCH-001-DATABASE"}) == "muted"
+    assert alerts_words.mute(None) == ""
+    assert alerts_words.muted(held, {}) == (
+        "Held back until 09:30 UTC: CRITICAL-003 has told of the same attempts"
+    )
+
+
 @pytest.mark.parametrize(
     ("span", "words"),
     [

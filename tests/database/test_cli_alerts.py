@@ -32,13 +32,17 @@ def test_status_says_that_nobody_has_looked_and_that_nobody_outside_would_notice
 
     assert ended.code == 1
     assert ended.out.splitlines() == [
-        "Nothing fires.",
+        "UNKNOWN whether anything fires: nobody evaluates the rules.",
         "",
         "Evaluator: has never looked",
         (
             "Heartbeat: NOT CONFIGURED: nobody outside notices when all of this stops"
             " (ALERT_HEARTBEAT_URL)"
         ),
+        "NO CHANNEL IS CONFIGURED here: unless what serves has one, nobody is told",
+        "Apprise: NOT CONFIGURED here: ALERT_APPRISE_URLS is not set",
+        "Telegram: NOT CONFIGURED here: TELEGRAM_BOT_TOKEN is not set",
+        "Webhook: NOT CONFIGURED here: ALERT_WEBHOOK_URL is not set",
         "Silences that hold: 0",
     ]
 
@@ -58,7 +62,11 @@ def test_status_tells_what_fires_and_exits_1_until_somebody_mutes_it(
     (line,) = [each for each in said.out.splitlines() if each.startswith("CRITICAL  CRITICAL-003")]
     assert "Database timeouts: 1 of 21 attempts" in line
     assert given in line
-    assert "Webhook: 0 delivered, 0 failed in a day, 1 waiting" in said.out.splitlines()
+    assert (
+        "Webhook: NOT CONFIGURED here: ALERT_WEBHOOK_URL is not set;"
+        " 0 delivered, 0 failed in a day, 1 waiting"
+    ) in said.out.splitlines()
+    assert facts["not_configured_here"].keys() == {"telegram", "webhook", "apprise"}
     assert [each["severity"] for each in facts["firing"] if each["rule_id"] == RULE] == ["CRITICAL"]
     assert facts["ticks"]["missing"] == 0
 
@@ -68,6 +76,35 @@ def test_status_tells_what_fires_and_exits_1_until_somebody_mutes_it(
     assert silenced.code == 0
     bench.tick()
     assert saveguard("alerts", "status").code == 0
+
+
+def test_status_says_until_when_an_alert_is_held_back_and_by_which(
+    saveguard: Shell, bench: Bench
+) -> None:
+    bench.save(20)
+    for _ in range(20):
+        bench.fail(ErrorCode.DATABASE_TIMEOUT)
+    bench.tick()
+    since = bench.alert("BURN-service_success_rate-1")["fired_at"]
+
+    said = saveguard("alerts", "status").out.splitlines()
+
+    (line,) = [each for each in said if " BURN-service_success_rate-1 " in each]
+    until = f"{since + timedelta(minutes=30):%Y-%m-%d %H:%M}"
+    assert f", held back by CRITICAL-003 until {until}" in line
+    assert " UTC: Service success rate: budget burns 14.4 times too fast: the budget" in line
+
+
+def test_status_says_how_many_rules_cannot_say_while_nothing_fires(
+    saveguard: Shell, bench: Bench
+) -> None:
+    bench.tick()
+    bench.tick()
+
+    first = saveguard("alerts", "status").out.splitlines()[0]
+
+    assert first.startswith("Nothing fires. ")
+    assert first.endswith(" rules cannot say.")
 
 
 def test_silences_are_previewed_made_listed_and_ended(saveguard: Shell, bench: Bench) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 
 import pytest
 
+from dashboard import alerts_address
 from dashboard.addresses import read_attempts
+from engine.alerting.deciding import message
 from engine.alerting.inhibition import HELD_BACK, causes, held_back, is_loud
-from engine.alerting.links import dashboard_url, runbook_url
+from engine.alerting.links import alert_url, dashboard_url, runbook_url
 from engine.alerting.loading import own_rules
 from engine.alerting.matching import Matcher, Silence, silence_of
 from engine.alerting.notices import NoticeKind
@@ -219,6 +223,33 @@ def test_an_alert_leads_to_the_attempts_of_its_window(rule: Rule) -> None:
     assert said.selection.window == bad.window(NOW)
     assert said.selection.wanted == bad.wanted
     assert said.selection.part is PARTS[bad.part.key]
+
+
+def test_an_alert_leads_to_itself() -> None:
+    alert_id = UUID(int=7)
+
+    url = urlsplit(alert_url(Settings(public_url="https://saveguard.example"), alert_id))
+
+    assert f"{url.scheme}://{url.netloc}{url.path}" == "https://saveguard.example/alerts"
+    assert alerts_address.read(dict(parse_qsl(url.query))).alert_id == alert_id
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "said"),
+    [
+        ("Database timeouts", "Database timeouts: 6 of 26.", "Database timeouts: 6 of 26."),
+        (
+            "Success rate: budget does not last",
+            "Success rate: the budget burns.",
+            "Success rate: budget does not last: the budget burns.",
+        ),
+        ("Success rate", "Attempts that failed: 3.", "Success rate: Attempts that failed: 3."),
+        ("Success rate", "There were no attempts.", "Success rate: There were no attempts."),
+    ],
+    ids=["the-name", "its-beginning", "another", "no-subject"],
+)
+def test_a_message_says_nothing_twice(name: str, reason: str, said: str) -> None:
+    assert message(replace(RULES["CRITICAL-003"], name=name), reason) == said
 
 
 def test_the_runbook_is_where_the_installation_has_it() -> None:

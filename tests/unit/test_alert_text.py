@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from engine.alerting.channels.entities import TEXT_MAX, compose, shortened, units
 from engine.alerting.channels.wording import Mark, Piece, pieces_of, plain_text
 from engine.alerting.notices import NoticeKind
@@ -22,19 +24,38 @@ def test_a_message_says_what_is_the_matter_where_and_what_to_do() -> None:
         "Database timeouts (CRITICAL-003)\n"
         "Environment: test\n"
         "12 of 380 attempts ended with DATABASE_TIMEOUT in 5 minutes.\n"
-        "window 300 s, attempts 380, bad 12, share 3.16 %, p95 410.5 ms\n"
-        "Since: 2026-11-26T07:30:00Z\n"
+        "attempts 380, bad 12, share 3.16 %, window 5 min, p95 410.5 ms\n"
+        "Since: 2026-11-26 07:30:00 UTC\n"
         "Correlation id: 01900000-0000-7000-8000-00000000c0de\n"
-        "Runbook: https://saveguard.example/runbooks/alerts#critical-003\n"
-        "Dashboard: https://saveguard.example/?from=2026-11-26T07:25Z"
+        "Alert: https://saveguard.example/alerts?alert=1\n"
+        "Dashboard: https://saveguard.example/?from=2026-11-26T07:25Z\n"
+        "Runbook: https://saveguard.example/runbooks/alerts#critical-003"
     )
+
+
+def test_numbers_are_told_in_their_order_and_as_people_write_them() -> None:
+    metrics = {
+        "p95_ms": 358.7, "factor": 14.4, "short_window_s": 300, "burn_rate": 48.78, "still_s": 20.3,
+        "window_s": 3600, "threshold": 0.144, "share": 0.4878, "bad": 20, "attempts": 41,
+    }  # fmt: skip
+
+    assert (
+        "\nattempts 41, bad 20, share 48.8 %, threshold 14.4 %, window 1 h, burn rate 48.78,"
+        " factor 14.4, short window 5 min, still 20.3 s, p95 358.7 ms\n"
+    ) in plain_text(pieces_of(letter(metrics=metrics)))
+
+
+def test_an_instant_is_told_to_the_second() -> None:
+    at = datetime(2026, 11, 26, 11, 47, 35, 82_553, tzinfo=UTC)
+
+    assert "\nSince: 2026-11-26 11:47:35 UTC\n" in plain_text(pieces_of(letter(timestamp=at)))
 
 
 def test_what_is_over_says_how_long_it_was() -> None:
     text = plain_text(pieces_of(letter(kind=NoticeKind.RESOLVED, duration_s=720.0)))
 
     assert text.startswith("🟢 CRITICAL resolved: ")
-    assert "\nResolved: 2026-11-26T07:30:00Z, after 12 min\n" in text
+    assert "\nResolved: 2026-11-26 07:30:00 UTC, after 12 min\n" in text
 
 
 def test_a_message_that_may_be_a_repetition_says_so() -> None:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 from engine.alerting.channels.channel import Letter
+from engine.alerting.durations import write_duration
 
 _SYMBOLS: Final = {"CRITICAL": "🔴", "HIGH": "🟠", "MEDIUM": "🟡"}
+_LINKS: Final = (
+    ("Alert", "alertUrl"),
+    ("Dashboard", "dashboardUrl"),
+    ("Runbook", "runbookUrl"),
+)
 _DONE: Final = "🟢"
 _SAID: Final = "🔵"
 _KINDS: Final = {
@@ -22,7 +29,12 @@ _KINDS: Final = {
 }
 # NUL and its like; a lone half of a pair is no character that can be sent.
 _UNSENDABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
-_SHARES: Final = frozenset({"share", "above"})
+_SHARES: Final = frozenset({"share", "threshold"})
+# The database keeps no order of its own: what decides is read first.
+_ORDER: Final = (
+    "attempts", "bad", "share", "threshold", "window_s", "burn_rate", "factor", "short_attempts",
+    "short_bad", "short_window_s", "short_burn_rate", "still_s", "allowed_s", "interval_s",
+)  # fmt: skip
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
 
@@ -80,7 +92,7 @@ def pieces_of(letter: Letter) -> list[Piece]:
         lines.append([Piece("Type back: "), Piece(letter.nonce, Mark.LITERAL)])
     correlation_id = Piece(_clean(str(body.get("correlationId"))), Mark.LITERAL)
     lines.append([Piece("Correlation id: "), correlation_id])
-    for name, key in (("Runbook", "runbookUrl"), ("Dashboard", "dashboardUrl")):
+    for name, key in _LINKS:
         if body.get(key):
             lines.append([Piece(_clean(f"{name}: {body[key]}"))])
     lines += [[Piece(_clean(other), gives=3)] for other in _others(body)]
@@ -99,12 +111,21 @@ def _separated(lines: Sequence[Sequence[Piece]]) -> Iterator[Sequence[Piece]]:
 
 
 def _when(body: Mapping[str, Any]) -> str:
-    at = body.get("timestamp")
+    at = _instant(str(body.get("timestamp")))
     if body.get("kind") != "resolved":
         return f"Since: {at}"
     duration = body.get("durationSeconds")
     after = "" if duration is None else f", after {_length(float(duration))}"
     return f"Resolved: {at}{after}"
+
+
+def _instant(written: str) -> str:
+    """To the second; what is no instant stays as it is."""
+    try:
+        at = datetime.fromisoformat(written)
+    except ValueError:
+        return written
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at.utcoffset() == timedelta(0) else written
 
 
 def _length(seconds: float) -> str:
@@ -116,8 +137,13 @@ def _length(seconds: float) -> str:
 
 
 def _numbers(metrics: Mapping[str, Any]) -> str:
-    """The rule's numbers in one line: `attempts 380, share 3.2 %, p95 410 ms`."""
-    return ", ".join(_number(name, value) for name, value in metrics.items() if _is_said(value))
+    """The rule's numbers in one line: `attempts 380, share 3.2 %, window 5 min, p95 410 ms`."""
+    known = sorted(metrics.items(), key=lambda each: _place(each[0]))
+    return ", ".join(_number(name, value) for name, value in known if _is_said(value))
+
+
+def _place(name: str) -> int:
+    return _ORDER.index(name) if name in _ORDER else len(_ORDER)
 
 
 def _is_said(value: object) -> bool:
@@ -129,10 +155,14 @@ def _number(name: str, value: str | float) -> str:
         return f"{name} {value}"
     if name in _SHARES:
         return f"{name} {value * 100:.3g} %"
-    for suffix, unit in (("_ms", "ms"), ("_s", "s")):
-        if name.endswith(suffix):
-            return f"{name.removesuffix(suffix)} {value:.6g} {unit}"
-    return f"{name} {value:.6g}"
+    said = name.replace("_", " ")
+    if name.endswith("_ms"):
+        return f"{said.removesuffix(' ms')} {value:.6g} ms"
+    if name.endswith("_s"):
+        span = timedelta(seconds=value)
+        written = write_duration(span) if float(value).is_integer() else f"{value:.6g} s"
+        return f"{said.removesuffix(' s')} {written}"
+    return f"{said} {value:.6g}"
 
 
 def _others(body: Mapping[str, Any]) -> Iterator[str]:
