@@ -36,7 +36,7 @@ from engine.alerting.rules import Rule
 from engine.alerting.rules_in_force import read_rules_in_force
 from engine.alerting.states import Memory, RuleState
 from engine.alerting.telling import of_end
-from engine.alerting.ticking import due_after, is_due
+from engine.alerting.ticking import Newest, due_after, is_due, newest
 from engine.alerting.usual import Usual
 from engine.clock import Clock
 from engine.database.pool import EngineConnection, Pool
@@ -52,6 +52,9 @@ _COUNTING_MS: Final = 4_000
 _USUAL_MS: Final = 1_000
 # From the first look to the commit; then the lock is free for another process.
 _TICK_S: Final = 15.0
+# A tick that is due far ahead is of a clock before ours, or ours was set back. Of the former the
+# next one comes within an interval; whoever asks twice in each has seen it after so many.
+_COMING_INTERVALS: Final = 1.5
 # For so many ticks in a row no process of another release has looked: a quarter of an hour.
 _OTHERS_TICKS: Final = 90
 
@@ -103,6 +106,7 @@ class Evaluator:
         self._after = after
         # When the next tick is due, as far as this process knows; asking costs nothing until then.
         self._due_at: datetime | None = None
+        self._newest: Newest | None = None
 
     def run(self) -> int:
         """Takes the tick that is due, if there is one and nobody else takes it; how many it took.
@@ -158,6 +162,9 @@ class Evaluator:
             if not is_due(due_at, now, interval):
                 self._due_at = due_at
                 return None
+            if due_at > now and self._is_coming(last, now):
+                self._due_at = now + interval / 2
+                return None
             due_at = min(due_at, now)
             rules = self._rules_of(writing)
             known = remembered(writing, now)
@@ -167,6 +174,15 @@ class Evaluator:
             self._write(writing, judged, rules, known, due_at, now)
         self._due_at = due_after(due_at, now, interval)
         return judged
+
+    def _is_coming(self, last: LastTick | None, now: datetime) -> bool:
+        """Whether somebody with another clock goes on, by what this process has seen of it."""
+        if last is None:
+            return False
+        age_s, looked_at = (now - last.started_at).total_seconds(), self._clock.monotonic()
+        self._newest = newest(self._newest, last.number, age_s, looked_at)
+        allowed_s = _COMING_INTERVALS * self._settings.alert_interval.total_seconds()
+        return looked_at - self._newest.began_at < allowed_s
 
     def _look(
         self,

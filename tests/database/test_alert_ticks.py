@@ -17,6 +17,7 @@ import pytest
 from engine.alerting import records
 from engine.alerting.evaluator import Evaluator
 from engine.alerting.rules import Rule
+from engine.clock import FrozenClock
 from engine.database.target import Target
 from engine.errors import ErrorCode
 from engine.settings import Settings
@@ -83,6 +84,32 @@ def test_of_evaluators_that_meet_one_takes_each_tick(bench: Bench) -> None:
             assert sum(threads.map(take, evaluators)) == 1
 
     assert numbers(bench) == list(range(1, rounds + 1))
+
+
+@pytest.mark.parametrize("apart", [0.2, 5, 30])
+def test_evaluators_whose_clocks_are_apart_take_one_series_of_ticks(
+    bench: Bench, apart: float
+) -> None:
+    ahead = FrozenClock(bench.clock.now() + timedelta(seconds=apart))
+    runtime = bench.runtime
+    evaluators = [
+        Evaluator(runtime.alert_pool, runtime.settings, each) for each in (ahead, bench.clock)
+    ]
+
+    def pass_by(seconds: int, *present: Evaluator) -> None:
+        for _ in range(seconds * 2):
+            for each in (bench.clock, ahead):
+                each.advance(timedelta(seconds=0.5))
+            for evaluator in present:
+                evaluator.run()
+
+    pass_by(60, *evaluators)
+    assert len(numbers(bench)) == 6
+    assert bench.rows("SELECT 1 FROM alert WHERE rule_id = 'WATCH-001'") == []
+    # The one that is behind takes over.
+    pass_by(60, evaluators[1])
+    assert 10 <= len(numbers(bench)) <= 12
+    assert bench.rows("SELECT 1 FROM alert WHERE rule_id = 'WATCH-001'") == []
 
 
 def test_a_tick_that_fails_leaves_nothing_and_the_next_one_has_its_number(
