@@ -58,7 +58,7 @@ def claim(
 ) -> Claimed | None:
     """Claims the most urgent notice of a channel that is due, the one that has been longest first.
 
-    One that an earlier notice of the same alert is still waiting before is not due: nobody hears
+    One that an earlier notice of one of its alerts is still waiting before is not due: nobody hears
     that something is over before they hear that it began.
 
     Args:
@@ -212,6 +212,35 @@ _CLAIM: Final = f"""
                         AND e.channel = d.channel
                         AND e.state IN ('waiting', 'sending')
                         AND (e.made_at, e.kind) < (d.made_at, d.kind)
+                )
+                AND NOT EXISTS (
+                    -- The same of each other one that it speaks of.
+                    SELECT
+                    FROM jsonb_path_query(d.body, '$.others[*].alertId') AS other (id)
+                    CROSS JOIN LATERAL (
+                        SELECT
+                        FROM alert_outbox AS e
+                        WHERE e.alert_id = (other.id #>> '{{}}')::uuid
+                            AND e.channel = d.channel
+                            AND e.state IN ('waiting', 'sending')
+                            AND (e.made_at, e.kind) < (d.made_at, d.kind)
+                        LIMIT 1  -- by index: the planner takes the others for many
+                    ) AS earlier
+                )
+                AND NOT EXISTS (
+                    SELECT
+                    FROM jsonb_path_query(d.body, '$.others[*].alertId') AS other (id)
+                    CROSS JOIN LATERAL (
+                        SELECT
+                        FROM alert_outbox AS e
+                        WHERE e.body -> 'others' @> jsonb_build_array(
+                                jsonb_build_object('alertId', other.id)
+                            )
+                            AND e.channel = d.channel
+                            AND e.state IN ('waiting', 'sending')
+                            AND (e.made_at, e.kind) < (d.made_at, d.kind)
+                        LIMIT 1
+                    ) AS earlier
                 )
             )
         ORDER BY urgency DESC, next_at

@@ -16,7 +16,6 @@ from typing import Any, Final
 
 import psycopg
 import structlog
-from psycopg import errors
 from psycopg_pool import PoolTimeout
 
 from engine.alerting import readings as reading
@@ -25,7 +24,7 @@ from engine.alerting.changes import digest_of
 from engine.alerting.composing import compose
 from engine.alerting.deciding import Verdict
 from engine.alerting.evaluation import silent_since
-from engine.alerting.evidence import Clerk, bounded
+from engine.alerting.evidence import TOO_LATE, Clerk, bounded, let_go, until
 from engine.alerting.judging import judge, no_evidence
 from engine.alerting.loading import own_rules
 from engine.alerting.measuring import Readings, samples_of_all
@@ -36,7 +35,7 @@ from engine.alerting.rules import Rule
 from engine.alerting.rules_in_force import read_rules_in_force
 from engine.alerting.states import Memory, RuleState
 from engine.alerting.telling import of_end
-from engine.alerting.ticking import due_after, is_due
+from engine.alerting.ticking import Newest, due_after, is_due, newest
 from engine.alerting.usual import Usual
 from engine.clock import Clock
 from engine.database.pool import EngineConnection, Pool
@@ -48,10 +47,17 @@ from engine.settings import Settings
 # All numbers of a tick take milliseconds; a ledger that cannot be counted in this time, because the
 # rollups stand still, must not keep the watchdog from saying so.
 _COUNTING_MS: Final = 4_000
+# All of them together, should each be slow.
+_COUNTING_S: Final = 6.0
 # What is usual is read by index, from a few hundred rows of the rollups.
 _USUAL_MS: Final = 1_000
 # From the first look to the commit; then the lock is free for another process.
 _TICK_S: Final = 15.0
+# What is left of it for writing, however long everything took that was looked up.
+_WRITING_S: Final = 3.0
+# A tick that is due far ahead is of a clock before ours, or ours was set back. Of the former the
+# next one comes within an interval; whoever asks twice in each has seen it after so many.
+_COMING_INTERVALS: Final = 1.5
 # For so many ticks in a row no process of another release has looked: a quarter of an hour.
 _OTHERS_TICKS: Final = 90
 
@@ -103,6 +109,7 @@ class Evaluator:
         self._after = after
         # When the next tick is due, as far as this process knows; asking costs nothing until then.
         self._due_at: datetime | None = None
+        self._newest: Newest | None = None
 
     def run(self) -> int:
         """Takes the tick that is due, if there is one and nobody else takes it; how many it took.
@@ -158,15 +165,27 @@ class Evaluator:
             if not is_due(due_at, now, interval):
                 self._due_at = due_at
                 return None
+            if due_at > now and self._is_coming(last, now):
+                self._due_at = now + interval / 2
+                return None
             due_at = min(due_at, now)
             rules = self._rules_of(writing)
             known = remembered(writing, now)
             with self._pool.connection(deadline) as looking_at:
-                verdicts = self._look(looking_at, rules, known, last, now)
+                verdicts = self._look(looking_at, rules, known, last, now, deadline - _WRITING_S)
             judged = Judged(1 if last is None else last.number + 1, verdicts)
             self._write(writing, judged, rules, known, due_at, now)
         self._due_at = due_after(due_at, now, interval)
         return judged
+
+    def _is_coming(self, last: LastTick | None, now: datetime) -> bool:
+        """Whether somebody with another clock goes on, by what this process has seen of it."""
+        if last is None:
+            return False
+        age_s, looked_at = (now - last.started_at).total_seconds(), self._clock.monotonic()
+        self._newest = newest(self._newest, last.number, age_s, looked_at)
+        allowed_s = _COMING_INTERVALS * self._settings.alert_interval.total_seconds()
+        return looked_at - self._newest.began_at < allowed_s
 
     def _look(
         self,
@@ -175,18 +194,21 @@ class Evaluator:
         known: Remembered,
         last: LastTick | None,
         now: datetime,
+        deadline: float,
     ) -> tuple[Verdict, ...]:
         """Measures, evaluates and looks up, all in one snapshot."""
         moved = reading.moved(connection, self._settings, last, now)
         try:
             with looking(connection) as look:
-                with bounded(connection, _COUNTING_MS):
+                counting_until = self._clock.monotonic() + _COUNTING_S
+                with until(connection, counting_until), bounded(connection, _COUNTING_MS):
                     counts = reading.counted(look, samples_of_all(rules), now)
-                usual = _usual(connection, look, rules, known, now)
-                seen = Readings(now, counts, moved, usual)
-                clerk = Clerk(connection, look, seen)
-                return judge(rules, seen, known, self._clock, clerk.evidence)
-        except (errors.QueryCanceled, RestoredError) as error:
+                with until(connection, deadline):
+                    usual = _usual(connection, look, rules, known, now)
+                    seen = Readings(now, counts, moved, usual)
+                    clerk = Clerk(connection, look, seen)
+                    return judge(rules, seen, known, self._clock, clerk.evidence)
+        except (*TOO_LATE, RestoredError) as error:
             # Too slow, or rollups of another server's ledger: unknown, and that is known.
             structlog.get_logger().warning("alert_numbers_unknown", error=type(error).__name__)
             return judge(rules, Readings(now, {}, moved), known, self._clock, no_evidence)
@@ -241,7 +263,8 @@ def _usual(
     try:
         with connection.transaction(), bounded(connection, _USUAL_MS):
             return reading.usual(look, silent, now)
-    except errors.QueryCanceled:
+    except TOO_LATE as error:
+        let_go(connection, error)
         structlog.get_logger().warning("alert_usual_unknown", rules=[each.id for each, _ in silent])
         return {}
 

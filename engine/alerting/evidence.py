@@ -18,6 +18,7 @@ from engine.alerting.rules import Rule
 from engine.alerting.states import Decision, RuleState
 from engine.alerting.worst import Bad, bad_of
 from engine.database.pool import EngineConnection
+from engine.database.sqlstate import WaitTimeout
 from engine.rollups.counts import Counts, Traffic
 from engine.rollups.grid import window_until
 from engine.rollups.selection import Filter
@@ -25,6 +26,8 @@ from engine.rollups.series import Look
 
 # A pointer to an attempt is worth less than the alert itself.
 _POINTING_MS: Final = 1_000
+# What was asked took too long, or waits for a lock; or all that was asked before it did.
+TOO_LATE: Final = (errors.QueryCanceled, errors.LockNotAvailable, WaitTimeout)
 
 
 class Clerk:
@@ -42,13 +45,14 @@ class Clerk:
     def evidence(self, rule: Rule, decision: Decision) -> Evidence:
         """The worst attempt, and for an alert its numbers with percentiles."""
         bad = bad_of(rule.condition)
-        if bad is None or decision.is_no_data or self._is_late:
+        if bad is None or decision.is_no_data or self._is_late or self._connection.closed:
             return Evidence()
         try:
             with self._connection.transaction(), bounded(self._connection, _POINTING_MS):
                 return Evidence(self._worst_of(bad), self._numbers(rule, decision))
-        except errors.QueryCanceled:
+        except TOO_LATE as error:
             self._is_late = True
+            let_go(self._connection, error)
             structlog.get_logger().warning("alert_evidence_late", rule=rule.id)
             return Evidence()
 
@@ -80,3 +84,20 @@ def bounded(connection: psycopg.Connection[Any], milliseconds: int) -> Iterator[
     """Statements that are cut off, in a transaction."""
     connection.execute(f"SET LOCAL statement_timeout = {milliseconds}")
     yield
+
+
+@contextmanager
+def until(connection: EngineConnection, deadline: float) -> Iterator[None]:
+    """Statements that together wait no longer than to an instant, in monotonic seconds."""
+    before = connection.deadline
+    connection.deadline = deadline if before is None else min(before, deadline)
+    try:
+        yield
+    finally:
+        connection.deadline = before
+
+
+def let_go(connection: EngineConnection, error: Exception) -> None:
+    """Closes a connection that could not even be told to go back to where it was."""
+    if isinstance(error, WaitTimeout):
+        connection.close()

@@ -25,11 +25,11 @@ from engine.alerting.measuring import Moved, Readings
 from engine.alerting.outage import OutageTeller
 from engine.alerting.outage_file import OutageFile
 from engine.alerting.outage_return import settle
-from engine.alerting.readings import evaluator_moved
 from engine.alerting.remembered import LastTick, last_tick, remembered
 from engine.alerting.rules import Rule, Standstill, Watched
 from engine.alerting.rules_in_force import read_rules_in_force
 from engine.alerting.spool_watch import SpoolWatch
+from engine.alerting.ticking import Newest, newest
 from engine.clock import Clock
 from engine.database.pool import Pool
 from engine.settings import Settings
@@ -90,6 +90,7 @@ class Watchdog:
         self._process_id = clock.uuid7()
         self._began = clock.monotonic()
         self._answered_at = self._looked_at = clock.now()
+        self._newest: Newest | None = None
 
     def run(self) -> int:
         """Looks once; how many notices it made or sent.
@@ -160,11 +161,8 @@ class Watchdog:
     def _is_late(self, last: LastTick | None, more_s: float = 0.0) -> bool:
         """Whether the evaluator has missed two ticks while this process watched, and some time."""
         allowed_s = (_INTERVALS * self._settings.alert_interval).total_seconds() + more_s
-        if self._clock.monotonic() - self._began <= allowed_s:
-            return False
-        if last is None:
-            return True
-        return (self._clock.now() - last.started_at).total_seconds() > allowed_s
+        since = max(self._began, self._moved_at(last))
+        return self._clock.monotonic() - since > allowed_s
 
     def _tell_standstill(self, connection: psycopg.Connection[Any]) -> int:
         with connection.transaction():
@@ -188,11 +186,18 @@ class Watchdog:
         return len(told)
 
     def _moved(self, last: LastTick | None) -> Moved:
-        """When the evaluator moved last; if it never did, when this process began to watch."""
-        if last is not None:
-            return evaluator_moved(self._settings, last)
-        watched = timedelta(seconds=self._clock.monotonic() - self._began)
-        return Moved(self._clock.now() - watched, self._settings.alert_interval)
+        """When the evaluator moved last, by the clock of this process."""
+        still = timedelta(seconds=self._clock.monotonic() - self._moved_at(last))
+        return Moved(self._clock.now() - still, self._settings.alert_interval)
+
+    def _moved_at(self, last: LastTick | None) -> float:
+        """The same in monotonic seconds; if it never did, when this process began to watch."""
+        if last is None:
+            return self._began
+        looked_at = self._clock.monotonic()
+        age_s = (self._clock.now() - last.started_at).total_seconds()
+        self._newest = newest(self._newest, last.number, age_s, looked_at)
+        return self._newest.began_at
 
 
 def is_away(error: Exception) -> bool:

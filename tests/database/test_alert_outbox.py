@@ -561,6 +561,28 @@ def test_a_group_that_is_not_told_yet_holds_back_that_one_of_it_is_over(scene: S
     assert scene.run("webhook") == 0
 
 
+@pytest.mark.parametrize("is_alone", [True, False], ids=["by itself", "as one of a group"])
+def test_what_is_over_together_waits_until_each_of_it_is_told_to_have_begun(
+    scene: Scene, *, is_alone: bool
+) -> None:
+    """They began in different ticks, and a channel was away meanwhile."""
+    first, second, third = notice(), notice(severity="HIGH"), notice(severity="HIGH")
+    scene.put(first, "webhook")
+    scene.pass_time(10)
+    if is_alone:
+        scene.put(second, "webhook")
+    else:
+        scene.put(replace(third, others=(body_of(second),)), "webhook")
+    scene.pass_time(600)
+    scene.put(replace(over(first), others=(body_of(over(second)),)), "webhook")
+
+    scene.run("webhook")
+    scene.run("webhook")
+
+    told = [each.body["kind"] for each in scene.webhook.sent]
+    assert told == ["firing", "firing", "resolved"]
+
+
 def test_whoever_stood_in_for_the_beginning_hears_of_the_end(scene: Scene) -> None:
     fired = notice()
     scene.telegram.answer = REFUSED

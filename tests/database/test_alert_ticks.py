@@ -10,15 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import psycopg
 import pytest
 
-from engine.alerting import records
+from engine.alerting import records, worst
 from engine.alerting.evaluator import Evaluator
 from engine.alerting.rules import Rule
+from engine.alerting.worst import Worst
+from engine.clock import FrozenClock
 from engine.database.target import Target
 from engine.errors import ErrorCode
+from engine.rollups.counts import Counts
+from engine.rollups.series import Look
 from engine.settings import Settings
 from tests.database.alerting import Bench, alert_bench
 
@@ -83,6 +88,32 @@ def test_of_evaluators_that_meet_one_takes_each_tick(bench: Bench) -> None:
             assert sum(threads.map(take, evaluators)) == 1
 
     assert numbers(bench) == list(range(1, rounds + 1))
+
+
+@pytest.mark.parametrize("apart", [0.2, 5, 30])
+def test_evaluators_whose_clocks_are_apart_take_one_series_of_ticks(
+    bench: Bench, apart: float
+) -> None:
+    ahead = FrozenClock(bench.clock.now() + timedelta(seconds=apart))
+    runtime = bench.runtime
+    evaluators = [
+        Evaluator(runtime.alert_pool, runtime.settings, each) for each in (ahead, bench.clock)
+    ]
+
+    def pass_by(seconds: int, *present: Evaluator) -> None:
+        for _ in range(seconds * 2):
+            for each in (bench.clock, ahead):
+                each.advance(timedelta(seconds=0.5))
+            for evaluator in present:
+                evaluator.run()
+
+    pass_by(60, *evaluators)
+    assert len(numbers(bench)) == 6
+    assert bench.rows("SELECT 1 FROM alert WHERE rule_id = 'WATCH-001'") == []
+    # The one that is behind takes over.
+    pass_by(60, evaluators[1])
+    assert 10 <= len(numbers(bench)) <= 12
+    assert bench.rows("SELECT 1 FROM alert WHERE rule_id = 'WATCH-001'") == []
 
 
 def test_a_tick_that_fails_leaves_nothing_and_the_next_one_has_its_number(
@@ -153,6 +184,66 @@ def test_numbers_that_cannot_be_counted_are_unknown_and_the_watchdog_goes_on(
     (tick,) = bench.rows("SELECT * FROM alert_tick WHERE number = 2")
     assert tick["unknown"] == len([each for each in judged.verdicts if each.rule.is_silenceable])
     assert bench.states()["WATCH-001-ROLLER"] == "firing"
+
+
+@pytest.mark.parametrize("table", ["attempt", "attempt_rollup"])
+def test_a_table_that_is_locked_makes_numbers_unknown_and_the_watchdog_goes_on(
+    bench: Bench, table: str
+) -> None:
+    bench.save(10)
+    bench.tick()
+
+    with psycopg.connect(bench.runtime.target.owner) as owner:
+        owner.execute(f"LOCK {table} IN ACCESS EXCLUSIVE MODE".encode())
+        bench.clock.advance(timedelta(seconds=30))
+        bench.seen()
+        assert bench.evaluator.run() == 1
+
+    assert bench.states()["WATCH-001-ROLLER"] == "firing"
+
+
+def test_counting_that_is_slow_each_time_costs_no_tick(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of it takes so long that it would be cut off by itself."""
+    bench.save(10)
+    bench.tick()
+    rolled = Look._rolled
+
+    def slow(look: Look, *asked: Any) -> dict[int, Counts]:
+        bench.clock.advance(timedelta(seconds=3.5))
+        return rolled(look, *asked)
+
+    monkeypatch.setattr(Look, "_rolled", slow)
+    bench.clock.advance(timedelta(seconds=30))
+    bench.seen()
+    assert bench.evaluator.run() == 1
+
+    assert bench.states()["WATCH-001-ROLLER"] == "firing"
+    (tick,) = bench.rows("SELECT ended_at - started_at AS took FROM alert_tick WHERE number = 2")
+    assert tick["took"] < timedelta(seconds=10)
+
+
+def test_pointing_at_attempts_that_is_slow_each_time_costs_no_tick(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.save(10)
+    bench.tick()
+    find = worst.find
+
+    def slow(*asked: Any) -> Worst | None:
+        bench.clock.advance(timedelta(seconds=3.5))
+        return find(*asked)
+
+    monkeypatch.setattr(worst, "find", slow)
+    bench.fail(ErrorCode.DATABASE_TIMEOUT, 100)
+    bench.tick()
+
+    assert bench.states()["CRITICAL-003"] == "firing"
+    assert bench.alert("CRITICAL-003")["correlation_id"]
+    monkeypatch.undo()
+    bench.tick()
+    assert numbers(bench) == [1, 2, 3]
 
 
 def test_old_ticks_are_forgotten_but_never_the_newest(bench: Bench) -> None:

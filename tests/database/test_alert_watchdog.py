@@ -29,6 +29,7 @@ from engine.alerting.outage_file import OutageFile, outage_directory
 from engine.alerting.spool_watch import SpoolWatch
 from engine.alerting.watchdog import Watchdog
 from engine.attempts.ledger import AttemptRow
+from engine.clock import FrozenClock
 from engine.database.pool import Unreachable
 from engine.database.target import Target
 from engine.errors import ErrorCode
@@ -98,8 +99,10 @@ class Watch:
         ]
 
 
-def watch_of(bench: Bench, receivers: dict[ChannelName, Receiver]) -> Watch:
-    settings, clock, gate = bench.runtime.settings, bench.clock, Gate(bench)
+def watch_of(
+    bench: Bench, receivers: dict[ChannelName, Receiver], clock: FrozenClock | None = None
+) -> Watch:
+    settings, clock, gate = bench.runtime.settings, clock or bench.clock, Gate(bench)
     file = OutageFile(outage_directory(settings, bench.runtime.journal.directory))
     channels: dict[ChannelName, Channel] = dict(receivers.items())
     dog = Watchdog(
@@ -164,6 +167,29 @@ def test_a_standstill_is_told_again_and_over_with_the_next_tick_but_one(
 
     kinds = [each["kind"] for each in bench.outbox("WATCH-001")]
     assert kinds == ["firing", "repeat", "resolved"]
+
+
+@pytest.mark.parametrize("apart", [-30, 30])
+def test_a_watch_that_is_not_the_evaluators_tells_a_standstill_in_time_and_nothing_else(
+    bench: Bench, apart: int
+) -> None:
+    """Of a machine whose clock is behind, or ahead."""
+    there = FrozenClock(bench.clock.now() + timedelta(seconds=apart))
+    watch = watch_of(bench, {}, there)
+
+    def look() -> int:
+        for each in (bench.clock, there):
+            each.advance(timedelta(seconds=5))
+        return watch.dog.run()
+
+    for number in range(12):
+        assert look() == 0
+        if number % 2:
+            assert bench.evaluator.tick() is not None
+    # One that is behind cannot know how long before its look a tick was.
+    assert [look() for _ in range(4)] == [0, 0, 0, 0]
+    assert look() + look() == 1
+    assert len(bench.outbox("WATCH-001")) == 1
 
 
 def test_a_process_that_has_just_begun_to_watch_accuses_nobody(bench: Bench) -> None:

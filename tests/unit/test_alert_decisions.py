@@ -19,7 +19,7 @@ from engine.alerting.matching import Matcher, Silence, silence_of
 from engine.alerting.notices import NoticeKind
 from engine.alerting.rules import AlertSeverity, Rule
 from engine.alerting.telling import REPEAT_AFTER, Why, of_end, of_firing
-from engine.alerting.ticking import due_after, is_due
+from engine.alerting.ticking import Newest, due_after, is_due, newest
 from engine.alerting.worst import bad_of
 from engine.clock import SystemClock
 from engine.settings import Settings
@@ -62,6 +62,22 @@ def test_a_tick_is_due_at_its_time_or_when_the_clock_would_make_it_wait_for_ever
     now: float, *, due: bool
 ) -> None:
     assert is_due(NOW, seconds(now), TEN) is due
+
+
+@pytest.mark.parametrize(
+    ("before", "age_s", "began_at"),
+    [
+        pytest.param(None, 7, 93, id="at first by the clocks"),
+        pytest.param(None, -30, 100, id="of a clock before ours"),
+        pytest.param(Newest(4, 80, 95), 2, 98, id="another one since the last look"),
+        pytest.param(Newest(4, 80, 95), 32, 95, id="of a clock behind ours"),
+        pytest.param(Newest(5, 80, 95), 7, 80, id="still the same one"),
+    ],
+)
+def test_how_long_the_newest_tick_is_the_newest_is_known_without_the_clock_of_others(
+    before: Newest | None, age_s: float, began_at: float
+) -> None:
+    assert newest(before, 5, age_s, 100) == Newest(5, began_at, 100)
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,20 @@ def test_missing_numbers_are_told_for_as_long_as_they_are_missing() -> None:
     assert _states(found) == "-??" + "F" * 200
 
 
+@pytest.mark.parametrize("missing", [UNKNOWN, UNREAD], ids=["nobody comes", "not read"])
+def test_missing_numbers_end_as_an_alert_when_they_are_to_be_none_any_more(
+    missing: Measured,
+) -> None:
+    fires = _decisions(rule(no_data_after=2 * MINUTE), "fuuu")[-1]
+
+    over = evaluate(rule(no_data_after=None), missing, fires.memory, NOON + 4 * MINUTE)
+    after = evaluate(rule(no_data_after=None), missing, over.memory, NOON + 5 * MINUTE)
+
+    assert _states([fires, over, after]) == "Fr?"
+    assert not over.is_no_data
+    assert over.reason.endswith("It ends: here missing numbers are no alert any more.")
+
+
 def test_a_resolved_rule_is_shown_as_such_for_a_while() -> None:
     tested = rule()
     minutes = SHOWN_RESOLVED // MINUTE
