@@ -71,6 +71,8 @@ def held_back(
     told: Iterable[Rule],
     muted_by: Mapping[str, str] | None,
     now: datetime,
+    *,
+    is_known: bool,
 ) -> Mapping[str, str] | None:
     """What holds a burn rate back that fires; None if nothing does, and for every other rule.
 
@@ -81,16 +83,20 @@ def held_back(
         muted_by: what held it back in the look before; it does so to its end, for the incident
             may be over before the windows of the burn rate are clean.
         now: the present instant.
+        is_known: whether there are attempts to tell by. Without any it says what was, and whoever
+            has heard of that is not called to it once more; when they come back bad, it is told.
 
     Returns:
         Whom people were told of instead (`cause`), and until when that is enough (`until`, ISO
         8601).
     """
     until = since + HELD_BACK
-    if not isinstance(rule.condition, Burning) or now >= until:
+    if not isinstance(rule.condition, Burning):
         return None
-    if is_held_back(muted_by):
+    if is_held_back(muted_by) and (now < until or not is_known):
         return muted_by
+    if now >= until:
+        return None
     for other in told:
         if _says_enough(other, rule):
             return {"cause": other.id, "until": until.isoformat()}

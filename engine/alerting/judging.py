@@ -99,7 +99,10 @@ def _verdict(
         elif silence is not None:
             muted_by = {"silence": str(silence.id)}
         elif alert.told_at is None:
-            muted_by = held_back(rule, decision.memory.since, told, alert.muted_by, now)
+            is_known = measured.is_above is not None
+            muted_by = held_back(
+                rule, decision.memory.since, told, alert.muted_by, now, is_known=is_known
+            )
     return decided(
         rule, before, decision, measured, evidence, alert, muted_by, now, transition_id,
         is_new=is_new,

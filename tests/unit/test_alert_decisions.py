@@ -173,7 +173,7 @@ def test_an_evaluator_that_stood_still_explains_what_stood_still_beside_it() -> 
 def test_a_burn_rate_is_held_back_by_what_was_told_of_the_same_attempts(
     rule_id: str, told: list[str], cause: str | None
 ) -> None:
-    held = held_back(RULES[rule_id], NOW, [RULES[each] for each in told], None, NOW)
+    held = held_back(RULES[rule_id], NOW, [RULES[each] for each in told], None, NOW, is_known=True)
 
     until = {"until": (NOW + HELD_BACK).isoformat()}
     assert held == (None if cause is None else {"cause": cause} | until)
@@ -181,16 +181,23 @@ def test_a_burn_rate_is_held_back_by_what_was_told_of_the_same_attempts(
 
 def test_a_burn_rate_is_held_back_to_the_end_of_half_an_hour_and_no_longer() -> None:
     rule, told = RULES["BURN-critical_error_rate-2"], [RULES["CRITICAL-003"]]
-    held = held_back(rule, NOW, told, None, NOW)
+    held = held_back(rule, NOW, told, None, NOW, is_known=True)
 
-    assert held_back(rule, NOW, [], held, NOW + HELD_BACK - TEN) == held
-    assert held_back(rule, NOW, told, held, NOW + HELD_BACK) is None
+    def later(after: timedelta, told: list[Rule], *, is_known: bool = True) -> object:
+        return held_back(rule, NOW, told, held, NOW + after, is_known=is_known)
+
+    assert later(HELD_BACK - TEN, []) == held
+    assert later(HELD_BACK, told) is None
+    # Nobody is called to what was, when there are no attempts to say that it still is.
+    assert later(2 * HELD_BACK, [], is_known=False) == held
     # Somebody's silence is no reason to go on with it.
-    assert held_back(rule, NOW, [], {"silence": "id"}, NOW) is None
+    assert held_back(rule, NOW, [], {"silence": "id"}, NOW, is_known=False) is None
 
 
 def test_what_is_held_back_for_a_while_is_no_less_loud() -> None:
-    held = held_back(RULES["BURN-latency_p95-3"], NOW, [RULES["HIGH-003"]], None, NOW)
+    held = held_back(
+        RULES["BURN-latency_p95-3"], NOW, [RULES["HIGH-003"]], None, NOW, is_known=True
+    )
 
     assert is_loud(None)
     assert is_loud(held)
