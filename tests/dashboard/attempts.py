@@ -18,7 +18,10 @@ CLOCK: Final = SystemClock()
 AGENT: Final = CLOCK.uuid7()
 WINDOW: Final = timedelta(minutes=5)
 # The partitions are made for the present days; an instant within a bucket shows both its edges.
-END: Final = CLOCK.now().replace(hour=12, minute=0, second=7, microsecond=500_000)
+# The next noon: what the database and the file system date by themselves lies before it, at
+# whatever hour the tests are run.
+_TODAY: Final = CLOCK.now().replace(hour=12, minute=0, second=7, microsecond=500_000)
+END: Final = _TODAY if CLOCK.now() < _TODAY - timedelta(hours=1) else _TODAY + timedelta(days=1)
 START: Final = END - WINDOW
 # The window is widened to tens of seconds.
 FIRST: Final = START - timedelta(seconds=7, microseconds=500_000)
