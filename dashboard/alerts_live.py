@@ -29,7 +29,6 @@ from dashboard import (
 )
 from dashboard.alerts_address import Asked
 from dashboard.alerts_reads import Standing
-from dashboard.memory import Known
 from dashboard.quote_words import cut
 from dashboard.wording import Words, literal
 from engine.alerting.rules import Rule
@@ -47,17 +46,27 @@ def head(refresh_s: int | None) -> None:
     """One line that every view of the page has: how many fire, and how fresh that is."""
     if not entry.allows("alerts"):
         return
-    _head(alerts_reads.standing(viewer.current(), told.last()), refresh_s)
+    known = alerts_reads.standing(viewer.current(), told.last())
+    instant = engine_in_process.runtime().clock.now()
+    zone = wording.zone_of(st.context.timezone, instant)
+    read_at = None if known.value is None else known.value.status.read_at
+    notice = status.outage(known.freshness, read_at, zone, instant)
+    status_line.draw(
+        notice,
+        () if known.value is None else _badges(known.value, refresh_s, instant),
+        ""
+        if read_at is None
+        else f"As of {wording.clock_time(read_at, zone, None if refresh_s is None else instant)}",
+    )
 
 
-def firing(asked: Asked, refresh_s: int | None) -> None:
-    """What is wrong now: the live part of the first view above the alert that is looked at."""
+def firing(asked: Asked) -> None:
+    """What is wrong now: the live part of the first view."""
     if not entry.allows("alerts"):
         return
     known = alerts_reads.standing(viewer.current(), told.last())
-    instant = _head(known, refresh_s)
     if known.value is not None:
-        _firing(asked, known.value, instant)
+        _firing(asked, known.value, engine_in_process.runtime().clock.now())
 
 
 def watch() -> None:
@@ -71,21 +80,6 @@ def watch() -> None:
     panels.cards(alerts_view.watch(found.status, instant))
     _states(found, RuleState.PENDING, "Pending", "Nothing is about to fire", instant)
     _states(found, RuleState.UNKNOWN, "Unknown", "Every rule can say", instant)
-
-
-def _head(known: Known[Standing], refresh_s: int | None) -> datetime:
-    instant = engine_in_process.runtime().clock.now()
-    zone = wording.zone_of(st.context.timezone, instant)
-    read_at = None if known.value is None else known.value.status.read_at
-    notice = status.outage(known.freshness, read_at, zone, instant)
-    status_line.draw(
-        notice,
-        () if known.value is None else _badges(known.value, refresh_s, instant),
-        ""
-        if read_at is None
-        else f"As of {wording.clock_time(read_at, zone, None if refresh_s is None else instant)}",
-    )
-    return instant
 
 
 def _badges(found: Standing, refresh_s: int | None, instant: datetime) -> tuple[Words, ...]:
@@ -159,6 +153,9 @@ def _alert(
                     icon=":material/notifications_off:",
                 )
         st.text(alerts_words.message(alert.message, rule))
+        by_now = alerts_words.by_now(alert, found.status)
+        if by_now:
+            st.text(by_now)
         if muted:
             st.text(muted)
         since = wording.clock_time(

@@ -49,10 +49,7 @@ def alerts(refresh_s: int | None) -> None:
         # Alerts of another time than somebody believes to look at would mislead.
         named = ", ".join(_UNREAD[each] for each in asked.unread)
         st.warning(f"The address asks for {named}.", icon=":material/link_off:")
-    if asked.show is Show.NOW:
-        st.fragment(alerts_live.firing, run_every=refresh_s)(asked, refresh_s)
-    else:
-        st.fragment(alerts_live.head, run_every=refresh_s)(refresh_s)
+    st.fragment(alerts_live.head, run_every=refresh_s)(refresh_s)
     told.draw()
     _view(asked, refresh_s)
 
@@ -80,7 +77,9 @@ def _choose(asked: Asked) -> None:
 def _view(asked: Asked, refresh_s: int | None) -> None:
     match asked.show:
         case Show.NOW:
+            # First what somebody was called to: a message leads here, and others may fire, too.
             alerts_one.one(asked)
+            st.fragment(alerts_live.firing, run_every=refresh_s)(asked)
             st.fragment(alerts_live.watch, run_every=refresh_s)()
         case Show.HISTORY:
             alerts_history.filters(asked)

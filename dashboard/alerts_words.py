@@ -130,6 +130,12 @@ def message(said: str, rule: Rule | None) -> str:
     return cut(said if rule is None else said.removeprefix(f"{rule.name}: "))
 
 
+def by_now(alert: FiringAlert, found: AlertingStatus) -> str:
+    """What an alert's rule says now, as a text; empty where that is what it said when it began."""
+    said = found.said_since(alert)
+    return f"Now: {cut(said)}" if said else ""
+
+
 def muted(muted_by: Mapping[str, Any] | None, silences: Mapping[UUID, str]) -> str:
     """What holds an alert back, as a text; empty if nothing does.
 

@@ -187,6 +187,11 @@ class AlertingStatus:
         """The rules that are in a state."""
         return tuple(each for each in self.rules if each.state is state)
 
+    def said_since(self, alert: FiringAlert) -> str:
+        """What an alert's rule says by now; empty where that is what it said when it began."""
+        said = next((each.reason for each in self.rules if each.rule_id == alert.rule_id), "")
+        return "" if alert.message.endswith(said) else said
+
 
 def read_status(
     connection: psycopg.Connection[Any],

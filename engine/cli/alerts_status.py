@@ -48,9 +48,11 @@ def status_command(data_dir: Path | None, *, as_json: bool) -> None:
     sys.exit(0 if is_calm and status.ticks.is_alive(now) else 1)
 
 
-def _lines(status: AlertingStatus, missing: Mapping[str, str | None]) -> Iterator[str]:
+def _what_fires(status: AlertingStatus) -> Iterator[str]:
     for alert in status.firing:
         yield _firing(alert, status.read_at)
+        if by_now := status.said_since(alert):
+            yield f"          now: {one_line(by_now)}"
     if not status.ticks.is_alive(status.read_at):
         yield "UNKNOWN whether anything fires: nobody evaluates the rules."
     elif not status.firing:
@@ -58,6 +60,10 @@ def _lines(status: AlertingStatus, missing: Mapping[str, str | None]) -> Iterato
         yield "Nothing fires." + (
             f" {unknown} of {len(status.rules)} rules cannot say." if unknown else ""
         )
+
+
+def _lines(status: AlertingStatus, missing: Mapping[str, str | None]) -> Iterator[str]:
+    yield from _what_fires(status)
     for state in (RuleState.PENDING, RuleState.UNKNOWN):
         for each in status.in_state(state):
             yield f"{state.upper():<9} {each.rule_id}: {one_line(each.reason)}"

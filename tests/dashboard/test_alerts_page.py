@@ -105,6 +105,31 @@ def test_what_fires_is_told_worst_first_with_where_it_leads(past: Past) -> None:
     assert "only_part=timeouts" in where
 
 
+def test_what_a_rule_says_by_now_stands_beneath_what_it_said_when_it_began(past: Past) -> None:
+    past.ticks(2, newest_ago=SECOND)
+    past.alert("CRITICAL-003", ago=12 * MINUTE)
+    since = past.now - 12 * MINUTE
+    past.state("CRITICAL-003", "firing", since, reason="Database timeouts: none in 5 min.")
+
+    said = told(opened())
+
+    assert "3 of 812 attempts in 5 min" in said
+    assert "\nNow: Database timeouts: none in 5 min.\n" in said
+
+
+def test_the_alert_that_a_message_leads_to_stands_before_all_others(past: Past) -> None:
+    past.ticks(2, newest_ago=SECOND)
+    past.alert("CRITICAL-003", ago=2 * MINUTE)
+    led_to = past.alert("HIGH-003", ago=3 * MINUTE)
+
+    page = opened(alert=str(led_to))
+
+    names = [each.value for each in page.markdown if each.value.startswith("**")]
+    assert [each.partition("** ")[0].replace("\\", "") for each in names] == [
+        "**HIGH-003", "**CRITICAL-003", "**HIGH-003",
+    ]  # fmt: skip
+
+
 @pytest.mark.usefixtures("engine")
 def test_who_sees_numbers_only_sees_what_fires_and_no_single_attempt(
     seat: Seat, past: Past

@@ -95,6 +95,25 @@ def test_status_says_until_when_an_alert_is_held_back_and_by_which(
     assert " UTC: Service success rate: budget burns 14.4 times too fast: the budget" in line
 
 
+def test_status_says_what_a_rule_says_by_now_beneath_what_it_said_when_it_began(
+    saveguard: Shell, bench: Bench
+) -> None:
+    def beneath() -> str:
+        said = saveguard("alerts", "status").out.splitlines()
+        (place,) = [place for place, each in enumerate(said) if " CRITICAL-003 " in each]
+        return said[place + 1]
+
+    bench.save(20)
+    bench.fail(ErrorCode.DATABASE_TIMEOUT)
+    bench.tick()
+    at_once = beneath()
+    bench.save(79)
+    bench.tick()
+
+    assert "now:" not in at_once
+    assert beneath().startswith("          now: Database timeouts: 1 of 100 attempts in 5 min")
+
+
 def test_status_says_how_many_rules_cannot_say_while_nothing_fires(
     saveguard: Shell, bench: Bench
 ) -> None:
