@@ -115,7 +115,10 @@ _WATCH_LOOKS = """
                 looks.faintest = Math.min(looks.faintest, Number(getComputedStyle(each).opacity));
         const top = document.querySelector("[data-testid=stMetric]")?.getBoundingClientRect().top;
         if (top === undefined) looks.gone += 1;
-        else if (!looks.tops.includes(top)) looks.tops.push(top);
+        // The line above every page, once a critical alert says that the database was away, is
+        // meant to be seen.
+        else if (!document.querySelector(".st-key-critical-fires") && !looks.tops.includes(top))
+            looks.tops.push(top);
         requestAnimationFrame(look);
     })()
 """
