@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 from operator import attrgetter
@@ -61,10 +61,12 @@ class Look:
         ]
         rolled = self._rolled(pieces, wanted)
         cells = self._wanted(min(window.start for window in windows), wanted)
-        return [
+        found = (
             total([rolled.get(number, NOTHING), _counted(_between(cells, window))])
             for number, window in enumerate(windows)
-        ]
+        )
+        # The tail's alone would pass for that of all.
+        return [replace(each, histogram={}) for each in found]
 
     def series(self, window: Window, tier: Tier, wanted: Filter) -> list[Bucket]:
         """What was counted in each row of a tier that the window has a part of, without gaps.

@@ -112,6 +112,24 @@ def test_an_alert_tells_each_channel_when_it_begins_and_when_it_is_over(bench: B
     ]  # fmt: skip
 
 
+def test_percentiles_are_those_of_all_attempts_also_of_what_is_not_rolled_up_yet(
+    bench: Bench,
+) -> None:
+    bench.save(200, duration_us=10_000)
+    bench.tick()
+    bench.fail(TIMEOUT, 4, duration_us=2_000_000)
+    bench.clock.advance(timedelta(seconds=10))
+    bench.seen()
+    bench.evaluator.tick()
+
+    body = bench.outbox(RULE)[0]["body"]
+    alert, moved = bench.alert(RULE), transitions(bench)[-1]
+    for numbers in (body["metrics"], alert["numbers"], moved["numbers"]):
+        assert (numbers["attempts"], numbers["bad"]) == (204, 4)
+        assert numbers["p95_ms"] == pytest.approx(10, rel=0.02)
+        assert numbers["p99_ms"] == pytest.approx(2000, rel=0.02)
+
+
 def test_every_transition_has_numbers_and_a_correlation_id(bench: Bench) -> None:
     bench.save(20)
     bench.tick()
