@@ -39,6 +39,8 @@ _READ_POOL_SIZE: Final = 4
 # A tick holds its lock on one and looks on another; watchdog and heartbeat share the third. Neither
 # readers nor saves can make any of them wait.
 _ALERT_POOL_SIZE: Final = 3
+# A server on a busy machine may take seconds to take a first connection, which no save must wait.
+_START_PATIENCE_S: Final = 10.0
 # What is not of an attempt, see `engine.logs`.
 PROCESS_LOG: Final = "process"
 
@@ -207,6 +209,7 @@ def _register(pool: Pool, settings: Settings, clock: Clock, *, has_edge: bool) -
         Which installation this is, and how its rollups are fed.
     """
     try:
+        pool.await_first(_START_PATIENCE_S)
         with pool.connection() as connection:
             ledger.register_origin(connection, settings, clock.now(), has_edge=has_edge)
             may_change = connection.execute(_MAY_CHANGE_LEDGER).fetchone()

@@ -20,10 +20,11 @@ from psycopg.conninfo import make_conninfo
 from engine.attempts.partitions import ensure_partitions
 from engine.clock import SystemClock
 from engine.database.migrate import migrate_up
-from engine.database.target import APP_ROLE, OWNER_ROLE, Target, bootstrap
+from engine.database.target import OWNER_ROLE, Target, bootstrap
 from engine.runtime import Runtime, open_runtime
 from engine.settings import Settings
 from tests import sabotage
+from tests.database.databases import cloned
 from tests.support import Agency, new_agency
 
 # Another server to run the database tests on, as a role that may create databases and roles.
@@ -37,7 +38,12 @@ _BEGIN_WITH = ("tests/browser/", "tests/canaries/", "tests/api/test_schemathesis
 # longer to make the next. In memory a database is there in a fifth of the time.
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  # made with a name of its own
 _ROOM_BYTES: Final = 4 * 2**30
-_FLEETING: Final = {"fsync": "off", "max_wal_size": "512MB", "min_wal_size": "128MB"}
+_FLEETING: Final = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_wal_size": "512MB",
+    "min_wal_size": "128MB",
+}
 
 
 def _in_memory() -> Path | None:
@@ -121,18 +127,8 @@ def template(server: str) -> Iterator[str]:
 @pytest.fixture
 def target(server: str, template: str) -> Iterator[Target]:
     """A database of this test's own."""
-    name = f"test_{token_hex(6)}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
-                sql.Identifier(name), sql.Identifier(template), sql.Identifier(OWNER_ROLE)
-            )
-        )
-    yield Target(
-        app=make_conninfo(server, dbname=name, user=APP_ROLE),
-        owner=make_conninfo(server, dbname=name, user=OWNER_ROLE),
-    )
-    _drop(server, name)
+    with cloned(server, template) as made:
+        yield made
 
 
 @pytest.fixture

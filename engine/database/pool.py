@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import threading
 from collections.abc import Iterator
@@ -146,6 +147,28 @@ class Pool:
     def open(self) -> None:
         """Starts connecting; returns at once."""
         self._pool.open()
+
+    def await_first(self, patience_s: float) -> None:
+        """Waits until a connection can be lent, longer than a save would.
+
+        A process that starts on a busy machine has nobody waiting for it yet. That the server
+        refuses is told as soon as to a save.
+
+        Args:
+            patience_s: about how long, in seconds; at least as long as a save would.
+
+        Raises:
+            Unreachable: none could be made.
+            PoolTimeout: none was there in time.
+        """
+        tries = max(math.ceil(patience_s / self._wait.total_seconds()), 1)
+        for tries_left in reversed(range(tries)):
+            try:
+                with self.connection():
+                    return
+            except PoolTimeout:
+                if not tries_left:
+                    raise
 
     def close(self) -> None:
         """Closes every connection."""

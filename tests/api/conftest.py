@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.api.caller import Caller, calling
-from tests.api.service import Service, cloned, served, settings_in
+from tests.api.service import Service, served, settings_in
+from tests.database.databases import cloned
 
 
 @pytest.fixture(scope="module")

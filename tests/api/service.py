@@ -18,8 +18,6 @@ from uuid import UUID
 import jsonschema_rs
 import psycopg
 import uvicorn
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 from starlette.routing import Router
 from starlette.types import ASGIApp
@@ -27,7 +25,7 @@ from starlette.types import ASGIApp
 from engine.api.app import document_of, open_api
 from engine.api.metrics import Metrics
 from engine.clock import Clock, SystemClock
-from engine.database.target import APP_ROLE, OWNER_ROLE, Target
+from engine.database.target import Target
 from engine.logs import report
 from engine.runtime import Runtime, open_runtime
 from engine.settings import Settings
@@ -123,30 +121,6 @@ class Service:
         taken = list(self.surprises)
         self.surprises.clear()
         return taken
-
-
-@contextmanager
-def cloned(server: str, template: str) -> Iterator[Target]:
-    """A migrated database of its own, for as long as the block lasts."""
-    name = f"api_{CLOCK.token(6).hex()}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        for statement in (
-            "CREATE DATABASE {name} TEMPLATE {template} OWNER {owner}",
-            # Nothing here survives the server, so no commit waits for the disk.
-            "ALTER DATABASE {name} SET synchronous_commit = off",
-        ):
-            connection.execute(
-                sql.SQL(statement).format(
-                    name=sql.Identifier(name),
-                    template=sql.Identifier(template),
-                    owner=sql.Identifier(OWNER_ROLE),
-                )
-            )
-        yield Target(
-            app=make_conninfo(server, dbname=name, user=APP_ROLE),
-            owner=make_conninfo(server, dbname=name, user=OWNER_ROLE),
-        )
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from engine.database.migrate import owner_engine
 from tests.api.caller import Caller, calling, client_of
 from tests.api.calls import CALLS, ON_A_QUOTE, READS, WRITES, Call, MovedClock, send, without_ids
 from tests.api.refusals import refusal
-from tests.api.service import CLOCK, QUOTES, Service, cloned, served, settings_in
+from tests.api.service import CLOCK, QUOTES, Service, served, settings_in
+from tests.database.databases import cloned
 from tests.support import quote_body
 
 NOBODY = UUID(int=0)

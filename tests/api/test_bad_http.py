@@ -9,8 +9,9 @@ import pytest
 
 from engine.payload import encode
 from tests.api.caller import Caller, calling
-from tests.api.service import CLOCK, QUOTES, Service, cloned, served, settings_in
+from tests.api.service import CLOCK, QUOTES, Service, served, settings_in
 from tests.api.wire import Line, hear_once, line_to, request
+from tests.database.databases import cloned
 from tests.support import quote_body
 
 BODY = encode(quote_body())

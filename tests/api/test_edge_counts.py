@@ -20,7 +20,8 @@ from engine.slo.coverage import NOT_LOGGED, Coverage, CoverageState, measure
 from engine.slo.objectives import LIMITS
 from engine.worker import _store_counts
 from tests.api.caller import Caller, calling, client_of
-from tests.api.service import CLOCK, QUOTES, Service, cloned, eventually, served, settings_in
+from tests.api.service import CLOCK, QUOTES, Service, eventually, served, settings_in
+from tests.database.databases import cloned
 from tests.support import new_agency
 
 PROCESS = UUID(int=7)

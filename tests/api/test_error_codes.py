@@ -29,7 +29,8 @@ from tests.api.provocations import (
     staged,
 )
 from tests.api.refusals import TABLE, refusal
-from tests.api.service import Service, cloned, served, settings_in
+from tests.api.service import Service, served, settings_in
+from tests.database.databases import cloned
 from tests.support import ledger_rows
 
 PASSWORD = "canary-password-1d9c"  # noqa: S105 - planted on purpose

@@ -26,7 +26,8 @@ from engine.worker import own_jobs
 from tests.api.caller import Caller, calling, client_of
 from tests.api.calls import CALLS, ON_A_QUOTE, READS, WRITES, Call, MovedClock, send, without_ids
 from tests.api.refusals import refusal
-from tests.api.service import CLOCK, QUOTES, Service, cloned, served, settings_in
+from tests.api.service import CLOCK, QUOTES, Service, served, settings_in
+from tests.database.databases import cloned
 
 _DAY: Final = timedelta(days=1)
 _BAD: Final = ("AUTHENTICATION_FAILED", 401)

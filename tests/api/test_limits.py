@@ -19,8 +19,9 @@ from engine.worker import all_jobs
 from tests.api.caller import Caller, calling, client_of
 from tests.api.calls import CALLS, Call, MovedClock, send
 from tests.api.refusals import refusal
-from tests.api.service import CLOCK, QUOTES, Service, cloned, served, settings_in
+from tests.api.service import CLOCK, QUOTES, Service, served, settings_in
 from tests.api.test_key_matrix import audited, new_key
+from tests.database.databases import cloned
 from tests.support import Agency, quote_body
 
 _MOST: Final = 3

@@ -28,7 +28,8 @@ from engine.saving import answer
 from engine.saving.save import Saver
 from engine.settings import Settings
 from tests.api.lookouts import beside_others, looking_at
-from tests.api.service import Service, cloned, served, settings_in
+from tests.api.service import Service, served, settings_in
+from tests.database.databases import cloned
 from tests.database.releases import Lookout
 from tests.faults.proxy import free_port
 from tests.sabotage import sabotage

@@ -25,10 +25,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def saveguard(reachable_dir: Path) -> Iterator[Saveguard]:
     """A running Saveguard with its own database."""
-    data_dir = reachable_dir / "browser"
-    data_dir.mkdir()
-    data_dir.chmod(0o755)
-    with running_saveguard(data_dir) as running:
+    with running_saveguard(reachable_dir / "browser") as running:
         yield running
 
 

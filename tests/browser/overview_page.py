@@ -10,6 +10,7 @@ from typing import Any, Final
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.browser.chromium import LAPTOP
+from tests.browser.saveguard import Saveguard, correlation_id
 
 _PATIENCE_MS: Final = 30_000
 _PLOTS: Final = ".saveguard-plot"
@@ -36,6 +37,12 @@ class OverviewPage:
             ".filter(each => each._fullData).length === 2"
         )
         return self
+
+    def in_step_with(self, saveguard: Saveguard) -> int:
+        """How many attempts it counts once it has seen everything that was saved until now."""
+        newest = correlation_id(saveguard.create())
+        expect(self.cells(newest)).to_have_count(1)
+        return self.attempts()
 
     def resize(self, size: tuple[int, int]) -> None:
         """Gives the window another size."""

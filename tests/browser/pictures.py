@@ -249,11 +249,11 @@ def _burst(saveguard: Saveguard) -> None:
 
 @contextmanager
 def _fresh_saveguard() -> Iterator[Saveguard]:
-    with tempfile.TemporaryDirectory(prefix="saveguard-pictures-") as made:
-        # PostgreSQL never runs as root; whoever it runs as has to get in here.
-        Path(made).chmod(0o755)
-        with running_saveguard(Path(made)) as saveguard:
-            yield saveguard
+    with (
+        tempfile.TemporaryDirectory(prefix="saveguard-pictures-") as made,
+        running_saveguard(Path(made)) as saveguard,
+    ):
+        yield saveguard
 
 
 @contextmanager

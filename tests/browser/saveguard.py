@@ -19,7 +19,7 @@ import httpx
 import psutil
 
 from engine.database.cluster import Cluster
-from engine.payload import encode
+from engine.payload import decode_stored, encode
 from tests.database.cluster_harness import locked
 from tests.support import quote_body
 
@@ -101,8 +101,10 @@ def running_saveguard(data_dir: Path) -> Iterator[Saveguard]:
     """Serves from a fresh data directory on a free port until the block ends.
 
     Args:
-        data_dir: where the server's user can enter, too.
+        data_dir: made if need be, in a directory that the server's user can enter, too.
     """
+    data_dir.mkdir(exist_ok=True)
+    data_dir.chmod(0o755)  # PostgreSQL never runs as root; whoever it runs as has to get in
     port = free_port()
     command = [sys.executable, "-m", "dashboard"]
     place = ["--data-dir", str(data_dir)]
@@ -192,3 +194,10 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def correlation_id(answer: httpx.Response) -> str:
+    """The correlation id of an answer of the API."""
+    body: dict[str, Any] = decode_stored(answer.content)
+    found: str = body["correlationId"]
+    return found

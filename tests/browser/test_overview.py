@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Literal
 
 import httpx
 import pytest
@@ -11,11 +11,10 @@ from playwright.sync_api import Page, expect
 
 from dashboard.asgi import streamlit_config
 from dashboard.panels import ROW_HEIGHT
-from engine.payload import decode_stored
 from engine.settings import Settings
 from tests.browser.chromium import LAPTOP, PHONE, TABLET
 from tests.browser.overview_page import OverviewPage, Viewer
-from tests.browser.saveguard import Saveguard
+from tests.browser.saveguard import Saveguard, correlation_id
 
 # Counts elements of the page that are taken out of it; what Plotly does inside its drawing is its
 # own affair.
@@ -89,8 +88,6 @@ _TOPS = (
     ".map(each => each.getBoundingClientRect().top))]"
 )
 # Some refreshes, and frames enough to see a move between them: a busy machine draws a few a second.
-_HAS_LOOKED_LONG = "performance.now() - window.looks.since > 8_000 && window.looks.frames > 40"
-_BUSY_MS = 90_000
 _IS_DRAWN = "document.querySelector('.saveguard-plot')._fullData?.length > 0"
 _NEWEST_POINT = """(() => {
     const plot = document.querySelector(".saveguard-plot");
@@ -104,24 +101,6 @@ _HOVER_FONTS = """
     [...new Set([...document.querySelectorAll(".hoverlayer text")]
         .map(each => getComputedStyle(each).fontFamily))]
 """
-# In each frame, how faint the faintest element is and where the first card stands.
-_WATCH_LOOKS = """
-    window.looks = {since: performance.now(), frames: 0, gone: 0, faintest: 1, tops: []};
-    (function look() {
-        const looks = window.looks;
-        looks.frames += 1;
-        for (const each of document.querySelectorAll("[data-testid=stElementContainer]"))
-            if (each.getClientRects().length)
-                looks.faintest = Math.min(looks.faintest, Number(getComputedStyle(each).opacity));
-        const top = document.querySelector("[data-testid=stMetric]")?.getBoundingClientRect().top;
-        if (top === undefined) looks.gone += 1;
-        // The line above every page, once a critical alert says that the database was away, is
-        // meant to be seen.
-        else if (!document.querySelector(".st-key-critical-fires") && !looks.tops.includes(top))
-            looks.tops.push(top);
-        requestAnimationFrame(look);
-    })()
-"""
 
 
 _WEARS = (
@@ -131,7 +110,7 @@ _WEARS = (
 
 def test_numbers_move_while_quotes_are_saved(overview: OverviewPage, saveguard: Saveguard) -> None:
     overview.evaluate("window.sameDocument = true")
-    before = attempts_in_step(overview, saveguard)
+    before = overview.in_step_with(saveguard)
 
     created = saveguard.create()
     saveguard.create_many(2)
@@ -220,7 +199,7 @@ def test_every_text_can_be_read(
 def test_charts_are_told_to_those_who_do_not_see_them(
     overview: OverviewPage, saveguard: Saveguard
 ) -> None:
-    attempts_in_step(overview, saveguard)
+    overview.in_step_with(saveguard)
 
     durations = overview.tab.get_by_role("figure", name="Duration, per 10 s: line chart.")
     errors = overview.tab.get_by_role("figure", name="Errors by code:")
@@ -308,7 +287,7 @@ def test_a_section_without_attempts_says_so_in_its_middle(tab: Page, saveguard: 
 def test_one_pointer_tells_all_that_is_known_of_an_instant(
     overview: OverviewPage, saveguard: Saveguard
 ) -> None:
-    attempts_in_step(overview, saveguard)
+    overview.in_step_with(saveguard)
     overview.charts().first.scroll_into_view_if_needed()
     overview.tab.wait_for_function(_IS_DRAWN)
     place = overview.evaluate(_NEWEST_POINT)
@@ -384,7 +363,7 @@ def test_a_paused_page_stands_still(
     expect(paused.badges()).to_contain_text("Paused")
     shown = paused.as_of().inner_text()
     overview.tab.bring_to_front()  # a hidden tab need not draw
-    before = attempts_in_step(overview, saveguard)
+    before = overview.in_step_with(saveguard)
 
     saveguard.create()
 
@@ -420,42 +399,6 @@ def test_a_clicked_correlation_id_opens_its_story_where_it_can_be_copied(
     expect(page.card("Attempts")).to_be_visible()
 
 
-def test_a_killed_database_is_told_and_got_over(
-    overview: OverviewPage, saveguard: Saveguard
-) -> None:
-    before = attempts_in_step(overview, saveguard)
-
-    notice = overview.notice()
-    with saveguard.dead_database():
-        expect(notice).to_contain_text("Stale: the database has not")
-        expect(notice).to_contain_text("The numbers below are those of")
-        expect(overview.badges()).to_have_count(0)
-        expect(overview.card("P95 duration")).to_contain_text("Stale")
-        assert overview.attempts() == before
-
-    expect(notice).to_have_count(0)
-    expect(overview.badges()).to_contain_text("Live, every 2 s")
-    assert saveguard.create().status_code == 201
-    expect(overview.value("Attempts")).to_have_text(f"{before + 1:,}")
-
-
-def test_an_outage_neither_fades_nor_moves_the_page(
-    overview: OverviewPage, saveguard: Saveguard
-) -> None:
-    """Its words are needed most while the database is silent."""
-    attempts_in_step(overview, saveguard)
-    overview.evaluate(_WATCH_LOOKS)
-
-    with saveguard.frozen_database():
-        expect(overview.notice()).to_be_visible()
-        overview.tab.wait_for_function(_HAS_LOOKED_LONG, timeout=_BUSY_MS)
-    expect(overview.notice()).to_have_count(0)
-
-    looks = overview.evaluate("window.looks")
-    assert (looks["faintest"], looks["gone"]) == (1, 0)
-    assert looks["tops"] == [looks["tops"][0]]
-
-
 def test_a_name_that_was_made_to_point_here_opens_no_session(saveguard: Saveguard) -> None:
     def upgrade(host: str) -> int:
         headers = {
@@ -471,16 +414,3 @@ def test_a_name_that_was_made_to_point_here_opens_no_session(saveguard: Saveguar
 
     assert upgrade("127.0.0.1") == 101
     assert upgrade("evil.example") == 403
-
-
-def attempts_in_step(overview: OverviewPage, saveguard: Saveguard) -> int:
-    """How many attempts the page counts once it has seen everything that was saved until now."""
-    newest = correlation_id(saveguard.create())
-    expect(overview.cells(newest)).to_have_count(1)
-    return overview.attempts()
-
-
-def correlation_id(answer: httpx.Response) -> str:
-    body: dict[str, Any] = decode_stored(answer.content)
-    found: str = body["correlationId"]
-    return found

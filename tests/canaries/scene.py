@@ -57,7 +57,7 @@ from tests.alerting_receivers import Reaction, Request, webhook
 from tests.api import provocations
 from tests.api.caller import Caller, calling, client_of
 from tests.api.provocations import ALL, TIMEOUTS, staged
-from tests.api.service import CLOCK, QUOTES, Service, cloned, served
+from tests.api.service import CLOCK, QUOTES, Service, served
 from tests.api.wire import hear_once, request
 from tests.canaries.canaries import canary
 from tests.canaries.planting import (
@@ -78,6 +78,7 @@ from tests.canaries.planting import (
     laden_quote,
 )
 from tests.dashboard.visitor import Visitor, with_login
+from tests.database.databases import cloned
 from tests.database.replay_harness import some_rows
 from tests.database.shell import url_of
 from tests.unit.replay_examples import write_csv

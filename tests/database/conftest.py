@@ -10,9 +10,8 @@ from typing import Final
 import pytest
 
 from engine.database.target import Target
-from tests.api.service import cloned
 from tests.database.alert_scene import Scene, open_scene
-from tests.database.databases import run
+from tests.database.databases import cloned, run
 from tests.database.shell import Shell, url_of
 
 _EMPTIED: Final = "TRUNCATE alert_outbox, alert_delivery"

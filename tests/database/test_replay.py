@@ -22,7 +22,8 @@ from engine.replay.sender import Reply
 from engine.replay.tally import Ended, Tally
 from engine.replay.ways import engine_way
 from engine.runtime import Runtime
-from tests.api.service import Service, cloned, served, settings_in
+from tests.api.service import Service, served, settings_in
+from tests.database.databases import cloned
 from tests.database.replay_harness import (
     DIRT,
     INVALID,

@@ -20,8 +20,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 import engine
 from engine.database.target import Target
-from tests.api.service import Service, cloned, served, settings_in
+from tests.api.service import Service, served, settings_in
 from tests.database.cluster_harness import eventually
+from tests.database.databases import cloned
 from tests.database.replay_harness import asked, some_rows
 from tests.unit.replay_examples import write_csv
 

@@ -21,7 +21,8 @@ from engine.replay.http_sender import HttpSender, must_answer
 from engine.replay.line import Address, Broken, Line
 from engine.replay.sender import Unanswered, Unreachable
 from engine.replay.ways import http_way
-from tests.api.service import Service, cloned, served, settings_in
+from tests.api.service import Service, served, settings_in
+from tests.database.databases import cloned
 from tests.database.replay_harness import agency_at, asked, message_of, replayed, some_rows
 from tests.unit.replay_examples import write_csv
 

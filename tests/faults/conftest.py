@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
-import psycopg
 import pytest
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
 from engine.clock import SystemClock
 from engine.database.migrate import migrate_up
-from engine.database.target import APP_ROLE, OWNER_ROLE, Target
-from tests.database.databases import blank_database
+from engine.database.target import Target
+from tests.database.databases import blank_database, cloned
 
 
 @pytest.fixture(params=["one-statement", "several-statements"])
@@ -43,21 +39,3 @@ def blank(server: str) -> Iterator[Target]:
     with blank_database(server) as made:
         migrate_up(made.owner, SystemClock())
         yield made
-
-
-@contextmanager
-def cloned(server: str, template: str) -> Iterator[Target]:
-    """A clone of the migrated template, dropped in the end."""
-    name = f"faults_{SystemClock().token(6).hex()}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
-                sql.Identifier(name), sql.Identifier(template), sql.Identifier(OWNER_ROLE)
-            )
-        )
-    yield Target(
-        app=make_conninfo(server, dbname=name, user=APP_ROLE),
-        owner=make_conninfo(server, dbname=name, user=OWNER_ROLE),
-    )
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 
 import httpx
 import pytest
 
 from engine import worker
 from engine.database.target import Target
+from engine.errors import SetupError
 from engine.quotes.lifecycle import Operation
 from engine.readiness.probes.history import SAVED
 from engine.runtime import open_runtime
@@ -25,7 +26,7 @@ from tests.api.service import served, settings_in
 from tests.database.cluster_harness import eventually
 from tests.faults.load import Load, new_seed
 from tests.faults.programs import start, url_of
-from tests.faults.proxy import Fault, FaultProxy, free_port
+from tests.faults.proxy import Fault, FaultProxy, anything, free_port
 from tests.faults.scene import CLOCK, open_scene, refused, rows_of
 
 # As shipped, except that the sweeper looks more often.
@@ -110,6 +111,34 @@ def test_a_spool_that_refusals_keep_filling_is_emptied_all_the_same(
         finally:
             stop.set()
             caller.join(30)
+
+
+def test_a_start_waits_longer_for_its_first_connection_than_a_save_would(
+    tmp_path: Path, own_target: Target
+) -> None:
+    hasty = Settings(data_dir=tmp_path, pool_wait=timedelta(seconds=0.1))
+    with FaultProxy(own_target.app) as proxy:
+        held = proxy.on(anything, Fault.HOLD_REPLY, times=20)
+        opening = Timer(1, held.gate.set)
+        opening.start()
+        with open_runtime(hasty, replace(own_target, app=proxy.through(own_target.app))) as runtime:
+            assert held.gate.is_set()
+            assert runtime.read_pool.stats()["requests_errors"] > 1
+        opening.join()
+
+
+def test_a_start_is_told_at_once_that_the_server_refuses(
+    tmp_path: Path, own_target: Target
+) -> None:
+    with FaultProxy(own_target.app) as proxy:
+        target = replace(own_target, app=proxy.through(own_target.app))
+        proxy.refuse()
+        began = CLOCK.monotonic()
+
+        with pytest.raises(SetupError), open_runtime(Settings(data_dir=tmp_path), target):
+            pass
+
+        assert CLOCK.monotonic() - began < POOL_WAIT_S + SLACK_S
 
 
 def test_callers_who_queue_while_the_database_is_away_hear_within_the_budget(
