@@ -177,6 +177,8 @@ class _Desk:
                 ):
                     await self._note(actor, Action.SIGNED_OUT, _STALE)
                     return self._refused(request, local_path(None), _STALE, actor=actor)
+                # Called back before it has the answer, this tab would never say that they are out.
+                self._login.leaving(fields.get("line") or None)
                 await self._in_thread(lambda: self._end(actor, signed_in))
         except Unknowable:
             return self._refused(request, local_path(None), _AWAY)

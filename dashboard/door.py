@@ -73,8 +73,14 @@ def show_who_is_here(standing: Standing) -> None:
             st.html(
                 f'<form method="post" action="{SIGN_OUT_PATH}">'
                 f'<input type="hidden" name="token" value="{escape(token)}">'
+                f'<input type="hidden" name="line" value="{escape(_line() or "")}">'
                 f'<button type="submit" title="{_EVERYWHERE}">Sign out</button></form>'
             )
+
+
+def _line() -> str | None:
+    """The key that this tab's websocket was opened with."""
+    return st.context.headers.get("Sec-Websocket-Key")
 
 
 def _tag(text: str) -> None:
@@ -119,7 +125,7 @@ def _show_way_in(login: Login, standing: Standing) -> None:
 def _leave(login: Login, signed_in: SignedIn) -> None:
     """Ends every sign-in of somebody, here and everywhere, and the one at their provider."""
     # This tab is on its way to the provider then, and must not be made to load the page anew.
-    login.leaving(st.context.headers.get("Sec-Websocket-Key"))
+    login.leaving(_line())
     st.logout()
     try:
         login.sign_out(signed_in, page_address())

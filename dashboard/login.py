@@ -176,7 +176,7 @@ class Login:
         return self.standing_of(claims, address) if claims.get("is_logged_in") else NOBODY
 
     def leaving(self, line: str | None) -> None:
-        """Takes down that a tab is about to go to the provider to sign out there, too.
+        """Takes down that a tab is about to leave its page, to sign out.
 
         Args:
             line: the key that its websocket was opened with.

@@ -31,8 +31,20 @@ from tests.support import Agency, new_agency
 # Another server to run the database tests on, as a role that may create databases and roles.
 SERVER_VARIABLE = "SAVEGUARD_TEST_DATABASE_URL"
 _TEMPLATE = "saveguard_template"
-# Files of few tests that take long: begun last, one of them would keep a core waiting for it.
-_BEGIN_WITH = ("tests/browser/", "tests/canaries/", "tests/api/test_schemathesis", "tests/faults/")
+# Files that take long, and wait for a page or a process most of that time.
+_WAITING = (
+    "tests/browser/",
+    "tests/canaries/",
+    "tests/faults/",
+    "tests/api/test_schemathesis",
+    "tests/database/test_cli_serving",
+    "tests/database/test_cluster",
+    "tests/database/test_pages",
+    "tests/database/test_replay_command",
+    "tests/database/test_running",
+)
+# The last of them begins when so much of the others is done: begun later, it would run alone.
+_BEGUN_AFTER: Final = 0.75
 
 
 # A few hundred files for each database: where many were removed a moment ago, ext4 takes longer and
@@ -54,8 +66,18 @@ def _in_memory() -> Path | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with what takes longest, and leaves the order as it is otherwise."""
-    items.sort(key=lambda item: not item.nodeid.startswith(_BEGIN_WITH))
+    """Spreads what waits among what computes, so that the cores have something to do meanwhile."""
+    files: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.nodeid.partition("::")[0], []).append(item)
+    waiting = [name for name in files if name.startswith(_WAITING)]
+    busy = [name for name in files if not name.startswith(_WAITING)]
+    between = int(len(busy) * _BEGUN_AFTER / max(len(waiting), 1))
+    order = []
+    for name in waiting:
+        order += [name, *busy[:between]]
+        del busy[:between]
+    items[:] = [item for name in [*order, *busy] for item in files[name]]
 
 
 def pytest_collection_finish() -> None:

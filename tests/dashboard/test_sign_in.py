@@ -38,6 +38,7 @@ from tests.dashboard.visitor import (
 )
 
 _LEAD = "lead@example.org"
+_LINE = "the key of this tab's line"
 _DEEP = "/lookup?correlation_id=REQ-7&x=a%20b"
 
 
@@ -76,7 +77,7 @@ def sign_out(visitor: Visitor, login: Login, **headers: str) -> httpx.Response:
     standing = login.standing(dict(visitor.cookies), None)
     assert standing.token_hash is not None
     token = login.cookies.sign_out_token(standing.token_hash)
-    return visitor.post("/account/sign-out", {"token": token}, **headers)
+    return visitor.post("/account/sign-out", {"token": token, "line": _LINE}, **headers)
 
 
 def test_whoever_is_not_signed_in_gets_the_form_and_then_what_they_wanted(login: Login) -> None:
@@ -266,6 +267,7 @@ def test_another_sites_page_signs_nobody_in_or_out(
     visitor.sign_in(_LEAD)
     assert sign_out(visitor, login, **headers).status_code == 403
     assert is_in(visitor)
+    assert not login.is_leaving(_LINE)
 
     assert [each.error_code for each in trail(runtime, "signed out")] == ["AUTHORIZATION_FAILED"]
     assert trail(runtime, "signed in")[0].error_code == "AUTHORIZATION_FAILED"
@@ -337,6 +339,9 @@ def test_signing_out_ends_it_in_every_browser(runtime: Runtime, login: Login) ->
     answer = sign_out(here, login)
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/account/sign-in?signed=out")
+    # That tab is on its way to the answer; all others are called back.
+    assert login.is_leaving(_LINE)
+    assert not login.is_leaving("another tab")
     assert "saveguard" not in here.cookies
     assert not is_in(here)
     assert not is_in(elsewhere)
