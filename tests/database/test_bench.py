@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench import accuracy, lookup, rolling, storage
+from bench import accuracy, alert_ticks, lookup, rolling, storage
 from bench.database_time import DatabaseTime
 from bench.ledgers import Ledger, left_as_found, open_ledger
 from bench.questions import LENGTHS, OF_A_PAGE, OF_A_WINDOW, OF_NOW
@@ -48,6 +48,15 @@ def test_every_question_is_answered_and_its_database_time_is_seen(
 
     assert spent.milliseconds > 0
     assert spent.calls >= 3
+
+
+def test_ticks_are_measured_and_leave_nothing_behind(ledger: Ledger) -> None:
+    (found,) = alert_ticks.run([ledger], rounds=2)
+
+    assert (found["size"], len(found["rounds_ms"])) == ("2k", 2)
+    assert 0 < found["database_ms"] < found["wall_ms_max"]
+    for table in ("alert_tick", "alert_state", "alert_transition", "alert_outbox"):
+        assert ledger.superuser.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
 
 def test_what_the_roller_bench_puts_in_is_taken_out_again(ledger: Ledger) -> None:
