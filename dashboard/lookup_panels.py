@@ -34,6 +34,7 @@ from dashboard.memory import Known
 from dashboard.plot import plot
 from dashboard.status import stale_since
 from engine.access.audit_trail import Wanted
+from engine.alerting.tested import Tested
 from engine.attempts.story import NEAR, NEXT, Neighbour, Story
 from engine.correlation import accepted_correlation_id
 from engine.errors import TAXONOMY
@@ -73,11 +74,11 @@ def lookup() -> None:
         st.caption(_HINT)
         return
     _audited(asked)
-    evaluated = _evaluated(asked)
+    is_of_alerting = _of_alerting(asked)
     known = lookup_reads.look_up(viewer.current(), asked.text, asked.attempt)
     _outage(known)
     if known.value is not None:
-        _looked(asked, known.value, is_evaluation=evaluated)
+        _looked(asked, known.value, is_of_alerting=is_of_alerting)
 
 
 def _box(asked: Asked) -> None:
@@ -134,20 +135,20 @@ def _outage(known: Known[Looked]) -> None:
     )
 
 
-def _evaluated(asked: Asked) -> bool:
-    """Tells of the alert rules that were evaluated under the id; whether it is no attempt's."""
-    known = lookup_reads.evaluations(viewer.current(), asked.text)
+def _of_alerting(asked: Asked) -> bool:
+    """Tells of alert rules evaluated, and channels tested, under the id; if it is no attempt's."""
+    known = lookup_reads.alerting(viewer.current(), asked.text)
     found = () if known is None else known.value or ()
     if found:
         with st.container(border=True, key="evaluations"):
             for each in found:
                 st.text(each.sentence)
-    return any(each.is_own for each in found)
+    return any(isinstance(each, Tested) or each.is_own for each in found)
 
 
-def _looked(asked: Asked, looked: Looked, *, is_evaluation: bool) -> None:
+def _looked(asked: Asked, looked: Looked, *, is_of_alerting: bool) -> None:
     if looked.story is None:
-        if not is_evaluation:
+        if not is_of_alerting:
             _nothing(asked, looked)
         return
     if lookup_view.is_astray(looked, asked.attempt):

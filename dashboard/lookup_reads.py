@@ -15,6 +15,8 @@ from dashboard.memory import Known, recall
 from dashboard.viewer import Viewer
 from engine.alerting.evaluations import Evaluation
 from engine.alerting.evaluations import find as find_evaluations
+from engine.alerting.tested import Tested
+from engine.alerting.tested import find as find_tested
 from engine.attempts import lookup, story
 from engine.attempts.lookup import AttemptKey, Found, Hit
 from engine.attempts.story import Story
@@ -76,8 +78,10 @@ def look_up(viewer: Viewer, text: str, attempt: UUID | None) -> Known[Looked]:
     return recall(runtime, ("lookup", viewer.agent_id, text, attempt), read)
 
 
-def evaluations(viewer: Viewer, text: str) -> Known[tuple[Evaluation, ...]] | None:
-    """The evaluations of alert rules that a text names; None for who may not see any agent's data.
+def alerting(viewer: Viewer, text: str) -> Known[tuple[Evaluation | Tested, ...]] | None:
+    """The evaluations of alert rules and the tests of channels that a text names.
+
+    None for who may not see any agent's data.
 
     Raises:
         RuntimeError: this process has no engine.
@@ -85,11 +89,12 @@ def evaluations(viewer: Viewer, text: str) -> Known[tuple[Evaluation, ...]] | No
     if viewer.agent_id is not None:
         return None
     runtime = engine_in_process.runtime()
-    return recall(
-        runtime,
-        ("evaluations", text),
-        lambda connection: find_evaluations(connection, text, runtime.clock.now()),
-    )
+
+    def read(connection: psycopg.Connection[Any]) -> tuple[Evaluation | Tested, ...]:
+        now = runtime.clock.now()
+        return *find_evaluations(connection, text, now), *find_tested(connection, text, now)
+
+    return recall(runtime, ("alerting", text), read)
 
 
 def _read(

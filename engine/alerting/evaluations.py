@@ -78,6 +78,22 @@ def find(connection: psycopg.Connection[Any], text: str, now: datetime) -> tuple
     Raises:
         psycopg.Error: the database could not be asked.
     """
+    named = ids_in(text, now)
+    if not named:
+        return ()
+
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        found = cursor.execute(_FIND, [named, _TOLD_MAX]).fetchall()
+    return tuple(_evaluation(*row) for row in found)
+
+
+def ids_in(text: str, now: datetime) -> list[str]:
+    """The correlation ids that a text may name: those that look like one, and all of it.
+
+    Args:
+        text: anything.
+        now: the present instant.
+    """
     named = [
         clue.value
         for clue in read(text, now).clues
@@ -87,12 +103,7 @@ def find(connection: psycopg.Connection[Any], text: str, now: datetime) -> tuple
     if 0 < len(whole) <= _WHOLE_MAX and whole.isprintable():
         # Callers may choose any id; an alert carries it as it is.
         named.append(whole)
-    if not named:
-        return ()
-
-    with connection.cursor(row_factory=tuple_row) as cursor:
-        found = cursor.execute(_FIND, [named, _TOLD_MAX]).fetchall()
-    return tuple(_evaluation(*row) for row in found)
+    return named
 
 
 def _evaluation(

@@ -17,8 +17,9 @@ from psycopg.rows import dict_row
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from engine.alerting import evaluations
+from engine.alerting import evaluations, tested
 from engine.alerting.evaluations import Evaluation
+from engine.alerting.tested import Tested
 from engine.attempts import story
 from engine.attempts.lookup import AttemptKey, Certainty, Found, Hit, find
 from engine.attempts.story import Story
@@ -60,15 +61,19 @@ def attempts(text: str, data_dir: Path | None, *, as_json: bool) -> None:
 
     TEXT is an id or anything with one in it: a log line, an address, half of an id, a mistyped one.
     Each attempt is told in a sentence, then in facts and steps; where nothing is there just so,
-    what may have been meant, and why. Evaluations of alert rules that carry the id are told, too.
-    Exits 1 when there is nothing.
+    what may have been meant, and why. Evaluations of alert rules, and tests of channels, that carry
+    the id are told, too. Exits 1 when there is nothing.
     """
     with (
         ready_database(data_dir) as (_, target, clock),
         psycopg.connect(target.app, autocommit=True, row_factory=dict_row) as connection,
     ):
         found = find(connection, text, clock.now())
-        evaluated = evaluations.find(connection, text, clock.now())
+        now = clock.now()
+        of_alerting: list[Evaluation | Tested] = [
+            *evaluations.find(connection, text, now),
+            *tested.find(connection, text, now),
+        ]
         rows = _rows_of(connection, found.hits)
         sure = [hit for hit in found.hits if hit.certainty is Certainty.EXACT]
         # A log line names the request, and the quote and the agent besides.
@@ -81,10 +86,10 @@ def attempts(text: str, data_dir: Path | None, *, as_json: bool) -> None:
         )
     if as_json:
         # What is meant for sure leaves no room for guesses.
-        hits = meant if meant or evaluated else found.hits
-        click.echo(json.dumps([*_as_json(hits, rows), *map(_evaluation, evaluated)]))
-    elif meant or evaluated:
-        said = [each.sentence for each in evaluated]
+        hits = meant if meant or of_alerting else found.hits
+        click.echo(json.dumps([*_as_json(hits, rows), *map(_of_alerting, of_alerting)]))
+    elif meant or of_alerting:
+        said = [each.sentence for each in of_alerting]
         click.echo("\n\n".join([*_stories(meant, told), *said, *_also(sure[len(meant) :])]))
     elif found.hits:
         click.echo("\n\n".join(["Nothing is there just so. It may mean:", *_guesses(found, rows)]))
@@ -92,17 +97,17 @@ def attempts(text: str, data_dir: Path | None, *, as_json: bool) -> None:
         click.echo(found.ignored, err=True)
     if found.unread and found.hits:
         click.echo(f"The last {found.unread:,} characters were not looked at.", err=True)
-    for each in set(found.absent) - {each.correlation_id for each in evaluated}:
+    for each in set(found.absent) - {each.correlation_id for each in of_alerting}:
         click.echo(f"Nothing in the database has {each}.", err=True)
-    sys.exit(0 if found.hits or evaluated else 1)
+    sys.exit(0 if found.hits or of_alerting else 1)
 
 
-def _evaluation(evaluation: Evaluation) -> Row:
-    """An evaluation with JSON's own types."""
-    return _plain(asdict(evaluation)) | {
-        "taken_for": "evaluation",
+def _of_alerting(found: Evaluation | Tested) -> Row:
+    """An evaluation, or a test of a channel, with JSON's own types."""
+    return _plain(asdict(found)) | {
+        "taken_for": "evaluation" if isinstance(found, Evaluation) else "channel test",
         "certainty": Certainty.EXACT.name.lower(),
-        "reason": evaluation.sentence,
+        "reason": found.sentence,
     }
 
 

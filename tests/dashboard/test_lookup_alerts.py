@@ -9,9 +9,14 @@ from uuid import UUID
 import psycopg
 from streamlit.testing.v1 import AppTest
 
+from engine.access.audit import Actor, Way
 from engine.access.roles import Role
+from engine.alerting.channel_tests import put_tests
+from engine.alerting.channels.channel import ChannelName
 from engine.correlation import make_correlation_id
+from engine.database.sessions import session_of
 from engine.errors import ErrorCode
+from engine.runtime import Runtime
 from tests.dashboard.attempts import AGENT, CLOCK, END, add, attempt
 from tests.dashboard.conftest import plain_texts
 from tests.dashboard.test_lookup_page import markdown, opened
@@ -50,6 +55,22 @@ def test_an_id_of_an_evaluation_is_told_as_such_and_not_as_missing(
     )
     assert said.endswith(", by tick 7: It *stood* still.")
     assert "stood" not in markdown(page)
+
+
+def test_an_id_of_a_channels_test_is_told_as_such_and_not_as_missing(
+    page: AppTest, connection: psycopg.Connection[Any], engine: Runtime
+) -> None:
+    with session_of(engine.target) as session:
+        local = Actor(None, "*lena*", Way.TERMINAL, None, "REQ-1")
+        put_tests(session, engine.settings, engine.clock, local, [ChannelName.WEBHOOK])
+    row = connection.execute("SELECT body ->> 'correlationId' FROM alert_outbox").fetchone()
+    assert row is not None
+
+    opened(page, correlation_id=f"it said {row[0]}")
+
+    (said,) = plain_texts(page)
+    assert said.startswith(f"{row[0]} is the test of channel webhook that was made at ")
+    assert said.endswith(": it waits to be sent.")
 
 
 def test_of_an_attempt_the_alert_that_points_at_it_is_told_before_its_story(

@@ -6,8 +6,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from sqlmodel import select
 
+from engine.access.audit import Actor, Way
+from engine.alerting.channel_tests import put_tests
+from engine.alerting.channels.channel import ChannelName
+from engine.alerting.tables import AlertOutbox
 from engine.clock import SystemClock
+from engine.database.sessions import session_of
 from engine.database.target import Target
 from engine.errors import ErrorCode
 from engine.settings import Settings
@@ -181,6 +187,23 @@ def test_the_correlation_id_of_an_alert_without_an_attempt_is_found(
     (fact,) = saveguard("attempts", given, "--json").facts
     assert (fact["taken_for"], fact["rule_id"], fact["after"]) == (
         "evaluation", "WATCH-001", "firing",
+    )  # fmt: skip
+
+
+def test_the_correlation_id_of_a_channels_test_is_found(saveguard: Shell, bench: Bench) -> None:
+    runtime = bench.runtime
+    with session_of(runtime.target) as session:
+        ana = Actor(None, "ana", Way.TERMINAL, None, "correlation")
+        put_tests(session, runtime.settings, runtime.clock, ana, ChannelName)
+        made = select(AlertOutbox.body).where(AlertOutbox.channel == ChannelName.TELEGRAM)
+        given = session.exec(made).one()["correlationId"]
+
+    told = saveguard("attempts", f"[TEST] {given}")
+    assert (told.code, told.err) == (0, "")
+    assert told.out.startswith(f"{given} is the test of channel telegram that was made at ")
+    (fact,) = saveguard("attempts", given, "--json").facts
+    assert (fact["taken_for"], fact["channel"], fact["state"]) == (
+        "channel test", "telegram", "waiting",
     )  # fmt: skip
 
 
