@@ -180,10 +180,13 @@ def _tell_usual(usual: Usual | None, missing: timedelta) -> str:
 def _unknown_while_firing(
     rule: Rule, firing: Memory, now: datetime, *, is_read: bool
 ) -> tuple[Memory, str]:
-    missing = now - (firing.unknown_since or now)
-    if firing.is_no_data and rule.no_data_after is None:
+    missing, allowed = now - (firing.unknown_since or now), rule.no_data_after
+    if firing.is_no_data and (allowed is None or missing < allowed):
+        # The rule was changed meanwhile.
         over = replace(firing, state=RuleState.RESOLVED, is_no_data=False)
-        return over, "It ends: here missing numbers are no alert any more."
+        if allowed is None:
+            return over, "It ends: here missing numbers are no alert any more."
+        return over, f"It ends: here numbers may be missing for {tell_duration(allowed)} now."
     is_about_absence = firing.is_no_data or isinstance(rule.condition, Standstill)
     if is_about_absence or not is_read or missing < GIVEN_UP_AFTER:
         return firing, "It goes on firing: nothing says that it is over."

@@ -140,6 +140,22 @@ def test_missing_numbers_end_as_an_alert_when_they_are_to_be_none_any_more(
     assert over.reason.endswith("It ends: here missing numbers are no alert any more.")
 
 
+@pytest.mark.parametrize("missing", [UNKNOWN, UNREAD], ids=["nobody comes", "not read"])
+def test_missing_numbers_end_as_an_alert_when_they_may_be_missing_for_longer(
+    missing: Measured,
+) -> None:
+    fires = _decisions(rule(no_data_after=2 * MINUTE), "fuuu")[-1]
+    patient = rule(no_data_after=5 * MINUTE)
+
+    after, found = fires.memory, []
+    for minutes in range(4, 9):
+        found.append(evaluate(patient, missing, after, NOON + minutes * MINUTE))
+        after = found[-1].memory
+
+    assert _states([fires, *found]) == "Fr?FFF"
+    assert found[0].reason.endswith("It ends: here numbers may be missing for 5 min now.")
+
+
 def test_a_resolved_rule_is_shown_as_such_for_a_while() -> None:
     tested = rule()
     minutes = SHOWN_RESOLVED // MINUTE
