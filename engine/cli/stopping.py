@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 from types import FrameType, TracebackType
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from engine.database.target import describe
 from engine.settings import Settings
 
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+# By then Python has left what it was collecting.
+_AGAIN_S: Final = 0.05
 
 
 class until_stopped:  # noqa: N801  # reads as a phrase in a with statement
@@ -37,10 +40,12 @@ class until_stopped:  # noqa: N801  # reads as a phrase in a with statement
         self._is_quiet = is_quiet
         self._was_asked = False
         self._before: dict[signal.Signals, Any] = {}
+        self._unraisable_before = sys.unraisablehook
 
     def __enter__(self) -> None:
         """Says that it starts, and from then on may be stopped."""
         self._before = {each: signal.signal(each, self._stop) for each in _STOPS}
+        self._unraisable_before, sys.unraisablehook = sys.unraisablehook, self._unraisable
         try:
             self._say(self._begun)
         except KeyboardInterrupt:
@@ -61,6 +66,9 @@ class until_stopped:  # noqa: N801  # reads as a phrase in a with statement
         return self._was_asked
 
     def _end(self) -> None:
+        sys.unraisablehook = self._unraisable_before
+        if signal.SIGALRM in self._before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for each, handler in self._before.items():
             signal.signal(each, handler)
         if self._was_asked:
@@ -77,3 +85,19 @@ class until_stopped:  # noqa: N801  # reads as a phrase in a with statement
         # A connection that was interrupted cannot be closed in order, which is no news to anybody.
         logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
         raise KeyboardInterrupt
+
+    def _unraisable(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """Asks once more when Python could not pass the stop on, as while something is collected.
+
+        Without this the signal would be lost, and what is served would go on for ever.
+        """
+        if not (self._was_asked and unraisable.exc_type is KeyboardInterrupt):
+            self._unraisable_before(unraisable)
+            return
+        before = signal.signal(signal.SIGALRM, self._again)
+        self._before.setdefault(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+
+    def _again(self, _number: int, _frame: FrameType | None) -> None:
+        """Whoever handles Ctrl-C by now: a server that takes requests ends those first."""
+        signal.raise_signal(signal.SIGINT)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,22 @@ def test_a_part_of_something_larger_says_nothing(
         signal.raise_signal(signal.SIGINT)
 
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_while_something_is_collected_is_not_lost(
+    number: signal.Signals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Collected:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    hook, alarm, went_on = sys.unraisablehook, signal.getsignal(signal.SIGALRM), False
+    with until_stopped("Engine", Settings(data_dir=tmp_path)):
+        Collected()
+        threading.Event().wait(10)
+        went_on = True
+
+    assert not went_on
+    assert capsys.readouterr().err.endswith("Ctrl-C stops it.\nEngine stopped.\n")
+    assert (sys.unraisablehook, signal.getsignal(signal.SIGALRM)) == (hook, alarm)
